@@ -1,0 +1,85 @@
+# `make app` and `make test` need nothing but Python 3.11 to 3.13; `make help` lists the rest.
+
+PYTHONS := python3.13 python3.12 python3.11 python3
+IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+HAS_VENV := import ensurepip, venv
+ON_DEBIAN := On Debian or Ubuntu: sudo apt-get install
+
+# The first interpreter that runs, is in range and can make a virtual environment; failing that, one that is
+# in range, so that check-python can name the package it lacks. A name on PATH may be a stub that only fails.
+PYTHON ?= $(shell \
+  exec 2>/dev/null; \
+  for p in $(PYTHONS); do $$p -c '$(IN_RANGE)' && $$p -c '$(HAS_VENV)' && echo $$p && exit; done; \
+  for p in $(PYTHONS); do $$p -c '$(IN_RANGE)' && echo $$p && exit; done)
+
+# Where to take torch from when the default build is not the one wanted: an index address.
+TORCH_INDEX ?=
+# Options for the command behind app, lab, test or bench: make app ARGS="--player DIR".
+ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# Nothing below asks the network for anything once it is installed; HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0
+# lets a player named by its hub id be fetched.
+export HF_HUB_OFFLINE ?= 1
+export TRANSFORMERS_OFFLINE ?= 1
+export GRADIO_ANALYTICS_ENABLED ?= False
+
+.PHONY: help install app lab test notebooks bench clean check-python
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make install    make .venv with everything but the browser (TORCH_INDEX=ADDRESS for another torch)'
+	@echo 'make app        open the app on 127.0.0.1:7860 (ARGS="..." are passed on)'
+	@echo 'make lab        open JupyterLab on the notebooks'
+	@echo 'make test       run the tests'
+	@echo 'make notebooks  run every notebook and store its results'
+	@echo 'make bench      time the solver, the verifier, play and training'
+	@echo 'make clean      remove .venv, caches and build output; runs stay'
+
+install: $(STAMP)
+
+app: $(STAMP)
+	$(BIN)/labkit app $(ARGS)
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/configs/jupyterlab \
+	  --LabApp.extension_manager=readonly --ServerApp.root_dir=$(CURDIR)/notebooks $(ARGS)
+
+# Two workers, since each loads torch. One that dies is not replaced: its successor would begin with the test
+# that killed it.
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+
+# Each notebook is its .py file, run in a fresh kernel; ARGS="00_tour" runs only that one.
+notebooks: $(STAMP)
+	$(BIN)/python scripts/notebooks.py $(ARGS)
+
+bench: $(STAMP)
+	$(BIN)/labkit bench $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis
+	find app labkit notebooks tests -name __pycache__ -prune -exec rm -rf {} +
+
+check-python:
+	@test -n "$(PYTHON)" || { \
+	  echo 'No Python from 3.11 to 3.13 was found. $(ON_DEBIAN) python3 python3-venv'; \
+	  echo 'One that is elsewhere can be named: make install PYTHON=/path/to/python3'; exit 1; } >&2
+	@$(PYTHON) -c '$(IN_RANGE)' || { \
+	  echo '$(PYTHON) does not run, or is not Python 3.11 to 3.13. $(ON_DEBIAN) python3 python3-venv'; \
+	  exit 1; } >&2
+	@$(PYTHON) -c '$(HAS_VENV)' 2>/dev/null || { \
+	  package=$$($(PYTHON) -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'); \
+	  echo "$(PYTHON) cannot make virtual environments. $(ON_DEBIAN) $$package"; exit 1; } >&2
+
+$(BIN)/python:
+	@$(MAKE) --no-print-directory check-python PYTHON="$(PYTHON)"
+	$(PYTHON) -m venv --clear .venv
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
+	$(PIP) install -e '.[all]' -c constraints.txt
+	@touch $@

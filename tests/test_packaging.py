@@ -1,0 +1,207 @@
+"""What setting up promises: files that agree, commands that install once, and a light, safe package."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TARGETS = ("install", "app", "lab", "test", "notebooks", "bench", "clean", "help")
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make; sudo apt-get install make")
+
+
+def direct_requirements() -> list[Requirement]:
+    """What labkit and its extras name themselves, without the extra that only joins the others."""
+    extras = PROJECT["optional-dependencies"]
+    groups = [PROJECT["dependencies"], *(group for name, group in extras.items() if name != "all")]
+    return [Requirement(line) for group in groups for line in group]
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def tracked_files() -> list[Path]:
+    """The files that a clone of this repository holds or is about to."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split("\0")
+    return [path for path in (ROOT / name for name in listed if name) if path.is_file()]
+
+
+# ---- the files agree -------------------------------------------------------------------------------------
+
+
+def test_conda_and_pip_install_the_same_requirements() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, nested = environment["dependencies"]
+    assert Requirement(python) == Requirement("python" + PROJECT["requires-python"])
+    assert pip == "pip"
+    options = [line for line in nested["pip"] if line.startswith("-")]
+    assert options == ["-c constraints.txt", "-e ."]
+    assert {Requirement(line) for line in nested["pip"] if line not in options} == set(direct_requirements())
+
+
+def test_the_extra_all_is_every_other_extra() -> None:
+    (joined,) = map(Requirement, PROJECT["optional-dependencies"]["all"])
+    assert joined.name == PROJECT["name"]
+    assert joined.extras | {"all"} == set(PROJECT["optional-dependencies"])
+
+
+@pytest.mark.parametrize("requirement", direct_requirements(), ids=lambda requirement: requirement.name)
+def test_each_direct_dependency_is_pinned_within_its_range(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
+
+
+def test_pins_leave_the_build_of_torch_open() -> None:
+    assert pins()["torch"] == "2.13.0"
+    assert not [name for name in pins() if name.startswith(("nvidia-", "cuda-", "triton"))]
+
+
+# ---- make installs once, and says what is missing --------------------------------------------------------
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    # Options of a `make test` that runs these tests must not reach the make under test.
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, env=environ)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with what make reads, and nothing installed."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def installed(checkout: Path) -> Path:
+    """A checkout that looks as an installation leaves it."""
+    (checkout / ".venv/bin").mkdir(parents=True)
+    (checkout / ".venv/bin/python").symlink_to(sys.executable)
+    (checkout / ".venv/installed").touch()
+    return checkout
+
+
+def interpreter(folder: Path, pretence: str) -> Path:
+    """A Python that executes `pretence` before the code it is given with -c."""
+    path = folder / "pretending-python"
+    code = f"{pretence}; import sys; exec(sys.argv[1])"
+    path.write_text(f"#!/bin/sh\nshift\nexec {sys.executable} -c '{code}' \"$@\"\n")
+    path.chmod(0o755)
+    return path
+
+
+@needs_make
+def test_make_alone_lists_every_target(checkout: Path) -> None:
+    listed = {line.split()[1] for line in make(checkout).stdout.splitlines()}
+    assert listed == set(TARGETS) - {"help"}
+
+
+@needs_make
+@pytest.mark.parametrize("target", ["install", "app", "lab", "test", "notebooks", "bench"])
+def test_a_target_installs_when_nothing_is_installed(checkout: Path, target: str) -> None:
+    planned = make(checkout, "-n", target, f"PYTHON={sys.executable}")
+    assert planned.returncode == 0, planned.stderr
+    assert f"{sys.executable} -m venv" in planned.stdout
+    assert re.search(r"pip .*install -e '\.\[all\]' -c constraints\.txt", planned.stdout)
+
+
+@needs_make
+@pytest.mark.parametrize("target", ["app", "lab", "test", "notebooks", "bench"])
+def test_a_target_leaves_an_installation_alone(installed: Path, target: str) -> None:
+    planned = make(installed, "-n", target)
+    assert planned.returncode == 0, planned.stderr
+    assert ".venv/bin/" in planned.stdout
+    assert "pip" not in planned.stdout
+
+
+@needs_make
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_a_changed_requirement_is_installed(installed: Path, name: str) -> None:
+    later = (installed / ".venv/installed").stat().st_mtime + 10
+    os.utime(installed / name, (later, later))
+    planned = make(installed, "-n", "test").stdout
+    assert "pip" in planned
+    assert "-m venv" not in planned
+
+
+@needs_make
+def test_a_torch_index_is_used_for_torch_alone(checkout: Path) -> None:
+    planned = make(checkout, "-n", "install", f"PYTHON={sys.executable}", "TORCH_INDEX=file:///wheels").stdout
+    (line,) = [line for line in planned.splitlines() if "file:///wheels" in line]
+    assert "--no-deps" in line and line.endswith(" torch")
+
+
+@needs_make
+def test_no_python_at_all_is_said_with_the_command_that_installs_one(checkout: Path) -> None:
+    refused = make(checkout, "install", "PYTHON=")
+    assert refused.returncode != 0
+    assert "sudo apt-get install python3 python3-venv" in refused.stderr
+    assert not (checkout / ".venv").exists()
+
+
+@needs_make
+@pytest.mark.parametrize("minor", range(10, 15))
+def test_make_and_pyproject_accept_the_same_pythons(checkout: Path, minor: int) -> None:
+    accepted = minor in (11, 12, 13)
+    python = interpreter(checkout, f"import sys; sys.version_info = (3, {minor}, 0)")
+    assert (make(checkout, "check-python", f"PYTHON={python}").returncode == 0) is accepted
+    assert Requirement("python" + PROJECT["requires-python"]).specifier.contains(f"3.{minor}.0") is accepted
+
+
+@needs_make
+def test_a_python_without_venv_is_named_with_its_debian_package(checkout: Path) -> None:
+    # A None in sys.modules makes the import fail, as on a Debian without the package.
+    python = interpreter(checkout, 'import sys; sys.modules["ensurepip"] = None')
+    refused = make(checkout, "check-python", f"PYTHON={python}")
+    assert refused.returncode != 0
+    assert f"sudo apt-get install python3.{sys.version_info.minor}-venv" in refused.stderr
+
+
+# ---- the package is light and safe -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["labkit", "labkit.episode", "labkit.envs"])
+def test_importing_stays_light(module: str) -> None:
+    heavy = {"torch", "transformers", "gradio", "plotly", "peft", "accelerate"}
+    code = f"""
+import sys, time
+start = time.perf_counter()
+import {module}
+print(time.perf_counter() - start, *sys.modules)
+"""
+    runs = [subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+            .stdout.split() for _ in range(3)]
+    assert not heavy.intersection(runs[0][1:])
+    assert min(float(run[0]) for run in runs) < 0.5
+
+
+def test_no_file_names_the_host_of_a_registry() -> None:
+    host = re.compile(rb"\b(pypi|pythonhosted|anaconda|npmjs|debian|download\.pytorch)\.(org|com|net)\b")
+    naming = {path.relative_to(ROOT).as_posix(): found[0] for path in tracked_files()
+              if path.suffix != ".safetensors" and (found := host.search(path.read_bytes()))}
+    assert naming == {}
+
+
+def test_weights_are_safetensors_and_small() -> None:
+    pickled = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
+    files = tracked_files()
+    assert [path.name for path in files if path.suffix in pickled] == []
+    assert sum(path.stat().st_size for path in files if path.suffix == ".safetensors") < 60e6
