@@ -1,0 +1,142 @@
+"""Environments: deal, prompt and judge, as pure functions over :class:`~labkit.episode.Episode`.
+
+``start(task)`` opens an episode, ``prompt(episode)`` says what the player is sent next, ``judge(episode,
+answer)`` returns the episode with its verdict. The gymnasium environments, the batched rollout, a person in the
+browser, a fork and a replay are a few lines over these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from labkit.episode import Attempt, Episode, Message, Position, Sample, Task
+from labkit.errors import UsageError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
+
+    from PIL.Image import Image
+
+CELLS = ("gp-l", "gp-vl")
+"""The cells that can be played: an environment, in text (``-l``) or in pictures (``-vl``)."""
+
+
+class Game(Protocol):
+    """What a cell supplies; everything else about playing is shared."""
+
+    cell: str
+    suites: tuple[str, ...]
+    decisive_field: str
+    """The answer's field that decides the verdict."""
+
+    def task(self, **settings: Any) -> Task:
+        """One task from explicit settings (cards, rule, ...)."""
+
+    def tasks(
+        self, suite: str, split: str = "all", *, seed: int = 0, first: int = 0, **settings: Any
+    ) -> Iterator[Task]:
+        """An endless, seeded stream of tasks from number ``first`` on; the same arguments give the same stream."""
+
+    def first(self, task: Task) -> Position:
+        """The opening position."""
+
+    def judge(self, episode: Episode, answer: str) -> Attempt:
+        """Read and judge one answer at the current position; never raises for any text."""
+
+    def advance(self, episode: Episode) -> Position | str:
+        """After a success: the next position, or the final status."""
+
+    def expert(self, episode: Episode, rng: random.Random | None = None, among: int = 1) -> str:
+        """A right answer; with ``rng``, one of the ``among`` simplest."""
+
+    def random(self, episode: Episode, rng: random.Random) -> str:
+        """A well-formed answer chosen blindly."""
+
+    def decisive_span(self, answer: str) -> tuple[int, int] | None:
+        """Character offsets of the decisive field in an answer; None if it has none."""
+
+    def draw(self, recipe: Any) -> Image:
+        """The picture of a recipe."""
+
+
+@cache
+def game(cell: str) -> Game:
+    """The game of a cell.
+
+    Raises:
+        UsageError: there is no such cell.
+    """
+    if cell in ("gp-l", "gp-vl"):
+        from labkit.envs.general_points.game import GeneralPoints
+
+        return GeneralPoints(cell)
+    raise UsageError(f"no cell {cell!r}; the cells are {', '.join(CELLS)}")
+
+
+def start(task: Task, player: str = "") -> Episode:
+    """An open episode at the task's first position."""
+    return Episode(task, (game(task.cell).first(task),), player=player)
+
+
+def prompt(episode: Episode) -> tuple[Message, ...]:
+    """The chat turns the player is sent next.
+
+    Sequential revision (paper, section 3): the first prompt of this position, then every earlier answer
+    followed by its feedback.
+    """
+    here = episode.position
+    turns = [Message("user", here.prompt, here.picture["recipe"] if here.picture else None)]
+    for attempt in here.attempts:
+        turns += [Message("assistant", attempt.answer), Message("user", attempt.verdict.feedback)]
+    return tuple(turns)
+
+
+def judge(episode: Episode, answer: str, sample: Sample | None = None) -> Episode:
+    """The episode with ``answer`` judged and recorded; a new position is opened where the game goes on.
+
+    Raises:
+        ValueError: the episode is over.
+    """
+    if episode.done:
+        raise ValueError("the episode is over; start a new one")
+    attempt = replace(game(episode.task.cell).judge(episode, answer), sample=sample)
+    here = episode.position
+    exhausted = not attempt.verdict.success and len(here.attempts) + 1 >= episode.task.attempts
+    if exhausted:
+        attempt = replace(attempt, penalty=float(episode.task.reward["exhausted"]))
+    here = replace(here, attempts=(*here.attempts, attempt))
+    episode = replace(episode, positions=(*episode.positions[:-1], here))
+    if exhausted:
+        return replace(episode, status="exhausted")
+    if not attempt.verdict.success:
+        return episode
+    following = game(episode.task.cell).advance(episode)
+    if isinstance(following, str):
+        return replace(episode, status=following)
+    return replace(episode, positions=(*episode.positions, following))
+
+
+def fork(episode: Episode, attempt: int, position: int = -1) -> Episode:
+    """The episode as it stood before the given attempt of a position, open again.
+
+    Raises:
+        IndexError: there is no such position, or nothing was or is to be answered there.
+    """
+    at = range(len(episode.positions))[position]
+    here = episode.positions[at]
+    ended = episode.done or at < len(episode.positions) - 1
+    if not 0 <= attempt < len(here.attempts) + (not ended):
+        raise IndexError(f"no attempt {attempt} at a position with {len(here.attempts)}")
+    here = replace(here, attempts=here.attempts[:attempt])
+    return replace(episode, positions=(*episode.positions[:at], here), status="open")
+
+
+def replay(episode: Episode) -> Episode:
+    """Play the recorded answers again from the task: equal to the record unless the game has changed."""
+    again = start(episode.task, episode.player)
+    for attempt in episode.attempts:
+        again = judge(again, attempt.answer, attempt.sample)
+    return again

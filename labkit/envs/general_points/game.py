@@ -1,0 +1,224 @@
+"""GeneralPoints as a game: deals, the opening position, judging, and the players it can supply.
+
+Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.1. ``gp-l`` tells the cards in words,
+``gp-vl`` shows them in a picture.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from labkit.envs.general_points import cards, drawing, prompts, solver, verifier
+from labkit.envs.general_points.tags import tags
+from labkit.episode import Attempt, Episode, Position, Task
+from labkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class GeneralPoints:
+    """The game of the cells ``gp-l`` and ``gp-vl``; see :class:`labkit.envs.Game`."""
+
+    decisive_field = "formula"
+
+    def __init__(self, cell: str) -> None:
+        self.cell = cell
+        self.pictured = cell == "gp-vl"
+        self.suites = ("id", "rule-ood", "visual-ood") if self.pictured else ("id", "rule-ood")
+
+    def task(
+        self,
+        *,
+        hand: Sequence[str] | Sequence[tuple[str, str]],
+        faces: cards.Rule = "ten",
+        target: int = 24,
+        attempts: int = 5,
+        reward: Mapping[str, Any] | None = None,
+        prompts: Mapping[str, str] | None = None,
+        picture: Mapping[str, Any] | None = None,
+        **place: Any,
+    ) -> Task:
+        """A task with the given cards.
+
+        Args:
+            hand: three to six ranks, or ``(rank, suit)`` pairs; ranks alone get suits in turn.
+            faces: a name in :data:`cards.FACES` or the numbers of J, Q and K.
+            attempts: answers allowed, at least 1; the paper's default is 5.
+            reward: entries of :data:`verifier.REWARD` to replace.
+            prompts: entries of :data:`prompts.DEFAULT` to replace.
+            picture: entries of :class:`drawing.Picture` to replace (image cell).
+            place: suite, split, seed and index, for a task from a stream.
+
+        Raises:
+            UsageError: any of these cannot be.
+        """
+        pairs = [(card, cards.SUITS["any"][i % 4]) if isinstance(card, str) else card for i, card in enumerate(hand)]
+        ranks = cards.parse_ranks(" ".join(str(rank).replace(",", "") for rank, _ in pairs))
+        suits = [cards.check_suit(suit) for _, suit in pairs]
+        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+            raise UsageError(f"attempts is a whole number from 1, not {attempts!r}")
+        check_prompts(prompts)
+        return Task(
+            cell=self.cell,
+            deal={"cards": [list(card) for card in zip(ranks, suits, strict=True)]},
+            rule={"faces": cards.rule_name(faces), "target": cards.check_target(target)},
+            attempts=attempts,
+            reward=verifier.check_reward(reward),
+            prompts=dict(prompts) if prompts else None,
+            picture=drawing.Picture.from_dict(picture or {}).to_dict() if self.pictured else None,
+            **place,
+        )
+
+    def tasks(
+        self,
+        suite: str = "id",
+        split: str = "all",
+        *,
+        seed: int = 0,
+        faces: cards.Rule | None = None,
+        target: int = 24,
+        suits: str | None = None,
+        deck: str = "cards",
+        first: int = 0,
+        **settings: Any,
+    ) -> Iterator[Task]:
+        """An endless stream of deals from number ``first`` on; the same arguments give the same deals.
+
+        ``id`` and ``rule-ood`` fix the face rule unless ``faces`` names another. On ``gp-vl``, ``id`` and
+        ``rule-ood`` deal black suits and ``visual-ood`` red ones (paper, section 5.2).
+        """
+        self._check_suite(suite)
+        faces = cards.suite_rule(suite) if faces is None else faces
+        suits = self._suits(suite) if suits is None else suits
+        dealt = cards.deals(
+            suite, split, faces=faces, target=target, seed=seed, suits=suits, deck=deck, first=first
+        )
+        for index, hand in dealt:
+            place = {"suite": suite, "split": split, "seed": seed, "index": index}
+            yield self.task(hand=hand, faces=faces, target=target, **settings, **place)
+
+    def every(
+        self,
+        suite: str = "id",
+        split: str = "all",
+        *,
+        seed: int = 0,
+        faces: cards.Rule | None = None,
+        target: int = 24,
+        **settings: Any,
+    ) -> Iterator[tuple[Task, float]]:
+        """Every hand of a suite once, in a seeded order of cards, with its share of the deals (shares add up to 1)."""
+        self._check_suite(suite)
+        faces = cards.suite_rule(suite) if faces is None else faces
+        suits = self._suits(suite)
+        found = cards.hands(suite, split, faces=faces, target=target, suits=suits)
+        total = sum(hand.weight for hand in found)
+        for index, hand in enumerate(found):
+            place = {"suite": suite, "split": split, "seed": seed, "index": index}
+            shown = _shuffled(hand.ranks, cards.SUITS[suits], f"every/{seed}/{index}")
+            yield self.task(hand=shown, faces=faces, target=target, **settings, **place), hand.weight / total
+
+    def _suits(self, suite: str) -> str:
+        if not self.pictured:
+            return "any"
+        return "red" if suite == "visual-ood" else "black"
+
+    def _check_suite(self, suite: str) -> None:
+        if suite not in self.suites:
+            raise UsageError(f"{self.cell} has no suite {suite!r}; its suites are {', '.join(self.suites)}")
+
+    def first(self, task: Task) -> Position:
+        ranks, faces, target = ranks_of(task.deal), task.rule["faces"], task.rule["target"]
+        picture = None
+        if self.pictured:
+            recipe = {"cards": task.deal["cards"], **task.picture}
+            picture = {"recipe": recipe, "hash": drawing.picture_hash(self.draw(recipe))}
+        text = prompts.opening(ranks, faces, target, picture=self.pictured, prompts=task.prompts)
+        return Position({"cards": list(ranks), "faces": faces, "target": target}, text, picture)
+
+    def judge(self, episode: Episode, answer: str) -> Attempt:
+        here, task = episode.position, episode.task
+        ranks, faces, target = here.state["cards"], here.state["faces"], here.state["target"]
+        reading = verifier.read(answer)
+        options = {"picture": self.pictured, "reward": task.reward, "templates": task.prompts}
+        verdict = verifier.verdict(reading, ranks, faces, target, **options)
+        other = None
+        if cards.numbers_of(ranks, cards.other_rule(faces)) != cards.numbers_of(ranks, faces):
+            other = verifier.verdict(reading, ranks, cards.other_rule(faces), target, **options)
+        earlier = [verifier.read(a.answer) for a in here.attempts]
+        found = tags(reading, verdict, ranks, faces, target, here.attempts, earlier)
+        return Attempt(answer, verdict, dict(reading.fields), other, found)
+
+    def advance(self, episode: Episode) -> str:
+        return "success"
+
+    def decisive_span(self, answer: str) -> tuple[int, int] | None:
+        """Character offsets of the decisive field in an answer; None if it has none."""
+        return verifier.read(answer).formula_span
+
+    def expert(self, episode: Episode, rng: random.Random | None = None, among: int = 1) -> str:
+        """A right answer: with ``rng``, one of the ``among`` simplest formulas, else the simplest.
+
+        Raises:
+            UsageError: the hand has no solution.
+        """
+        state = episode.position.state
+        numbers = cards.numbers_of(state["cards"], state["faces"])
+        formulas = list(solver.simplest(numbers, state["target"], among))
+        if not formulas:
+            raise UsageError(
+                f"{' '.join(state['cards'])} has no solution for {state['target']} under this rule; deal another hand"
+            )
+        formula = rng.choice(formulas) if rng else formulas[0]
+        return answer_text(state["cards"], numbers, formula, state["target"])
+
+    def random(self, episode: Episode, rng: random.Random) -> str:
+        """Each card once, in any order, with any operators and brackets."""
+        state = episode.position.state
+        numbers = list(cards.numbers_of(state["cards"], state["faces"]))
+        terms = [str(n) for n in rng.sample(numbers, len(numbers))]
+        while len(terms) > 1:
+            at = rng.randrange(len(terms) - 1)
+            joined = f"{terms[at]}{rng.choice('+-*/')}{terms[at + 1]}"
+            terms[at : at + 2] = [f"({joined})" if len(terms) > 2 else joined]
+        return answer_text(state["cards"], numbers, terms[0], state["target"])
+
+    def draw(self, recipe: Mapping[str, Any]) -> Image:
+        """The picture of a recipe: the same pixels each time."""
+        knobs = {k: v for k, v in recipe.items() if k != "cards"}
+        hand = tuple((rank, suit) for rank, suit in recipe["cards"])
+        return _draw(hand, drawing.Picture.from_dict(knobs)).copy()
+
+
+@lru_cache(maxsize=64)
+def _draw(hand: tuple[tuple[str, str], ...], picture: drawing.Picture) -> Image:
+    return drawing.draw(hand, picture)
+
+
+def _shuffled(ranks: Sequence[str], suits: str, key: str) -> list[tuple[str, str]]:
+    """The ranks in a seeded order, with suits such that no card appears twice."""
+    rng = random.Random(key)
+    left = {rank: rng.sample(suits, len(suits)) for rank in dict.fromkeys(ranks)}
+    hand = [(rank, left[rank].pop()) for rank in ranks]
+    rng.shuffle(hand)
+    return hand
+
+
+def check_prompts(templates: Mapping[str, str] | None) -> None:
+    """Raises UsageError unless the templates are known ones."""
+    prompts.merged(templates)
+
+
+def ranks_of(deal: Mapping[str, Any]) -> list[str]:
+    """The dealt ranks, in the order they are shown."""
+    return [rank for rank, _ in deal["cards"]]
+
+
+def answer_text(ranks: Sequence[str], numbers: Sequence[int], formula: str, target: int) -> str:
+    """An answer in the format that the prompt asks for."""
+    return json.dumps({"cards": list(ranks), "number": list(numbers), "formula": f"{formula}={target}"})

@@ -1,0 +1,82 @@
+"""What GeneralPoints says to a player: the prompt and the verifier's feedback, as templates.
+
+Sections follow the paper's appendix A (task, input, output format); the words are our own. ``--prompts FILE``
+puts other templates in their place, for a checkpoint that expects the prompts it was trained with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labkit.envs.general_points.cards import Rule, face_values
+from labkit.errors import UsageError
+
+DEFAULT: Mapping[str, str] = {
+    "task": (
+        "Make {target} from {count} cards, the number of each card once, with + - * / and brackets. "
+        "A counts as 1. {faces}"
+    ),
+    "input": "Cards: {cards}",
+    "input_picture": "The cards are in the picture.",
+    "format": 'Answer in JSON with "cards", "number" and "formula", the formula ending in ={target}.',
+    "faces_equal": "J, Q and K each count as {J}.",
+    "faces_apart": "J counts as {J}, Q counts as {Q}, K counts as {K}.",
+    "unreadable": 'There is no complete JSON object with a "formula" in that answer.',
+    "wrong_cards": "Those are not the cards on the table.",
+    "illegal_formula": "The formula cannot be read: {reason}.",
+    "wrong_numbers": "The formula does not use the cards as they count: {reason}.",
+    "wrong_value": "The formula {reason}, not {target}.",
+    "correct": "Correct.",
+    "again": "Try again.",
+}
+_WORDS = {3: "three", 4: "four", 5: "five", 6: "six"}
+
+
+def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The default templates with the given ones in their place.
+
+    Raises:
+        UsageError: a template that does not exist, or is not text.
+    """
+    for name, text in (prompts or {}).items():
+        if name not in DEFAULT:
+            raise UsageError(f"no template {name!r}; the templates are {', '.join(DEFAULT)}")
+        if not isinstance(text, str):
+            raise UsageError(f"template {name!r} must be text, not {type(text).__name__}")
+    return {**DEFAULT, **(prompts or {})}
+
+
+def fill(template: str, **values: Any) -> str:
+    """Put values in place of ``{name}``; every other brace stays, since answer formats are full of them."""
+    return re.sub(r"\{(\w+)\}", lambda m: str(values.get(m[1], m[0])), template)
+
+
+def face_sentence(faces: Rule, prompts: Mapping[str, str] | None = None) -> str:
+    """The sentence that states the rule: the only words that change between ID and rule-OOD."""
+    values, templates = face_values(faces), merged(prompts)
+    equal = len(set(values.values())) == 1
+    return fill(templates["faces_equal" if equal else "faces_apart"], **values)
+
+
+def opening(
+    ranks: Sequence[str], faces: Rule, target: int, *, picture: bool, prompts: Mapping[str, str] | None = None
+) -> str:
+    """The first user message. With ``picture`` the ranks are not told in words."""
+    templates = merged(prompts)
+    parts = (templates["task"], templates["input_picture" if picture else "input"], templates["format"])
+    return fill(
+        "\n".join(part for part in parts if part),
+        faces=face_sentence(faces, prompts),
+        target=target,
+        count=_WORDS[len(ranks)],
+        cards=", ".join(ranks),
+    )
+
+
+def feedback(category: str, *, target: int, reason: str = "", prompts: Mapping[str, str] | None = None) -> str:
+    """The verifier's sentence for a category."""
+    templates = merged(prompts)
+    said = fill(templates[category], reason=reason, target=target)
+    return said if category == "correct" else f"{said} {templates['again']}".strip()

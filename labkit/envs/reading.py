@@ -1,0 +1,171 @@
+"""Find the answer object in whatever a model wrote.
+
+Models fence their JSON, put prose around it, use single quotes, leave trailing commas, start over, or get cut
+off. One pass over the text with an explicit stack finds every complete ``{...}`` in it, in linear time and with
+no recursion, whatever the text is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+LIMIT = 65_536
+"""Longest answer that is read, in bytes of UTF-8."""
+
+MAX_DEPTH = 32
+"""Deepest nesting that is read; what lies deeper is broken."""
+
+# Opening quotes and what closes them: people and models mix up the two halves of curly ones.
+_QUOTES = {'"': '"', "'": "'", "“": "“”", "”": "“”", "‘": "‘’", "’": "‘’", "`": "`"}
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SPACE = re.compile(r"\s+")
+_BARE = re.compile(r"[^\s,:\[\]{}\"'“”‘’`]+")
+_END = {q: re.compile(rf"[{re.escape(end)}\\\n]") for q, end in _QUOTES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A complete object and where its values stand in the text."""
+
+    fields: dict[str, Any]
+    """Keys in lower case; strings, lists, nested objects; unquoted words and numbers as strings."""
+    spans: dict[str, tuple[int, int]]
+    """Character offsets of each value's text, quotes excluded."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A container still being read. ``key`` is the key that waits for its value."""
+
+    value: dict[str, Any] | list[Any]
+    start: int
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    key: str | None = None
+    wants: str = "item"
+
+    def put(self, item: Any, span: tuple[int, int]) -> bool:
+        """Take an item; False if none may stand here."""
+        if isinstance(self.value, list):
+            if self.wants != "item":
+                return False
+            self.value.append(item)
+        elif self.wants == "item" and self.key is None and isinstance(item, str):
+            self.key, self.wants = item.strip().lower(), "colon"
+            return True
+        elif self.wants == "value" and self.key is not None:
+            self.value[self.key], self.spans[self.key] = item, span
+            self.key = None
+        else:
+            return False
+        self.wants = "comma"
+        return True
+
+
+def objects(text: str) -> Iterator[Found]:
+    """Every complete object in ``text``, in the order in which they close."""
+    stack: list[_Open] = []
+    at = 0
+    while at < len(text):
+        if not stack:
+            # Outside of an object everything is prose: quotes and brackets mean nothing there.
+            at = text.find("{", at)
+            if at < 0:
+                return
+            stack.append(_Open({}, at))
+            at += 1
+            continue
+        space = _SPACE.match(text, at)
+        if space:
+            at = space.end()
+            continue
+        step = _token(text, at, stack)
+        if step is None:
+            # Whatever is open here is broken here; a new object may start at this very character.
+            stack.clear()
+            at += text[at] != "{"
+            continue
+        at, found = step
+        if found:
+            yield found
+
+
+def _token(text: str, at: int, stack: list[_Open]) -> tuple[int, Found | None] | None:
+    """Consume one token; None if it cannot stand here."""
+    top, char = stack[-1], text[at]
+    if char in "{[":
+        if len(stack) == MAX_DEPTH:
+            return None
+        if top.wants == "comma" or (isinstance(top.value, dict) and top.wants != "value"):
+            return None
+        stack.append(_Open({} if char == "{" else [], at))
+        return at + 1, None
+    if char in "}]":
+        if isinstance(top.value, dict) != (char == "}") or top.wants in ("colon", "value"):
+            return None
+        stack.pop()
+        if stack and not stack[-1].put(top.value, (top.start, at + 1)):
+            return None
+        return at + 1, Found(top.value, top.spans) if isinstance(top.value, dict) else None
+    if char == ",":
+        if top.wants != "comma":
+            return None
+        top.wants = "item"
+        return at + 1, None
+    if char == ":":
+        if top.wants != "colon":
+            return None
+        top.wants = "value"
+        return at + 1, None
+    if char in _QUOTES:
+        if top.wants not in ("item", "value"):
+            return None
+        read = _string(text, at)
+        if read is None:
+            return None
+        value, end = read
+        return (end, None) if top.put(value, (at + 1, end - 1)) else None
+    bare = _BARE.match(text, at)
+    if bare is None or not top.put(bare.group(), bare.span()):
+        return None
+    return bare.end(), None
+
+
+def _string(text: str, at: int) -> tuple[str, int] | None:
+    """The string that opens at ``at`` and the offset behind its closing quote; None if it does not close."""
+    ending, parts, at = _END[text[at]], [], at + 1
+    while stop := ending.search(text, at):
+        parts.append(text[at : stop.start()])
+        if stop.group() == "\n":
+            return None
+        if stop.group() != "\\":
+            return _whole("".join(parts)), stop.end()
+        escaped, at = text[stop.end() : stop.end() + 1], stop.end() + 1
+        code = text[at : at + 4]
+        if escaped == "u" and re.fullmatch("[0-9a-fA-F]{4}", code):
+            parts.append(chr(int(code, 16)))
+            at += 4
+        else:
+            parts.append(_ESCAPES.get(escaped, escaped))
+    return None
+
+
+def _whole(text: str) -> str:
+    """Surrogate pairs joined, halves of them replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(text) else text
+
+
+def last_object(text: str, key: str) -> Found | None:
+    """The last complete object that has ``key``; None if there is none or the text is over :data:`LIMIT`."""
+    if len(text) > LIMIT or len(text.encode("utf-8", "surrogatepass")) > LIMIT:
+        return None
+    if key not in text.lower():
+        return None
+    found = None
+    for candidate in objects(text):
+        if key in candidate.fields:
+            found = candidate
+    return found

@@ -1,0 +1,59 @@
+"""What a player is: whoever answers turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from labkit.episode import Episode, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a model was sent and what it sampled, as ids: never decoded and encoded again for training."""
+
+    context: np.ndarray
+    """``int64 [C]``: the whole dialogue in front of the answer."""
+    ids: np.ndarray
+    """``int64 [A]``: the sampled tokens, the end token included when it came."""
+    logp: np.ndarray
+    """``float32 [A]``: their log-probabilities at the temperature that was sampled."""
+    decisive: tuple[int, int] = (0, 0)
+    """Half-open range of ``ids`` that overlaps the decisive field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer; only models have a sample and tokens."""
+
+    text: str
+    sample: Sample | None = None
+    tokens: Tokens | None = None
+
+
+class Turn(NamedTuple):
+    """One request for an answer."""
+
+    episode: Episode
+    history: tuple[Answer, ...] = ()
+    """The answers given at this position so far, one for each of its attempts; empty when they are not at hand
+    (a fork of a stored episode), and then the dialogue is encoded from its text."""
+    key: tuple[int, ...] = (0,)
+    """Keys the sampling noise of this episode."""
+
+
+class Player(Protocol):
+    """Whoever answers. Stateless between calls: what it needs of the past is in the turn."""
+
+    name: str
+
+    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+        """One answer for each turn, in order.
+
+        Raises:
+            UsageError: the player cannot go on (a script that has run out, a hand without a solution).
+        """
