@@ -1,0 +1,1 @@
+"""Language models: the tiny foundation model, the loader for any checkpoint, and sampling."""

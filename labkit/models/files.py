@@ -1,0 +1,161 @@
+"""Find a checkpoint and say what is wrong with it, before anything heavy is imported or loaded.
+
+Weights are read from safetensors only: a pickle can run code when it is opened.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import UsageError
+
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
+TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+_PICKLES = re.compile(r"(pytorch_model|adapter_model|model|consolidated)[^/]*\.(bin|pt|pth|ckpt|pkl)")
+_FETCHED = ("*.json", "*.jinja", "*.safetensors", "*.model", "*.txt")
+
+
+def is_hub_id(spec: str) -> bool:
+    """Whether a text can only be a model's id on the hub: ``owner/name``, and no folder ``owner`` here."""
+    owner = spec.partition("/")[0]
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", spec) is not None and owner != ".." and not Path(owner).is_dir()
+
+
+def folder_of(spec: str | Path, *, remote_code: bool = False) -> Path:
+    """The directory of a checkpoint; a hub id's lies in the local cache, and is fetched into it where hubs may be asked.
+
+    Raises:
+        UsageError: there is none, or it holds no model; the message names the nearest that does.
+    """
+    path = Path(spec)
+    if not path.exists() and is_hub_id(str(spec)):
+        path = _snapshot(str(spec), remote_code)
+    if not path.is_dir():
+        raise UsageError(_no_folder(path))
+    if not _holds_model(path):
+        inner = [p.parent for depth in ("*", "*/*") for name in (CONFIG, ADAPTER) for p in path.glob(f"{depth}/{name}")]
+        hint = f"; did you mean {max(inner, key=_step)}?" if inner else "; save one there with save_pretrained"
+        raise UsageError(f"{path} holds neither {CONFIG} nor {ADAPTER}{hint}")
+    return path
+
+
+def _holds_model(path: Path) -> bool:
+    return (path / CONFIG).is_file() or (path / ADAPTER).is_file()
+
+
+def _step(path: Path) -> tuple[int, str]:
+    """Sorts ``step-300`` behind ``step-50``."""
+    digits = re.search(r"(\d+)$", path.name)
+    return (int(digits[1]) if digits else -1, str(path))
+
+
+def _no_folder(path: Path) -> str:
+    if path.exists():
+        return f"{path} is a file; name the directory that it lies in, {path.parent}"
+    here = path
+    while not here.parent.is_dir():
+        here = here.parent
+    siblings = [p.name for p in here.parent.iterdir() if p.is_dir()]
+    near = difflib.get_close_matches(here.name, siblings, 1)
+    hint = f"did you mean {here.parent / near[0]}?" if near else f"there is no {here.name} in {here.parent.resolve()}"
+    return f"no directory {path}; {hint}"
+
+
+def _snapshot(hub_id: str, remote_code: bool) -> Path:
+    from huggingface_hub import is_offline_mode, snapshot_download
+
+    wanted = [*_FETCHED, "*.py"] if remote_code else list(_FETCHED)
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=wanted, ignore_patterns=["*/*"]))
+    except Exception as error:
+        # Whatever goes wrong out there (names, rights, network, disk) has one way out: a line for the user.
+        if is_offline_mode():
+            reason = "the hub is switched off: check the name, or let it be fetched with HF_HUB_OFFLINE=0"
+        else:
+            reason = f"it cannot be fetched: {first_line(error)}"
+        raise UsageError(f"{hub_id} is neither a directory here nor in the local Hugging Face cache, and {reason}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON ({first_line(error)}); save the checkpoint again") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} holds no JSON object; save the checkpoint again")
+    return data
+
+
+def check_weights(folder: Path, stem: str) -> list[Path]:
+    """The safetensors files of a directory: ``stem.safetensors``, or the shards that its index names.
+
+    Raises:
+        UsageError: there are none, only pickles, one is missing, or one is cut short.
+    """
+    single, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
+    if single.is_file():
+        files = [single]
+    elif index.is_file():
+        shards = read_json(index).get("weight_map")
+        if not isinstance(shards, dict) or not shards:
+            raise UsageError(f"{index} names no weights; save the checkpoint again")
+        files = sorted({folder / str(name) for name in shards.values()})
+    else:
+        pickles = [p.name for p in sorted(folder.iterdir()) if _PICKLES.fullmatch(p.name)]
+        if pickles:
+            raise UsageError(
+                f"{folder} has its weights as a pickle ({pickles[0]}), which can run code when it is opened; "
+                "where you trust it, convert it: load it with transformers and save_pretrained it as safetensors"
+            )
+        raise UsageError(f"{folder} has no weights ({single.name}); copy them there, or save the checkpoint again")
+    for file in files:
+        _check_whole(file)
+    return files
+
+
+def _check_whole(file: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise UsageError(f"{file.parent} lacks {file.name}, which its index names; copy that too")
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"{file} is damaged or cut short ({first_line(error)}); copy or save it again") from None
+
+
+def base_of(folder: Path, base: str | Path | None, *, remote_code: bool = False) -> Path:
+    """The directory of the model under an adapter: the one given, or the one that the adapter names.
+
+    Raises:
+        UsageError: neither, or it is not there.
+    """
+    if base is not None:
+        return folder_of(base, remote_code=remote_code)
+    named = read_json(folder / ADAPTER).get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        raise UsageError(f"the adapter {folder} does not say which model it adapts; name that with --base")
+    # An adapter that moved together with its base may name it as seen from itself.
+    beside = not Path(named).is_dir() and (folder / named).is_dir()
+    try:
+        return folder_of(folder / named if beside else named, remote_code=remote_code)
+    except UsageError as error:
+        raise UsageError(f"the adapter {folder} needs the model it adapts ({error}); name that with --base") from None
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

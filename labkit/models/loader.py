@@ -1,0 +1,317 @@
+"""Load any causal language model, text or vision, whole or as an adapter, and speak its chat template.
+
+A dialogue with a loaded model is a list of token ids that only grows: :func:`render` gives the ids of a dialogue
+known as text, :func:`suffix` those that lead from a sampled answer to the next one. Neither ever encodes again
+what was sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
+
+from labkit.errors import UsageError
+from labkit.models import files
+from labkit.models.files import first_line
+
+if TYPE_CHECKING:
+    from labkit.episode import Message
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to be played or trained."""
+
+    model: transformers.PreTrainedModel
+    """In evaluation mode; a ``PeftModel`` around it if it is an adapter."""
+    tokenizer: transformers.PreTrainedTokenizerBase
+    processor: transformers.ProcessorMixin | None
+    """A vision model's; None where it cannot be built here (some need torchvision), which text can do without."""
+    is_vlm: bool
+    adapter: bool
+    model_type: str
+    path: Path
+    parameters: int
+    closing: tuple[int, ...] = ()
+    """What the chat template puts behind an answer, up to the token that ends a turn."""
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The tokens that end an answer: the tokenizer's, the model's own and the chat template's."""
+        own = self.model.generation_config.eos_token_id
+        found = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), *self.closing[-1:]]
+        return tuple(sorted({i for i in found if i is not None}))
+
+    @property
+    def pad_id(self) -> int:
+        return self.tokenizer.pad_token_id or 0
+
+
+def load(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    base: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> Loaded:
+    """Load a checkpoint for playing or training.
+
+    Args:
+        path: a Hugging Face directory, a PEFT adapter's directory, or a hub id.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``: CUDA where there is some.
+        dtype: of the weights: a name in :data:`DTYPES`, or ``auto``: the checkpoint's own, float32 on a CPU.
+        base: the model under an adapter, where it is not where the adapter says.
+        trust_remote_code: run code that comes with the checkpoint.
+
+    Raises:
+        UsageError: it cannot be loaded; the message is one line and says what to do.
+    """
+    folder = files.folder_of(path, remote_code=trust_remote_code)
+    adapter = (folder / files.ADAPTER).is_file()
+    root = files.base_of(folder, base, remote_code=trust_remote_code) if adapter else folder
+    config = _check(root, trust_remote_code)
+    if adapter:
+        files.check_weights(folder, "adapter_model")
+    place, weights = device_of(device), dtype_of(dtype, device_of(device))
+    try:
+        with _quietly():
+            model = _model(root, config, weights, trust_remote_code)
+            if adapter:
+                model = _adapted(model, folder)
+            tokenizer, processor = _tokenizer(folder, root, _is_vlm(config), trust_remote_code)
+            model = model.to(place).eval()
+    except UsageError:
+        raise
+    except Exception as error:
+        # Whatever a checkpoint makes transformers raise is news about the checkpoint, not about this program.
+        raise UsageError(_why(path, error, place)) from error
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise UsageError(
+            f"the tokenizer of {path} knows {len(tokenizer)} tokens and its model "
+            f"{model.get_input_embeddings().num_embeddings}; put the tokenizer there that it was trained with"
+        )
+    loaded = Loaded(
+        model,
+        tokenizer,
+        processor,
+        is_vlm=_is_vlm(config),
+        adapter=adapter,
+        model_type=config["model_type"],
+        path=folder,
+        parameters=sum(p.numel() for p in model.parameters()),
+    )
+    return replace(loaded, closing=_closing(loaded))
+
+
+def device_of(name: str) -> torch.device:
+    """The device of a name; ``auto`` is CUDA where there is some, else the CPU.
+
+    Raises:
+        UsageError: there is no such device on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"no device {name!r}; use auto, {', '.join(k for k, n in there.items() if n)}") from None
+    if (device.index or 0) >= there.get(device.type, 0):
+        raise UsageError(f"this machine has no {name}; use auto, {', '.join(k for k, n in there.items() if n)}")
+    return device
+
+
+def dtype_of(name: str, device: torch.device) -> torch.dtype | str:
+    """What ``from_pretrained`` takes as the dtype of a name.
+
+    Raises:
+        UsageError: there is no such dtype.
+    """
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    if name not in DTYPES:
+        raise UsageError(f"no dtype {name!r}; use auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def _check(root: Path, trust_remote_code: bool) -> dict[str, Any]:
+    """The config of a model's directory, once all that can be said from its files is said."""
+    config = files.read_json(root / files.CONFIG)
+    kind, own_code = config.get("model_type"), "auto_map" in config
+    if not isinstance(kind, str):
+        raise UsageError(f"{root / files.CONFIG} names no model_type; save the checkpoint again")
+    if own_code and not trust_remote_code and kind not in CONFIG_MAPPING_NAMES:
+        raise UsageError(f"{root} brings its own code; allow it with --trust-remote-code where you trust it")
+    if kind not in CONFIG_MAPPING_NAMES and not own_code:
+        raise UsageError(f"{root} is of type {kind!r}, which transformers {transformers.__version__} does not know; update it")
+    if not own_code and not _is_vlm(config) and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise UsageError(f"{root} is of type {kind!r}, which does not write text; choose a causal or a vision language model")
+    files.check_weights(root, "model")
+    return config
+
+
+def _is_vlm(config: dict[str, Any]) -> bool:
+    """Told from the config: asked for a causal model, transformers may drop a vision tower without a word."""
+    architecture = (config.get("architectures") or [""])[0]
+    vision = config["model_type"] in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    return vision and not architecture.endswith("ForCausalLM")
+
+
+def _model(
+    root: Path, config: dict[str, Any], dtype: torch.dtype | str, trust_remote_code: bool
+) -> transformers.PreTrainedModel:
+    auto = transformers.AutoModelForImageTextToText if _is_vlm(config) else transformers.AutoModelForCausalLM
+    options = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": trust_remote_code}
+    model, info = auto.from_pretrained(root, dtype=dtype, output_loading_info=True, **options)
+    _refuse_missing(info["missing_keys"], root)
+    return model
+
+
+def _adapted(model: transformers.PreTrainedModel, folder: Path) -> transformers.PreTrainedModel:
+    import peft
+    from safetensors import safe_open
+
+    adapted = peft.PeftModel.from_pretrained(model, folder)
+    if adapted.active_peft_config.is_prompt_learning:
+        raise UsageError(f"the adapter {folder} adds prompt tokens; use one that changes weights, such as LoRA")
+    with safe_open(folder / "adapter_model.safetensors", framework="pt") as saved:
+        missing = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False).keys() - set(saved.keys())
+    _refuse_missing(missing, folder)
+    return adapted
+
+
+def _refuse_missing(missing: Collection[str], folder: Path) -> None:
+    """Weights that a checkpoint lacks would be filled with random numbers."""
+    if missing:
+        raise UsageError(f"{folder} lacks {len(missing)} weights ({min(missing)} ...); copy or save the checkpoint again")
+
+
+def _tokenizer(
+    folder: Path, root: Path, is_vlm: bool, trust_remote_code: bool
+) -> tuple[transformers.PreTrainedTokenizerBase, transformers.ProcessorMixin | None]:
+    """The tokenizer, an adapter's own before its base model's; for vision models the processor too."""
+    options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
+    home = next((d for d in (folder, root) if any((d / name).is_file() for name in files.TOKENIZER)), None)
+    if home is None:
+        raise UsageError(f"{root} has no tokenizer ({files.TOKENIZER[0]}); save the tokenizer beside the model")
+    tokenizer, processor = transformers.AutoTokenizer.from_pretrained(home, **options), None
+    if is_vlm:
+        try:
+            processor = transformers.AutoProcessor.from_pretrained(home, **options)
+        except (OSError, ValueError, ImportError, AttributeError, TypeError):
+            processor = None
+    tokenizer.chat_template = tokenizer.chat_template or getattr(processor, "chat_template", None)
+    if tokenizer.chat_template is None:
+        raise UsageError(
+            f"{home} has no chat template, so it may be a base model; use its instruction-tuned sibling, or put a "
+            "chat_template.jinja there"
+        )
+    return tokenizer, processor
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the tables and bars of transformers: what matters in them is checked and said in one line."""
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _why(path: str | Path, error: Exception, device: torch.device) -> str:
+    said = first_line(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in said:
+        return f"{path} does not fit into the memory of {device}; try bfloat16, another device or a smaller model"
+    return f"cannot load {path}: {said}"
+
+
+_ASKED, _SAID = "what-is-asked", "what-is-said"
+"""Stand in for a question and an answer where only the template around them matters."""
+
+
+def render(loaded: Loaded, messages: Sequence[Message]) -> list[int]:
+    """The ids of a dialogue known as text, up to where the next answer begins.
+
+    Encoded piece by piece, cut where sampling would have cut it.
+
+    Args:
+        messages: user and assistant in turn; the first and the last are the user's.
+    """
+    ids = _encode(loaded, _template(loaded, [messages[0].text]))
+    for answer, feedback in zip(messages[1::2], messages[2::2], strict=True):
+        ids += _encode(loaded, answer.text) + suffix(loaded, feedback.text, ended=False)
+    return ids
+
+
+def suffix(loaded: Loaded, feedback: str, *, ended: bool) -> list[int]:
+    """The ids that lead from an answer through the user's ``feedback`` to where the next answer begins.
+
+    Args:
+        ended: the answer came with its end token; otherwise it was cut short and the turn is closed here.
+    """
+    _, _, behind = _template(loaded, [_ASKED, _SAID, feedback]).partition(_SAID)
+    ids = _encode(loaded, behind)
+    return ids[len(loaded.closing) :] if ended else ids
+
+
+def _closing(loaded: Loaded) -> tuple[int, ...]:
+    """What the template puts behind an answer, up to and with the first special token.
+
+    Raises:
+        UsageError: the template changes earlier turns, so that a dialogue cannot just grow.
+    """
+    said, before = [_ASKED], _template(loaded, [_ASKED])
+    for _ in range(2):
+        said += [_SAID, _ASKED]
+        longer = _template(loaded, said)
+        if not longer.startswith(before + _SAID):
+            raise UsageError(
+                f"the chat template of {loaded.path} rewrites earlier turns, so a dialogue cannot be continued; "
+                "give it one that only appends"
+            )
+        before = longer
+    behind = before.rpartition(_SAID)[2].partition(_ASKED)[0]
+    ids = _encode(loaded, behind)
+    special = {i for i, token in loaded.tokenizer.added_tokens_decoder.items() if token.special}
+    ends = [at for at, i in enumerate(ids) if i in special]
+    return tuple(ids[: ends[0] + 1]) if ends else ()
+
+
+def _template(loaded: Loaded, said: Sequence[str]) -> str:
+    """The chat template filled with turns, the user's and the assistant's alternating; the next is the assistant's."""
+    messages = [
+        {
+            "role": "assistant" if turn % 2 else "user",
+            "content": [{"type": "text", "text": text}] if loaded.is_vlm else text,
+        }
+        for turn, text in enumerate(said)
+    ]
+    try:
+        return loaded.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:
+        # A template is a program that comes with the checkpoint and may fail in any way.
+        raise UsageError(f"the chat template of {loaded.path} fails: {first_line(error)}") from error
+
+
+def _encode(loaded: Loaded, text: str) -> list[int]:
+    return loaded.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,0 +1,157 @@
+"""A language model as a player: tokens in, tokens out."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from os.path import commonprefix
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labkit.envs import game, prompt
+from labkit.episode import Sample
+from labkit.errors import UsageError
+from labkit.models.decode import Generated, generate
+from labkit.models.loader import render, suffix
+from labkit.players.base import Answer, Tokens, Turn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from labkit.models.loader import Loaded
+
+MAX_NEW_TOKENS = 256
+"""The longest answer unless told otherwise."""
+
+
+class Checkpoint:
+    """Answers by sampling from a model.
+
+    Within a position a dialogue grows by appending ids: what the model sampled goes back into it as it was sampled,
+    never decoded and encoded again. Noise is keyed by the turn's key, the position and the attempt, so an answer
+    does not depend on the batch that it was sampled in.
+
+    Args:
+        name: what episodes call the player.
+        temperature: 0 takes the likeliest token every time.
+        max_new_tokens: the longest answer; :data:`MAX_NEW_TOKENS` if not given.
+        batch: the most answers that are sampled side by side.
+
+    Raises:
+        UsageError: one of these cannot be.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        name: str,
+        temperature: float = 0.0,
+        max_new_tokens: int | None = None,
+        batch: int = 64,
+    ) -> None:
+        if not 0 <= temperature < float("inf"):
+            raise UsageError(f"the temperature is a number from 0, not {temperature}")
+        if max_new_tokens is not None and max_new_tokens < 1:
+            raise UsageError(f"an answer has room for at least one token, not {max_new_tokens}")
+        if batch < 1:
+            raise UsageError(f"the batch is a whole number from 1, not {batch}")
+        self.loaded = loaded
+        self.name = name
+        self.temperature = temperature
+        self.max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
+        self.batch = batch
+        self.should_stop: Callable[[], bool] | None = None
+        """Asked before each token, if set; once it says yes, answers end where they are."""
+
+    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+        """Sample an answer to each turn.
+
+        Raises:
+            UsageError: a prompt holds a picture, or a dialogue has outgrown the model's context.
+        """
+        begun = time.perf_counter()
+        contexts = [self._context(turn) for turn in turns]
+        sampled = generate(
+            self.loaded.model,
+            contexts,
+            max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature,
+            stop_ids=self.loaded.stop_ids,
+            noise=[_noise(turn) for turn in turns],
+            pad_id=self.loaded.pad_id,
+            batch=self.batch,
+            should_stop=self.should_stop,
+        )
+        seconds = (time.perf_counter() - begun) / max(1, len(turns))
+        return [
+            self._answer(turn, context, generated, seconds)
+            for turn, context, generated in zip(turns, contexts, sampled, strict=True)
+        ]
+
+    def _context(self, turn: Turn) -> list[int]:
+        """The ids of the whole dialogue: what was sent and sampled last, and the feedback; else its text, encoded."""
+        messages = prompt(turn.episode)
+        if any(message.picture is not None for message in messages):
+            raise UsageError(f"{self.name} reads text only for now; pick a text cell")
+        last = turn.history[-1] if turn.history else None
+        if last is None or last.tokens is None or last.sample is None:
+            return render(self.loaded, messages)
+        behind = suffix(self.loaded, messages[-1].text, ended=not last.sample.truncated)
+        return [*last.tokens.context.tolist(), *last.tokens.ids.tolist(), *behind]
+
+    def _answer(self, turn: Turn, context: Sequence[int], generated: Generated, seconds: float) -> Answer:
+        ids, logp = generated.ids, generated.logp
+        said = ids if generated.truncated else ids[:-1]
+        text = decode(self.loaded.tokenizer, said)
+        span = game(turn.episode.task.cell).decisive_span(text)
+        first, last = token_range(self.loaded.tokenizer, said, span) if span else (0, 0)
+        sample = Sample(
+            tokens=len(ids),
+            prompt_tokens=len(context),
+            seconds=seconds,
+            temperature=self.temperature,
+            logp=float(logp.sum()),
+            truncated=generated.truncated,
+            decisive_logp=float(logp[first:last].sum()) if span else None,
+            decisive_tokens=last - first,
+        )
+        return Answer(text, sample, Tokens(np.array(context, dtype=np.int64), ids, logp, (first, last)))
+
+
+def _noise(turn: Turn) -> tuple[int, ...]:
+    return (*turn.key, len(turn.episode.positions) - 1, len(turn.episode.position.attempts))
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int] | np.ndarray) -> str:
+    """The text of sampled ids, character for character, without special tokens."""
+    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def token_range(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int] | np.ndarray, span: tuple[int, int]
+) -> tuple[int, int]:
+    """The half-open range of ``ids`` that overlaps the characters ``span`` of their text, for any tokenizer.
+
+    Found by decoding beginnings of ``ids``: how many characters of the whole text a beginning already holds. A
+    token that holds part of a character overlaps that character.
+    """
+    whole = decode(tokenizer, ids)
+
+    def held(count: int) -> tuple[int, bool]:
+        """Whole characters in the first ``count`` ids, and whether part of another follows."""
+        text = decode(tokenizer, ids[:count])
+        same = len(commonprefix([text, whole]))
+        return same, same < len(text)
+
+    begin, end = span
+    if begin == end:
+        return 0, 0
+    first = bisect_left(range(len(ids)), begin, key=lambda count: held(count)[0])
+    characters, more = held(first)
+    # The token before holds the beginning of the span's first character, or all of it.
+    if characters > begin or more:
+        first -= 1
+    return first, bisect_left(range(len(ids)), end, key=lambda count: held(count)[0])

@@ -1,0 +1,209 @@
+"""Players by name: ``expert``, ``script:answers.jsonl``, ``tiny:gp-l/init``, ``run:ID@300``, a directory, a hub id.
+
+Names are looked up without importing torch; only a model that is really loaded does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from labkit.errors import UsageError
+from labkit.models import files
+from labkit.players.base import Player
+from labkit.players.simple import Expert, Random, Script
+from labkit.runs import store
+
+if TYPE_CHECKING:
+    from labkit.models.loader import Loaded
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+"""Checkpoints that come with the package, in folders named after their specs."""
+SIMPLE: Mapping[str, tuple[type[Expert] | type[Random], str]] = {
+    "expert": (Expert, "always right, from the solver"),
+    "random": (Random, "well-formed answers, chosen blindly"),
+}
+FORMS = (
+    "expert, random, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, a checkpoint's or an "
+    "adapter's directory, or a hub id OWNER/NAME"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerInfo:
+    """What is known of a player without loading it."""
+
+    spec: str
+    """The name that :func:`load` takes."""
+    kind: str
+    """``expert``, ``random``, ``script``; or a model: ``tiny``, ``run``, ``checkpoint``, ``adapter``."""
+    summary: str
+    path: Path | None = None
+    """A model's directory."""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """How it was made and what it scores, where its directory has a ``card.json``."""
+
+
+def load(
+    spec: str,
+    *,
+    runs: str | Path = store.ROOT,
+    device: str = "auto",
+    dtype: str = "auto",
+    temperature: float = 0.0,
+    max_new_tokens: int | None = None,
+    base: str | None = None,
+    batch: int = 64,
+    trust_remote_code: bool = False,
+) -> Player:
+    """The player of a name. All but ``runs`` concerns models, and others ignore it.
+
+    The two models used last stay in memory and are shared.
+
+    Args:
+        runs: the folder of the runs.
+        device, dtype, base, trust_remote_code: see :func:`labkit.models.loader.load`.
+        temperature, max_new_tokens, batch: see :class:`labkit.players.checkpoint.Checkpoint`.
+
+    Raises:
+        UsageError: there is no such player, or it cannot be loaded.
+    """
+    if spec in SIMPLE:
+        return SIMPLE[spec][0]()
+    if spec.startswith("script:"):
+        return Script.from_file(spec.removeprefix("script:"))
+    place = locate(spec, runs=runs)
+    from labkit.players.checkpoint import Checkpoint
+
+    options = {"device": device, "dtype": dtype, "base": base, "trust_remote_code": trust_remote_code}
+    loaded = _shelf.take(place, **options)
+    return Checkpoint(loaded, name=spec, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch)
+
+
+def locate(spec: str, *, runs: str | Path = store.ROOT) -> Path | str:
+    """Where the model of a name is: its directory, or the hub id that the name is.
+
+    Raises:
+        UsageError: there is no such player, or it is not a model.
+    """
+    if spec in SIMPLE or spec.startswith("script:"):
+        raise UsageError(f"{spec} is not a model; name a checkpoint")
+    if spec.startswith("run:"):
+        return _checkpoint(spec.removeprefix("run:"), runs)
+    bundled = {f"tiny:{name}": path for name, path in _bundled().items()}
+    if spec in bundled:
+        return bundled[spec]
+    if f"tiny:{spec}" in bundled and not Path(spec).is_dir():
+        raise UsageError(f"no player {spec!r}; did you mean tiny:{spec}?")
+    if not spec.startswith("tiny:"):
+        if files.is_hub_id(spec) and not Path(spec).exists():
+            return spec
+        if ("/" in spec and "://" not in spec) or Path(spec).exists():
+            return files.folder_of(spec)
+    near = difflib.get_close_matches(spec, [*SIMPLE, *bundled], 1)
+    if near:
+        raise UsageError(f"no player {spec!r}; did you mean {near[0]}?")
+    if spec.startswith("tiny:"):
+        raise UsageError(f"no player {spec!r}; bundled are {', '.join(bundled) or 'none'}")
+    raise UsageError(f"no player {spec!r}; a player is {FORMS}")
+
+
+def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
+    """What is known of the player of a name; a hub id's files are fetched for it if they are not here.
+
+    Raises:
+        UsageError: there is no such player.
+    """
+    if spec in SIMPLE:
+        return PlayerInfo(spec, spec, SIMPLE[spec][1])
+    if spec.startswith("script:"):
+        Script.from_file(spec.removeprefix("script:"))
+        return PlayerInfo(spec, "script", "prepared answers, one an attempt")
+    path = files.folder_of(locate(spec, runs=runs))
+    if spec.startswith("tiny:"):
+        return _tiny(spec, path)
+    if spec.startswith("run:"):
+        run = store.Run(path.parents[1])
+        return _of_run(spec, run, path)
+    kind = "adapter" if (path / files.ADAPTER).is_file() else "checkpoint"
+    return PlayerInfo(spec, kind, f"{kind} in {path}", path, _card(path))
+
+
+def players(runs: str | Path = store.ROOT) -> list[PlayerInfo]:
+    """All players with a name of their own: those that are not models, bundled checkpoints, those in runs."""
+    found = [info(spec) for spec in SIMPLE]
+    found += [_tiny(f"tiny:{name}", path) for name, path in _bundled().items()]
+    for run in store.listing(runs):
+        found += [_of_run(f"run:{run.id}@{step}", run, path) for step, path in run.checkpoints().items()]
+    return found
+
+
+def _bundled() -> dict[str, Path]:
+    return {p.parent.relative_to(BUNDLED).as_posix(): p.parent for p in sorted(BUNDLED.rglob(files.CONFIG))}
+
+
+def _tiny(spec: str, path: Path) -> PlayerInfo:
+    card = _card(path)
+    return PlayerInfo(spec, "tiny", str(card.get("summary", "bundled checkpoint")), path, card)
+
+
+def _of_run(spec: str, run: store.Run, path: Path) -> PlayerInfo:
+    try:
+        config = run.config
+    except (OSError, ValueError, yaml.YAMLError):
+        # A run that was damaged must not hide the others.
+        config = {}
+    said = " ".join(str(config[key]) for key in ("stage", "cell") if key in config)
+    return PlayerInfo(spec, "run", f"{said or 'run'}, step {path.name.removeprefix('step-')}", path, _card(path))
+
+
+def _card(path: Path) -> dict[str, Any]:
+    return files.read_json(path / "card.json") if (path / "card.json").is_file() else {}
+
+
+def _checkpoint(name: str, runs: str | Path) -> Path:
+    """The directory of ``ID@STEP``, or of a run's last checkpoint."""
+    name, _, wanted = name.partition("@")
+    run = store.find(name, runs)
+    there = run.checkpoints()
+    if not there:
+        raise UsageError(f"run {run.id} has no checkpoint yet; `labkit runs show {run.id}` says how it stands")
+    if not wanted:
+        return there[max(there)]
+    if not wanted.isdigit() or int(wanted) not in there:
+        raise UsageError(f"run {run.id} has no step {wanted}; its steps are {', '.join(map(str, there))}")
+    return there[int(wanted)]
+
+
+class _Shelf:
+    """The models that were used last. One thread loads at a time, so that two never load the same one."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[tuple[Any, ...], Loaded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, place: Path | str, **options: Any) -> Loaded:
+        from labkit.models.loader import load as load_model
+
+        # A checkpoint that was written anew is another one.
+        written = Path(place).stat().st_mtime_ns if Path(place).is_dir() else None
+        key = (str(place), written, *sorted(options.items()))
+        with self._lock:
+            if key not in self._kept:
+                # Room is made first: models are what fills the memory.
+                while len(self._kept) >= self._size:
+                    self._kept.popitem(last=False)
+                self._kept[key] = load_model(place, **options)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+
+_shelf = _Shelf(size=2)

@@ -1,0 +1,243 @@
+"""A run is a folder; everything in it can be read with a text editor or any Hugging Face tool.
+
+::
+
+    runs/20261121-101502-sft-gp-l/
+      config.yaml          the resolved config, every default written out
+      environment.json     versions, machine, git revision, command
+      status.json          running, finished, stopped or failed; process id; what came last
+      metrics.jsonl        one line an update
+      episodes/NAME.jsonl  episodes played inside the run, one a line
+      checkpoints/step-N/  a Hugging Face directory
+      state/               what --resume needs; replaced as a whole, never edited
+
+Whoever follows a run reads these files while they grow: lines are appended whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labkit.episode import Episode
+from labkit.errors import UsageError
+
+ROOT = Path("runs")
+
+
+class Run:
+    """One run's folder."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, root: str | Path, name: str, config_yaml: str) -> Run:
+        """Make a new folder ``root/<time>-<name>`` and write down what is about to run."""
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = Path(root) / f"{stamp}-{name}"
+        count = 1
+        while True:
+            try:
+                path.mkdir(parents=True)
+                break
+            except FileExistsError:
+                count += 1
+                path = Path(root) / f"{stamp}-{name}-{count}"
+        run = cls(path)
+        (path / "config.yaml").write_text(config_yaml, encoding="utf-8")
+        write_json(path / "environment.json", environment())
+        run.set_status("running")
+        return run
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What :meth:`set_status` wrote; a run whose process is gone reads as ``stopped``."""
+        try:
+            status = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {"status": "unknown"}
+        if status["status"] == "running" and not _alive(status):
+            status["status"] = "stopped"
+        return status
+
+    def set_status(self, status: str, **more: Any) -> None:
+        here = {"pid": os.getpid(), "host": platform.node(), "time": time.time()}
+        write_json(self.path / "status.json", {"status": status, **here, **more})
+
+    def log(self, metrics: Mapping[str, Any]) -> None:
+        """Append one line of metrics."""
+        _append(self.path / "metrics.jsonl", [json.dumps(metrics)])
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All lines logged so far; a last line still being written is left out."""
+        return list(_lines(self.path / "metrics.jsonl"))
+
+    def rewind(self, step: int) -> None:
+        """Drop metrics logged after ``step``: those of an update that was cut short and will be done again."""
+        kept = [json.dumps(m) for m in self.metrics() if m["step"] <= step]
+        _replace_text(self.path / "metrics.jsonl", "".join(line + "\n" for line in kept))
+
+    def add_episodes(self, name: str, episodes: Iterable[Episode]) -> Path:
+        """Append episodes to ``episodes/NAME.jsonl``."""
+        path = self.path / "episodes" / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        _append(path, [e.to_json() for e in episodes])
+        return path
+
+    def episodes(self, name: str) -> Iterator[Episode]:
+        for data in _lines(self.path / "episodes" / f"{name}.jsonl"):
+            yield Episode.from_dict(data)
+
+    def checkpoint(self, step: int) -> Path:
+        """Where the checkpoint of a step lies, or is to lie."""
+        return self.path / "checkpoints" / f"step-{step}"
+
+    def checkpoints(self) -> dict[int, Path]:
+        """Complete checkpoints by step, in order."""
+        found = (self.path / "checkpoints").glob("step-*") if (self.path / "checkpoints").is_dir() else ()
+        steps = {int(p.name[5:]): p for p in found if p.name[5:].isdigit()}
+        return dict(sorted(steps.items()))
+
+
+def find(run: str | Path, root: str | Path = ROOT) -> Run:
+    """The run of an id, of the unambiguous beginning or end of one, or of a folder.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    for path in (Path(run), Path(root) / str(run)):
+        if (path / "config.yaml").is_file():
+            return Run(path)
+    near = [r for r in listing(root) if r.id.startswith(str(run)) or r.id.endswith(f"-{run}")]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        raise UsageError(f"{run} could be any of {', '.join(r.id for r in near)}")
+    raise UsageError(f"no run {run} in {root}/; `labkit runs list` shows what is there")
+
+
+def listing(root: str | Path = ROOT) -> list[Run]:
+    """All runs below a folder, the newest first."""
+    return [Run(p.parent) for p in sorted(Path(root).glob("*/config.yaml"), reverse=True)]
+
+
+def replace_folder(path: Path, fill: Any) -> None:
+    """Fill a folder and put it in the place of ``path`` as a whole.
+
+    Whoever looks sees the old folder or the new one, complete; after a crash between the two renames the new
+    one is found under ``.new`` (see :func:`settle`).
+    """
+    fresh, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    fill(part)
+    for file in part.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+    part.rename(fresh)
+    if path.exists():
+        path.rename(old)
+    fresh.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def settle(path: Path) -> bool:
+    """Finish a :func:`replace_folder` that was interrupted; False if there is nothing to read."""
+    fresh = path.with_name(path.name + ".new")
+    if fresh.exists():
+        shutil.rmtree(path, ignore_errors=True)
+        fresh.rename(path)
+    return path.exists()
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to know of the machine and the code to judge a number."""
+    packages = ("labkit", "torch", "transformers", "accelerate", "peft", "numpy", "gymnasium", "pillow")
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "git": _git_revision(),
+        "packages": {p: _version(p) for p in packages},
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON such that a reader never sees half of it."""
+    _replace_text(path, json.dumps(data, indent=2) + "\n")
+
+
+def _replace_text(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write("".join(line + "\n" for line in lines))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as handle:
+        for line in handle:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def _alive(status: Mapping[str, Any]) -> bool:
+    if status.get("host") != platform.node():
+        return True
+    try:
+        os.kill(status["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _git_revision() -> str | None:
+    here = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,84 @@
+"""Trainers: a config names its stage, and the stage's module reads top to bottom."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.config import read
+from labkit.errors import UsageError
+from labkit.runs.store import ROOT, Run, find
+
+if TYPE_CHECKING:
+    from labkit.config import Config
+
+STAGES = ("pretrain", "sft")
+
+
+def train(
+    config: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    *,
+    resume: str | None = None,
+    out: str | Path = ROOT,
+    device: str = "cpu",
+) -> Run:
+    """Run a config, or go on with a run that was interrupted.
+
+    Args:
+        config: a YAML file; its ``stage`` key says what is run.
+        overrides: ``key=value`` pairs that replace entries of the file.
+        resume: the id or folder of a run; its own config is used.
+        out: where run folders are made.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UsageError: the config is wrong, or a finished run is to be resumed.
+        KeyboardInterrupt: stopped by hand; the run can be resumed.
+    """
+    if resume is not None:
+        run = find(resume, out)
+        path, data = run.path / "config.yaml", run.config
+        if run.status["status"] == "finished":
+            raise UsageError(f"{run.id} is finished; nothing to resume")
+        if run.status["status"] == "running":
+            raise UsageError(f"{run.id} is still running (process {run.status['pid']}); stop it first")
+    elif config is None:
+        raise UsageError("name a config, or a run with --resume")
+    else:
+        run, path, data = None, Path(config), read(config, overrides)
+    parsed, runner = _stage(data, str(path))
+    if run is None:
+        run = Run.create(out, parsed.name, parsed.to_yaml())
+    else:
+        run.set_status("running")
+    try:
+        runner(parsed, run, resume=resume is not None, device=device)
+    except KeyboardInterrupt:
+        run.set_status("stopped")
+        raise
+    except BaseException as error:
+        run.set_status("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    run.set_status("finished")
+    return run
+
+
+def _stage(data: dict, where: str) -> tuple[Config, object]:
+    """The checked config of a stage and the function that runs it."""
+    stage = data.get("stage")
+    if stage == "pretrain":
+        from labkit.training.pretrain import PretrainConfig, pretrain
+
+        return PretrainConfig.parse(data, where), pretrain
+    if stage == "sft":
+        from labkit.training.sft import SFTConfig, sft
+
+        return SFTConfig.parse(data, where), sft
+    near = difflib.get_close_matches(str(stage), STAGES, 1)
+    hint = f"did you mean {near[0]}?" if near else f"the stages are {', '.join(STAGES)}"
+    raise UsageError(f"{where}: " + (f"no stage {stage!r}; {hint}" if stage else f"the key 'stage' is missing; {hint}"))

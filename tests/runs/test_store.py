@@ -1,0 +1,110 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from labkit.envs import game, judge, start
+from labkit.errors import UsageError
+from labkit.runs import Run, find, listing
+from labkit.runs.store import replace_folder, settle
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.create(tmp_path, "sft", "stage: sft\nlr: 0.1\n")
+
+
+def test_a_new_run_says_what_it_runs_and_on_what(run):
+    assert run.config == {"stage": "sft", "lr": 0.1}
+    environment = json.loads((run.path / "environment.json").read_text())
+    assert environment["python"].startswith("3.")
+    assert environment["packages"]["numpy"]
+    assert run.status["status"] == "running"
+
+
+def test_two_runs_started_at_once_get_two_folders(tmp_path):
+    paths = {Run.create(tmp_path, "sft", "a: 1").path for _ in range(4)}
+    assert len(paths) == 4
+
+
+def test_metrics_come_back_in_order_and_a_half_written_line_is_left_out(run):
+    for step in range(3):
+        run.log({"step": step, "loss": 1.5})
+    with (run.path / "metrics.jsonl").open("a") as handle:
+        handle.write('{"step": 3, "lo')
+    assert [m["step"] for m in run.metrics()] == [0, 1, 2]
+
+
+def test_rewind_drops_what_came_after_the_saved_step(run):
+    for step in range(5):
+        run.log({"step": step})
+    run.rewind(2)
+    assert [m["step"] for m in run.metrics()] == [0, 1, 2]
+
+
+def test_episodes_come_back_equal(run):
+    episode = judge(start(game("gp-l").task(hand=["3", "3", "8", "8"])), "no idea")
+    run.add_episodes("id", [episode, episode])
+    assert list(run.episodes("id")) == [episode, episode]
+
+
+def test_a_run_whose_process_is_gone_reads_as_stopped(tmp_path):
+    code = f"from labkit.runs import Run; print(Run.create({str(tmp_path)!r}, 'x', 'a: 1').id)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert find(done.stdout.strip(), tmp_path).status["status"] == "stopped"
+
+
+def test_a_run_is_found_by_id_by_beginning_and_by_name(tmp_path):
+    run = Run.create(tmp_path, "sft-a", "a: 1")
+    other = Run.create(tmp_path, "sft-b", "a: 1")
+    assert find(run.id, tmp_path).id == run.id
+    assert find("sft-b", tmp_path).id == other.id
+    assert find(run.path, tmp_path).id == run.id
+    assert {r.id for r in listing(tmp_path)} == {run.id, other.id}
+    with pytest.raises(UsageError, match="could be any of"):
+        find(run.id[:8], tmp_path)
+    with pytest.raises(UsageError, match="no run nope"):
+        find("nope", tmp_path)
+
+
+def test_checkpoints_are_listed_by_step_and_only_whole_ones(run):
+    for name in ("step-10", "step-9", "step-11.part", "notes"):
+        (run.path / "checkpoints" / name).mkdir(parents=True)
+    assert list(run.checkpoints()) == [9, 10]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "state"
+    replace_folder(path, lambda folder: (folder / "a").write_text("1"))
+    replace_folder(path, lambda folder: (folder / "b").write_text("2"))
+    assert os.listdir(path) == ["b"]
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_a_failure_while_filling_leaves_the_old_folder(tmp_path):
+    path = tmp_path / "state"
+    replace_folder(path, lambda folder: (folder / "a").write_text("1"))
+
+    def fail(folder):
+        (folder / "b").write_text("2")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError):
+        replace_folder(path, fail)
+    assert settle(path)
+    assert os.listdir(path) == ["a"]
+
+
+def test_a_replacement_cut_off_between_its_renames_is_finished(tmp_path):
+    # What a kill leaves behind after the old folder was moved away and before the new one was moved in.
+    (tmp_path / "state.new").mkdir()
+    (tmp_path / "state.new" / "b").write_text("2")
+    (tmp_path / "state.old").mkdir()
+    assert settle(tmp_path / "state")
+    assert os.listdir(tmp_path / "state") == ["b"]
+
+
+def test_nothing_saved_is_nothing_to_settle(tmp_path):
+    assert not settle(tmp_path / "state")

@@ -1,0 +1,18 @@
+"""Every config in the repository is valid, and its run is reproducible from what is in it."""
+
+from pathlib import Path
+
+import pytest
+
+from labkit.config import read
+from labkit.training import _stage
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", [p for p in CONFIGS if "stage" in p.read_text()], ids=lambda p: p.stem)
+def test_it_parses_and_fixes_its_seed(path):
+    config, runner = _stage(read(path), str(path))
+    assert callable(runner)
+    assert isinstance(config.seed, int)
+    assert "seed" in read(path)

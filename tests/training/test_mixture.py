@@ -1,0 +1,99 @@
+"""What the foundation model may and may not see before post-training."""
+
+import re
+from collections import Counter
+from fractions import Fraction
+from itertools import permutations
+
+import pytest
+
+from labkit.envs.general_points import cards, prompts, verifier
+from labkit.training import mixture
+
+DOCUMENTS = mixture.documents(seed=0, step=0, count=4000)
+
+
+def answers():
+    for document in DOCUMENTS:
+        yield document.messages[0].text, document.messages[-1].text
+
+
+def reaches(numbers, target):
+    """An independent check: fold any order of the numbers by any operators, two at a time."""
+    if len(numbers) == 1:
+        return numbers[0] == target
+    for a, b, *rest in permutations(numbers):
+        for value in (a + b, a - b, a * b, a / b if b else None):
+            if value is not None and reaches((value, *rest), target):
+                return True
+    return False
+
+
+def test_the_same_step_gives_the_same_documents_and_another_step_others():
+    assert mixture.documents(3, 7, 20) == mixture.documents(3, 7, 20)
+    assert mixture.documents(3, 7, 20) != mixture.documents(3, 8, 20)
+
+
+def test_only_the_last_turn_is_learnt():
+    for document in DOCUMENTS:
+        assert document.learnt == (len(document.messages) - 1,)
+        assert [m.role for m in document.messages] == ["user", "assistant"] * (len(document.messages) // 2)
+
+
+def test_no_hand_of_the_unseen_split_is_solved_for_24():
+    solved = set()
+    for _, answer in answers():
+        found = re.search(r"([-+*/()\d]+)=24\b", answer)
+        numbers = sorted(int(n) for n in re.findall(r"\d+", found[1])) if found else []
+        if len(numbers) == 4:
+            solved.add(tuple(numbers))
+    assert len(solved) > 700
+    assert not [s for s in solved if cards.split_of(s) == "unseen"]
+
+
+def test_the_rule_of_the_probe_and_the_games_own_prompt_never_appear():
+    own = re.compile(re.escape(prompts.DEFAULT["task"].split("{")[0]) + r"24 from four cards")
+    for document in DOCUMENTS:
+        question = document.messages[0].text
+        assert not own.search(question)
+        assert not re.search(r"J\D*11\D+Q\D*12\D+K\D*13", question)
+
+
+def test_json_answers_are_right_under_their_rule():
+    checked = 0
+    for question, answer in answers():
+        if not answer.startswith("{"):
+            continue
+        reading = verifier.read(answer)
+        target = int(answer.rsplit("=", 1)[1].split('"')[0])
+        assert reading.value == target, (question, answer)
+        assert Counter(reading.numbers) == Counter(reading.stated)
+        assert all(rank in question for rank in reading.cards)
+        checked += 1
+    assert checked > 800
+
+
+def test_known_hands_are_all_that_can_be_solved_but_the_unseen():
+    known = mixture.known_hands()
+    for numbers in ((3, 3, 8, 8), (1, 1, 1, 1), (1, 5, 5, 5), (13, 13, 13, 13), (1, 11, 11, 13)):
+        can = reaches(tuple(map(Fraction, numbers)), 24)
+        assert (numbers in known) == (can and cards.split_of(numbers) != "unseen")
+
+
+def test_revision_documents_hold_the_verifiers_own_feedback():
+    dialogues = [d for d in DOCUMENTS if len(d.messages) > 2]
+    # One document in eight is drawn as a revision; a few of them get no wrong answer by chance.
+    assert 0.08 < len(dialogues) / len(DOCUMENTS) < 0.14
+    for dialogue in dialogues:
+        for message in dialogue.messages[2::2]:
+            assert message.text.endswith(prompts.DEFAULT["again"])
+
+
+@pytest.mark.parametrize("needed", [(), (11,), (11, 13), (11, 12, 13)])
+def test_a_rule_offers_the_needed_numbers_and_is_never_the_probes(needed):
+    import random
+
+    for seed in range(300):
+        faces = mixture._rule(random.Random(seed), needed)
+        assert set(needed) <= set(faces.values())
+        assert (faces["J"], faces["Q"], faces["K"]) != (11, 12, 13)

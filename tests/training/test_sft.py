@@ -1,0 +1,109 @@
+"""SFT through its front door: a config file, a tiny base model, a run folder."""
+
+import pytest
+import yaml
+
+from labkit.envs import game, judge, start
+from labkit.envs.general_points.cards import numbers_of, split_of
+from labkit.errors import UsageError
+from labkit.models.tiny import Shape, build_model, build_tokenizer
+from labkit.runs import find
+from labkit.training import train
+from labkit.training.mixture import vocabulary
+from labkit.training.sft import expert_dialogue
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A random model with a tokenizer that knows the prompts, as a directory."""
+    folder = tmp_path_factory.mktemp("base")
+    tokenizer = build_tokenizer(vocabulary(), 500)
+    build_model(Shape(hidden=32, layers=1, heads=2, feed_forward=32, context=512), tokenizer, 0).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def config(base, tmp_path):
+    path = tmp_path / "init.yaml"
+    settings = {"stage": "sft", "name": "t", "model": str(base), "steps": 4, "batch_size": 4, "lr": 1e-3}
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_every_expert_dialogue_is_right_and_of_the_training_split():
+    tasks = game("gp-l").tasks("id", "train", seed=3)
+    formulas = set()
+    for _ in range(60):
+        task = next(tasks)
+        question, answer = expert_dialogue(task, 2).messages
+        assert judge(start(task), answer.text).success
+        assert question.text == start(task).position.prompt
+        assert split_of(numbers_of([r for r, _ in task.deal["cards"]], "ten")) == "train"
+        formulas.add(answer.text)
+    assert len(formulas) > 50
+
+
+def test_one_hand_is_shown_with_more_than_one_solution():
+    # 2 4 6 8 has several solutions; over many deals of it both of the simplest two are shown.
+    tasks = [game("gp-l").task(hand=["2", "4", "6", "8"], index=i) for i in range(20)]
+    assert len({expert_dialogue(t, 2).messages[1].text for t in tasks}) == 2
+    assert len({expert_dialogue(t, 1).messages[1].text for t in tasks}) == 1
+
+
+def test_a_config_makes_a_run_with_everything_in_it(config, tmp_path):
+    run = train(config, ["lr=2e-3", "probe.every=2", "probe.episodes=3"], out=tmp_path / "runs")
+    assert run.status["status"] == "finished"
+    assert run.config["lr"] == 2e-3
+    assert run.config["betas"] == [0.9, 0.98]
+    assert list(run.checkpoints()) == [4]
+    metrics = run.metrics()
+    assert [m["step"] for m in metrics] == [0, 1, 2, 3, 4]
+    assert [m["step"] for m in metrics if "eval/id/success" in m] == [0, 2, 4]
+    assert metrics[-1]["loss"] < metrics[1]["loss"]
+    assert len(list(run.episodes("rule-ood-4"))) == 3
+
+
+def test_an_interrupted_run_can_be_resumed_and_a_finished_one_cannot(config, tmp_path, monkeypatch):
+    from labkit.training import sft
+
+    real, calls = sft.expert_dialogue, []
+
+    def interrupt(task, solutions):
+        calls.append(task)
+        if len(calls) > 10:
+            raise KeyboardInterrupt
+        return real(task, solutions)
+
+    monkeypatch.setattr(sft, "expert_dialogue", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, ["save_every=1"], out=tmp_path / "runs")
+    (path,) = (tmp_path / "runs").iterdir()
+    assert find(path).status["status"] == "stopped"
+    monkeypatch.undo()
+    run = train(resume=path.name, out=tmp_path / "runs")
+    straight = train(config, out=tmp_path / "straight")
+    weights = [(r.checkpoint(4) / "model.safetensors").read_bytes() for r in (run, straight)]
+    assert weights[0] == weights[1]
+    with pytest.raises(UsageError, match="is finished"):
+        train(resume=run.id, out=tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x", "the key 'stage' is missing"),
+        ("stage: stf", "did you mean sft?"),
+        ("stage: sft\nmodel: expert\nsteps: 1\nlr: 1", "expert"),
+        ("stage: sft\nmodel: nowhere\nsteps: 1\nlr: 1", "nowhere"),
+        ("stage: sft\nmodel: x\nsteps: 0\nlr: 1", "steps = 0"),
+        ("stage: sft\nmodel: x\nsteps: 1\nlr: 1\nstpes: 2", "did you mean 'steps'?"),
+    ],
+)
+def test_a_wrong_config_is_one_line_that_says_what_is_wrong(tmp_path, text, message):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        train(path, out=tmp_path / "runs")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
