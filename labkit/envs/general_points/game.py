@@ -94,7 +94,7 @@ class GeneralPoints:
         """
         self._check_suite(suite)
         faces = cards.suite_rule(suite) if faces is None else faces
-        suits = self._suits(suite) if suits is None else suits
+        suits = self.suits_of(suite) if suits is None else suits
         dealt = cards.deals(
             suite, split, faces=faces, target=target, seed=seed, suits=suits, deck=deck, first=first
         )
@@ -115,7 +115,7 @@ class GeneralPoints:
         """Every hand of a suite once, in a seeded order of cards, with its share of the deals (shares add up to 1)."""
         self._check_suite(suite)
         faces = cards.suite_rule(suite) if faces is None else faces
-        suits = self._suits(suite)
+        suits = self.suits_of(suite)
         found = cards.hands(suite, split, faces=faces, target=target, suits=suits)
         total = sum(hand.weight for hand in found)
         for index, hand in enumerate(found):
@@ -123,7 +123,8 @@ class GeneralPoints:
             shown = _shuffled(hand.ranks, cards.SUITS[suits], f"every/{seed}/{index}")
             yield self.task(hand=shown, faces=faces, target=target, **settings, **place), hand.weight / total
 
-    def _suits(self, suite: str) -> str:
+    def suits_of(self, suite: str) -> str:
+        """The suits that a suite deals (paper, section 5.2)."""
         if not self.pictured:
             return "any"
         return "red" if suite == "visual-ood" else "black"

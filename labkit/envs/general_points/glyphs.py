@@ -293,5 +293,5 @@ def _steep(direction: complex) -> bool:
 
 def _slab(foot: complex, pen: Pen) -> Contour:
     """A serif: a thin slab under (or on) the end of a stem."""
-    corner = 0.2 + 1j * pen.narrow
+    corner = 0.15 + 1j * pen.narrow
     return foot + np.array([-corner, corner.conjugate(), corner, -corner.conjugate()])

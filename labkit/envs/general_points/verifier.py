@@ -16,7 +16,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -67,8 +67,13 @@ class Reading:
     """The number after ``=``, where one is given."""
     problem: str = ""
     """Why the formula is illegal; empty if it is legal."""
-    canonical: str = field(default="", compare=False)
-    """The formula up to order and bracketing."""
+    tree: expression.Node | None = None
+    """The formula, parsed; None if it is illegal."""
+
+    @property
+    def canonical(self) -> str:
+        """The formula up to order and bracketing; empty if it is illegal."""
+        return expression.canonical(self.tree) if self.tree else ""
 
 
 def read(answer: str) -> Reading:
@@ -109,7 +114,7 @@ def _read(answer: str) -> Reading:
         numbers=expression.numbers(tree),
         value=value,
         right_side=right_side,
-        canonical=expression.canonical(tree),
+        tree=tree,
     )
 
 

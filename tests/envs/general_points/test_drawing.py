@@ -208,9 +208,10 @@ def test_a_card_is_five_by_seven_with_round_corners() -> None:
 def test_letters_and_figures_enclose_as_many_fields_as_they_should(glyphs: str) -> None:
     fields = dict.fromkeys(RANKS, 0) | {"A": 1, "4": 1, "6": 1, "8": 2, "9": 1, "10": 1, "Q": 1}
     for rank in RANKS:
-        card = alone(rank, "S", 1200, glyphs)
-        # The rank takes the corner down to a fifth of the height, and nearly a fifth of the width.
-        corner = card.crop((card.width // 100, card.height // 40, card.width // 5, card.height * 21 // 100))
+        card = alone(rank, "S", 800, glyphs)
+        # The rank takes the corner down to a fifth of the height, and about as much of the width.
+        wide, high = card.size
+        corner = card.crop((wide // 100, high // 40, wide * 21 // 100, high * 21 // 100))
         around, *enclosed = sorted(islands(~ink(corner)), key=len, reverse=True)
         assert len(enclosed) == fields[rank], rank
         assert len(islands(ink(corner))) == len(rank), rank

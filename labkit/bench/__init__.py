@@ -1,0 +1,1 @@
+"""Benches: how fast the lab is, beside the plain way of doing the same on the same machine."""

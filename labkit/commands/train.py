@@ -1,0 +1,57 @@
+"""Pre-train, run SFT or RL, as a config says.
+
+examples:
+  labkit train configs/experiments/gp-l/sft.yaml
+  labkit train configs/experiments/gp-l/rl.yaml --set seed=1 --set optimisation.lr=1e-5
+  labkit train --resume 20261121-101502-rl-gp-l
+
+The run's folder holds the resolved config, metrics, checkpoints and what --resume needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from labkit.commands import common
+from labkit.errors import UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config", metavar="CONFIG", nargs="?", help="YAML of a stage; may be left out with --resume"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        dest="overrides",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="a setting in place of the config's; dots reach into sections",
+    )
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: cpu)")
+    common.add_out(parser)
+    common.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.config is None and args.resume is None:
+        raise UsageError("name a config, or a run to --resume; configs/experiments holds some")
+    from labkit.runs import listing
+    from labkit.training import train
+
+    where = {"device": args.device} if args.device else {}
+    try:
+        done = train(args.config, args.overrides, resume=args.resume, out=args.out, **where)
+    except KeyboardInterrupt:
+        mine = [r for r in listing(args.out) if r.status.get("pid") == os.getpid()]
+        hint = f"; go on with `labkit train --resume {mine[0].id}`" if mine else ""
+        raise KeyboardInterrupt(f"stopped{hint}") from None
+    if args.json:
+        last = done.metrics()[-1:]
+        common.emit({"run": str(done.path), **done.status, "metrics": last[0] if last else None})
+    else:
+        print(done.path)
+    return 0

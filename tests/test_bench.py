@@ -1,0 +1,82 @@
+"""The benches: that they time what they say, and that both ways do the same work."""
+
+import json
+import time
+from fractions import Fraction
+
+import pytest
+
+from labkit.bench import play as play_bench
+from labkit.bench import solver as solver_bench
+from labkit.bench import timing
+from labkit.bench import verifier as verifier_bench
+from labkit.cli import main
+from labkit.envs.general_points import expression
+
+
+def test_rates_and_ratio():
+    # 20 units in 20 ms or more: at most 1,000 a second; 5 in as long: a quarter of that.
+    def wait(units):
+        return lambda number: time.sleep(0.02) or units
+
+    row = timing.compare("b", "w", "u/s", wait(20), wait(5), "plain", rounds=3)
+    assert 200 < row.rate <= 1000 and row.plain_rate == pytest.approx(row.rate / row.ratio, rel=0.5)
+    assert row.ratio == pytest.approx(4, rel=0.5) and row.rounds == 3
+
+
+def test_rounds_take_turns():
+    calls = []
+    timing.compare(
+        "b", "w", "u/s", lambda n: calls.append(f"a{n}") or 1, lambda n: calls.append(f"b{n}") or 1, "", 2
+    )
+    assert calls == ["a0", "b0", "a1", "b1"]
+
+
+def test_peak_memory_is_seen():
+    timing.reset_peak()
+    before = timing.peak_mib()
+    block = bytearray(64 * 2**20)
+    block[::4096] = b"x" * len(block[::4096])
+    assert timing.peak_mib() > before + 50
+
+
+def test_brute_force_finds_the_known_solutions():
+    assert "8/(3-(8/3))" in set(solver_bench.brute_force((3, 3, 8, 8)))
+    assert not list(solver_bench.brute_force((1, 1, 1, 1)))
+    for formula in solver_bench.brute_force((4, 4, 6, 8)):
+        assert expression.evaluate(expression.parse(formula)) == Fraction(24)
+
+
+def test_the_plain_checker():
+    entry = {"cards": ["K", "Q", "2", "2"], "faces": "ten", "target": 24}
+
+    def check(formula):
+        return verifier_bench.plain_check(
+            json.dumps({**entry, "answer": json.dumps({"formula": formula})}).encode()
+        )
+
+    assert check("10+10+2*2=24") and not check("10+10*2+2=24")  # 24 and 32
+    assert not check("10+10+4=24") and not check("10/(2-2)+10=24")
+
+
+def test_play_is_timed_by_batch_size(monkeypatch):
+    monkeypatch.setattr(play_bench, "EPISODES", {1: 1, 2: 2})
+    monkeypatch.setattr(play_bench, "PLAIN_EPISODES", 1)
+    monkeypatch.setattr(play_bench, "NEW_TOKENS", 4)
+    one, two = play_bench.rows(rounds=1)
+    assert one.what.endswith("batch 1") and two.what.endswith("batch 2")
+    assert min(one.rate, one.plain_rate, two.rate, two.plain_rate) > 0 and one.unit == "episodes/s"
+
+
+def test_bench_reports_each_way(capsys, monkeypatch):
+    monkeypatch.setattr(solver_bench, "HANDS", 8)
+    monkeypatch.setattr(solver_bench, "PLAIN_HANDS", 1)
+    monkeypatch.setattr(verifier_bench, "ANSWERS", 40)
+    assert main(["bench", "solver", "verifier", "--rounds", "1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["bench"] for row in document["rows"]] == ["solver", "solver", "verifier"]
+    for row in document["rows"]:
+        assert row["rate"] > 0 and row["ratio"] == pytest.approx(row["rate"] / row["plain_rate"])
+    assert document["machine"]["cpu"] and document["machine"]["cores"] >= 1
+    assert main(["bench", "solver", "--rounds", "1"]) == 0
+    assert "hands/s" in capsys.readouterr().out

@@ -1,0 +1,111 @@
+"""The command line as a process: start-up, pipes, signals, encodings."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LABKIT = [sys.executable, "-m", "labkit"]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+
+
+def run(*argv: str, cwd: Path, **more) -> subprocess.CompletedProcess:
+    env = {**ENV, **more.pop("env", {})}
+    return subprocess.run([*LABKIT, *argv], capture_output=True, cwd=cwd, env=env, timeout=60, **more)
+
+
+def test_help_is_quick_and_loads_nothing_heavy(tmp_path):
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = run("--help", cwd=tmp_path)
+        times.append(time.perf_counter() - began)
+    assert done.returncode == 0 and b"verify" in done.stdout
+    assert min(times) < 0.3
+    heavy = "torch transformers gradio gymnasium numpy PIL plotly pydantic"
+    code = f"import sys, labkit.cli as c; c.parser(); print(set('{heavy}'.split()) & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT)
+    assert done.stdout.strip() == b"set()"
+
+
+@pytest.mark.parametrize("verb", "play solve verify eval train players runs app bench".split())
+def test_each_verb_explains_itself_with_examples(verb, tmp_path):
+    done = run(verb, "--help", cwd=tmp_path)
+    assert done.returncode == 0 and b"examples:" in done.stdout and f"labkit {verb}".encode() in done.stdout
+
+
+def test_errors_of_use_exit_2_with_one_line(tmp_path):
+    done = run("solve", "3", "3", "8", "Z", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"labkit: 'Z' is not a whole number from 1 to 1,000,000\n"
+
+
+def test_arguments_that_are_not_utf8(tmp_path):
+    done = subprocess.run(
+        [*map(os.fsencode, LABKIT), b"solve", b"3", b"\xff", b"8", b"8"],
+        capture_output=True,
+        cwd=tmp_path,
+        env=ENV,
+    )
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"Traceback" not in done.stderr
+
+
+def test_any_locale_prints_any_text(tmp_path):
+    (tmp_path / "s.jsonl").write_text(json.dumps("2×12 ✓"), encoding="utf-8")
+    done = run(
+        "play",
+        "gp-l",
+        "--player",
+        "script:s.jsonl",
+        "--attempts",
+        "1",
+        cwd=tmp_path,
+        env={"PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0 and b"2\\xd712 \\u2713" in done.stdout
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    with subprocess.Popen(
+        [*LABKIT, "solve", "1", "2", "3", "4", "5", "6", "--all"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=ENV,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141
+
+
+def test_a_pipe_that_nobody_reads_is_no_error(tmp_path):
+    # So short an output is written only at the very end.
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [*LABKIT, "solve", "3", "3", "8", "8"]
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path, env=ENV)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_ctrl_c_stops_with_a_word(tmp_path):
+    with subprocess.Popen(
+        [*LABKIT, "play", "gp-l", "--cards", "3 3 8 8"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=ENV,
+    ) as process:
+        while not process.stdout.readline().startswith(b"Cards"):
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.endswith(b"labkit: stopped\n") and b"Traceback" not in err
