@@ -1,0 +1,62 @@
+"""The players that the app offers: chosen by id, never by a path typed into the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from app.flow import recordings
+from labkit.errors import UsageError
+from labkit.players import Player, registry
+from labkit.players.registry import PlayerInfo
+
+NO_MODEL = ("expert", "random", "script")
+"""Kinds of player that are not models; the page says so."""
+
+
+class Catalogue:
+    """The players on offer, the first of which is chosen at the start.
+
+    Args:
+        load: makes a player from its spec and ``temperature``; the registry's own by default.
+    """
+
+    def __init__(self, infos: Sequence[PlayerInfo], load: Callable[..., Player] = registry.load) -> None:
+        self.infos: Mapping[str, PlayerInfo] = {info.spec: info for info in infos}
+        self._load = load
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        return tuple(self.infos)
+
+    @property
+    def has_model(self) -> bool:
+        return any(info.kind not in NO_MODEL for info in self.infos.values())
+
+    def player(self, spec: str, temperature: float, stopped: Callable[[], bool]) -> Player:
+        """A player for one episode.
+
+        Args:
+            stopped: handed to a player that can be stopped inside an answer (one with a ``should_stop``).
+
+        Raises:
+            UsageError: the app does not offer this player, or it cannot be loaded.
+        """
+        if spec not in self.infos:
+            raise UsageError(f"no player {spec!r}; choose one from the list")
+        player = self._load(spec, temperature=temperature)
+        if hasattr(player, "should_stop"):
+            player.should_stop = stopped
+        return player
+
+
+def catalogue_of(named: Sequence[str] = ()) -> Catalogue:
+    """The players named, which may be any that the registry can load; then models, then those that are not.
+
+    Raises:
+        UsageError: a named player does not exist.
+    """
+    recorded = {episode.player for episode in recordings()}
+    first = [registry.info(spec) for spec in named]
+    rest = sorted(registry.players(), key=lambda info: (info.kind in NO_MODEL, info.spec not in recorded))
+    # A player that is named stays in front; a later one of the same spec changes nothing.
+    return Catalogue(list({info.spec: info for info in [*first, *rest]}.values()))

@@ -1,0 +1,87 @@
+"""What is particular to GeneralPoints in a view: the hand, an answer's fields, the names of the rules."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from labkit.envs.general_points.cards import Rule, face_values, other_rule
+from labkit.envs.general_points.drawing import card_svg
+from labkit.envs.general_points.prompts import face_sentence
+from labkit.envs.general_points.tags import TAGS
+from labkit.episode import Attempt, Episode, Position
+from labkit.views.markup import plain, text
+
+__all__ = ["TAGS", "Row", "fields", "hand", "other_rule_label", "rule_label", "setting"]
+
+_SUITS = {"S": "spades", "H": "hearts", "D": "diamonds", "C": "clubs"}
+_RANKS = {"A": "ace", "J": "jack", "Q": "queen", "K": "king"}
+
+
+class Row(NamedTuple):
+    """One field of an answer, held against the truth."""
+
+    name: str
+    value: str
+    ok: bool | None
+    """None where the field is not there to be judged."""
+    note: str = ""
+
+
+def rule_label(faces: Rule) -> str:
+    """``J, Q, K = 10`` or ``J, Q, K = 11, 12, 13``."""
+    numbers = [face_values(faces)[rank] for rank in "JQK"]
+    equal = len(set(numbers)) == 1
+    return f"J, Q, K = {numbers[0] if equal else ', '.join(map(str, numbers))}"
+
+
+def other_rule_label(position: Position) -> str:
+    """The rule that :attr:`labkit.episode.Attempt.other_rule` judges by."""
+    return rule_label(other_rule(position.state["faces"]))
+
+
+def setting(episode: Episode) -> str:
+    """The rule and the target in a few words."""
+    rule = episode.task.rule
+    return f"{rule_label(rule['faces'])} · target {rule['target']}"
+
+
+def hand(episode: Episode, height: int = 96) -> str:
+    """The cards, as one picture with a spoken name, and the sentence that states the rule."""
+    dealt = episode.task.deal["cards"]
+    rule = episode.task.rule
+    names = ", ".join(f"{_RANKS.get(rank, rank)} of {_SUITS[suit]}" for rank, suit in dealt)
+    cards = "".join(card_svg(rank, suit, height) for rank, suit in dealt)
+    picture = f'<div class="lk-cards" role="img" aria-label="{text(names)}">{cards}</div>'
+    caption = f"Make <strong>{rule['target']}</strong>. {text(face_sentence(rule['faces']))}"
+    return f'<figure class="lk lk-hand">{picture}<figcaption>{caption}</figcaption></figure>'
+
+
+def fields(position: Position, attempt: Attempt) -> list[Row]:
+    """The three fields the answer format asks for, each held against what was dealt."""
+    read, evidence = attempt.fields, attempt.verdict.evidence
+    if not read:
+        return []
+    state = position.state
+    formula_failed = {"illegal_formula", "wrong_numbers", "wrong_value"}.intersection(
+        evidence.get("failed", ())
+    )
+    numbers = evidence.get("expected_numbers", ())
+    return [
+        _listed("cards", read, evidence.get("cards_right"), f"dealt: {', '.join(state['cards'])}"),
+        _listed(
+            "number", read, evidence.get("number_right"), f"they count as {', '.join(map(str, numbers))}"
+        ),
+        Row("formula", plain(read.get("formula", "")), not formula_failed, _equals(evidence)),
+    ]
+
+
+def _listed(name: str, read: Any, right: bool | None, truth: str) -> Row:
+    if name not in read:
+        return Row(name, "missing", False, truth)
+    return Row(name, plain(read[name]), right, "" if right else truth)
+
+
+def _equals(evidence: Any) -> str:
+    if "value" not in evidence:
+        return ""
+    return "divides by zero" if evidence["value"] is None else f"equals {evidence['value']}"

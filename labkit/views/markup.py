@@ -1,0 +1,86 @@
+"""The few pieces of HTML that every view is made of; all text passes through :func:`text`."""
+
+from __future__ import annotations
+
+import html
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from labkit.episode import Verdict
+
+# Besides HTML's own characters, those that mean something to the templates that a page may put the text
+# through: `${...}`, `{{...}}`, a backslash, a backtick.
+_ENTITIES = str.maketrans({c: f"&#{ord(c)};" for c in "${}\\`"} | {"\0": "&#9216;"})
+_UNREADABLE = frozenset({"unreadable", "illegal_formula"})
+
+
+class Mark(NamedTuple):
+    """How a judgement looks: never by colour alone."""
+
+    icon: str
+    word: str
+    tone: str
+    """``ok``, ``bad``, ``void`` or ``plain``; the stylesheet gives each a border and a colour."""
+
+    def html(self) -> str:
+        icon = f'<span aria-hidden="true">{self.icon}</span>'
+        return f'<span class="lk-mark lk-{self.tone}">{icon} {text(self.word)}</span>'
+
+
+OK = Mark("✓", "ok", "ok")
+BAD = Mark("✗", "not ok", "bad")
+
+
+def mark_of(verdict: Verdict) -> Mark:
+    """✓ correct, ✗ wrong, ⊘ could not be read."""
+    if verdict.success:
+        return Mark("✓", verdict.category, "ok")
+    word = verdict.category.replace("_", " ")
+    return Mark("⊘", word, "void") if verdict.category in _UNREADABLE else Mark("✗", word, "bad")
+
+
+def text(value: object) -> str:
+    """Any text, untrusted text above all, as HTML that shows exactly that text.
+
+    A NUL and lone surrogates, which HTML and UTF-8 cannot carry, are shown as ``␀`` and ``\\udc80``.
+    """
+    shown = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return html.escape(shown).translate(_ENTITIES)
+
+
+def signed(number: float) -> str:
+    """``+5``, ``−1.5``, ``0``: with a true minus sign."""
+    return f"{number:+g}".replace("-", "−") if number else "0"
+
+
+def plain(value: Any) -> str:
+    """A field as a person reads it: text as it is, a list of words with commas, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def details(summary: str, body: str, css_class: str = "") -> str:
+    """A part that opens on a click; both arguments are HTML."""
+    return f'<details class="{css_class}"><summary>{summary}</summary>{body}</details>'
+
+
+def pre(value: object) -> str:
+    """Text, line breaks and spaces kept."""
+    # A parser drops a line break right behind <pre>; the extra one here is the one that is dropped.
+    return f"<pre>\n{text(value)}</pre>"
+
+
+@cache
+def stylesheet() -> str:
+    """The CSS of all views."""
+    return files(__package__).joinpath("static", "turns.css").read_text(encoding="utf-8")
+
+
+def standalone(body: str) -> str:
+    """A view with its stylesheet: for a notebook's output or a page that has neither."""
+    return f"<style>{stylesheet()}</style>{body}"

@@ -1,0 +1,200 @@
+"""An episode as HTML: pure functions from the record to escaped markup, without scripts.
+
+The same markup stands in the app, in a notebook and on a static page; ``static/turns.css`` takes its colours
+from whichever of them it finds itself in. Whatever a player wrote is untrusted text and is shown as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import asdict
+from itertools import accumulate
+from typing import Any
+
+from labkit import envs
+from labkit.episode import Attempt, Episode, Message, Position, Sample
+from labkit.views import general_points
+from labkit.views.markup import BAD, OK, Mark, details, mark_of, pre, signed, text
+
+ENDED = {
+    "success": Mark("✓", "solved", "ok"),
+    "exhausted": Mark("✗", "not solved", "bad"),
+}
+
+
+def hand_html(episode: Episode, height: int = 96) -> str:
+    """The task as the player sees it: cards of ``height`` pixels and the rule."""
+    return general_points.hand(episode, height)
+
+
+def turn_card(episode: Episode, position: int, attempt: int) -> str:
+    """One answer with all that was found in it.
+
+    Args:
+        position: index into ``episode.positions``.
+        attempt: index into that position's attempts.
+
+    Raises:
+        IndexError: there is no such attempt.
+    """
+    here = episode.positions[position]
+    this = here.attempts[attempt]
+    before = sum(len(p.attempts) for p in episode.positions[:position])
+    total = list(accumulate(a.reward for a in episode.attempts))[before + attempt]
+    mark = mark_of(this.verdict)
+    title = f"Attempt {attempt + 1} of {episode.task.attempts}"
+    if position:
+        title = f"Step {position + 1}, attempt {attempt + 1} of {episode.task.attempts}"
+    return (
+        f'<article class="lk lk-turn lk-{mark.tone}" tabindex="0" aria-label="{title}: {text(mark.word)}">'
+        f"<header>{mark.html()}<span>{title}</span>{_reward(this, total)}</header>"
+        f"{_answer(episode, this)}{_fields(here, this)}{_quoted(this.verdict.feedback)}"
+        f"{_other_rule(here, this)}{_tags(this)}"
+        f"{_sample(this.sample)}{_inside(episode, position, attempt)}</article>"
+    )
+
+
+def turns_html(episode: Episode) -> str:
+    """All turn cards, in order."""
+    cards = (
+        f"<li>{turn_card(episode, p, a)}</li>"
+        for p, position in enumerate(episode.positions)
+        for a in range(len(position.attempts))
+    )
+    return f'<ol class="lk lk-turns">{"".join(cards)}</ol>'
+
+
+def summary_html(episode: Episode) -> str:
+    """One line: how it ended, one mark for each attempt, the return."""
+    ended = ENDED[episode.status].html() if episode.done else ""
+    marks = "".join(_step(n, a) for n, a in enumerate(episode.attempts, 1))
+    return (
+        f'<div class="lk lk-summary">{ended}<ol class="lk-strip">{marks}</ol>'
+        f"<span>return <strong>{signed(episode.reward)}</strong></span></div>"
+    )
+
+
+def _step(number: int, attempt: Attempt) -> str:
+    icon, word, tone = mark_of(attempt.verdict)
+    said = f'<span aria-hidden="true">{icon}</span> <span class="lk-unseen">{text(word)}</span>'
+    return f'<li class="lk-{tone}">{number} {said} {signed(attempt.reward)}</li>'
+
+
+def episode_html(episode: Episode) -> str:
+    """A whole episode: who played what, the hand, the summary, the turn cards."""
+    who = f"<strong>{text(episode.player or 'nobody')}</strong> on {text(episode.task.id)}"
+    turns = turns_html(episode) if episode.attempts else '<p class="lk-empty">No answer yet.</p>'
+    return (
+        f'<section class="lk lk-episode" aria-label="Episode {text(episode.task.id)}">'
+        f"<p>{who} · {text(general_points.setting(episode))}</p>"
+        f"{hand_html(episode)}{summary_html(episode)}{turns}</section>"
+    )
+
+
+def _reward(attempt: Attempt, total: float) -> str:
+    ended = f" ({signed(attempt.penalty)} for the last attempt used up)" if attempt.penalty else ""
+    return (
+        f'<span class="lk-reward">reward <strong>{signed(attempt.reward)}</strong>{ended} · '
+        f"total <strong>{signed(total)}</strong></span>"
+    )
+
+
+def _answer(episode: Episode, attempt: Attempt) -> str:
+    """The answer, word for word; the decisive field is underlined."""
+    span = envs.game(episode.task.cell).decisive_span(attempt.answer)
+    if not attempt.answer:
+        return '<p class="lk-empty">An empty answer.</p>'
+    if span is None:
+        return f'<div class="lk-answer">{pre(attempt.answer)}</div>'
+    start, end = span
+    parts = text(attempt.answer[:start]), text(attempt.answer[start:end]), text(attempt.answer[end:])
+    return f'<div class="lk-answer"><pre>\n{parts[0]}<u>{parts[1]}</u>{parts[2]}</pre></div>'
+
+
+def _fields(position: Position, attempt: Attempt) -> str:
+    rows = general_points.fields(position, attempt)
+    if not rows:
+        return ""
+    body = "".join(
+        f'<tr><th scope="row">{text(row.name)}</th><td>{text(row.value)}</td>'
+        f"<td>{'' if row.ok is None else (OK if row.ok else BAD).html()} {text(row.note)}</td></tr>"
+        for row in rows
+    )
+    return f'<table class="lk-fields"><tbody>{body}</tbody></table>'
+
+
+def _quoted(feedback: str, behind: str = "") -> str:
+    """The verifier's sentence, word for word."""
+    return f'<p class="lk-said"><span>Verifier</span> <q>{text(feedback)}</q>{behind}</p>'
+
+
+def _tags(attempt: Attempt) -> str:
+    if not attempt.tags:
+        return ""
+    items = "".join(
+        f"<li><code>{text(tag)}</code> {text(general_points.TAGS.get(tag, ''))}</li>" for tag in attempt.tags
+    )
+    return f'<ul class="lk-tags" aria-label="Failure tags">{items}</ul>'
+
+
+def _other_rule(position: Position, attempt: Attempt) -> str:
+    """What the same answer would be worth under the other rule: it shows an old rule that was kept."""
+    other = attempt.other_rule
+    if other is None:
+        return ""
+    mark, label = mark_of(other), text(general_points.other_rule_label(position))
+    if other.success:
+        claim = f"{mark._replace(word='would be correct').html()} under {label}"
+    else:
+        claim = f'<span class="lk-soft">under {label}: {mark.icon} {text(mark.word)}</span>'
+    return details(claim, _quoted(other.feedback, f" reward {signed(other.reward)}"), "lk-other")
+
+
+def _sample(sample: Sample | None) -> str:
+    """How a model produced the answer, in numbers."""
+    if sample is None:
+        return ""
+    parts = [f"{sample.tokens} tokens in {sample.seconds:.2f} s", f"temperature {sample.temperature:g}"]
+    parts.append(f"log p {sample.logp:.2f}".replace("-", "−"))
+    if sample.decisive_logp is not None:
+        decisive = f"{sample.decisive_logp:.2f}".replace("-", "−")
+        parts.append(f"underlined field {decisive} over {sample.decisive_tokens} tokens")
+    if sample.value is not None:
+        parts.append(f"value estimate {signed(round(sample.value, 2))}")
+    if sample.truncated:
+        parts.append("cut off at the token limit")
+    return f'<p class="lk-sample">{" · ".join(parts)}</p>'
+
+
+def _inside(episode: Episode, position: int, attempt: int) -> str:
+    """What lies behind the answer: the dialogue that led to it, its characters, its record."""
+    this = episode.positions[position].attempts[attempt]
+    sent = envs.prompt(envs.fork(episode, attempt, position))
+    known = len(sent) - 2 if attempt else 0
+    messages = "".join(_message(m, new=n >= known) for n, m in enumerate(sent))
+    count = f"{len(sent)} messages, the last 2 new" if attempt else "1 message"
+    return (
+        '<div class="lk-inside">'
+        + details(f"Prompt as sent ({count})", messages)
+        + details("Raw answer", pre(json.dumps(this.answer)))
+        + details("Record", pre(json.dumps(asdict(this), ensure_ascii=False, indent=1)))
+        + "</div>"
+    )
+
+
+def _message(message: Message, new: bool) -> str:
+    label = f"<strong>{message.role}</strong>{' <mark>new</mark>' if new else ''}"
+    picture = _picture(message.picture) if message.picture else ""
+    return f'<div class="lk-message{" lk-new" if new else ""}">{label}{picture}{pre(message.text)}</div>'
+
+
+def _picture(recipe: Any) -> str:
+    """What the player was shown, drawn again from its recipe and made smaller."""
+    image = envs.game("gp-vl").draw(recipe).copy()
+    image.thumbnail((240, 240))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="the picture of the cards">'

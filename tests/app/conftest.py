@@ -1,0 +1,99 @@
+"""A catalogue without weights, and the values of a window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from app import flow
+from app.players import Catalogue
+from labkit.episode import Sample
+from labkit.errors import UsageError
+from labkit.players.base import Answer, Turn
+from labkit.players.registry import PlayerInfo
+from labkit.players.simple import Expert, Script
+
+
+def answer(ranks: str, number: list[int], formula: str) -> str:
+    return json.dumps({"cards": ranks.split(), "number": number, "formula": formula})
+
+
+TRAP = (
+    answer("8 J 3 8", [8, 10, 3, 8], "(10*8-8)/3=24"),
+    answer("8 J 3 8", [8, 11, 3, 8], "(11*8-8)/3=24"),
+    answer("8 J 3 8", [8, 11, 3, 8], "11+8+8-3=24"),
+)
+"""Three attempts at 8 J 3 8 with J = 11: for the other rule, a wrong value, right."""
+
+
+class Cut:
+    """A model: it can be stopped inside an answer, which is then cut off."""
+
+    name = "cut"
+    should_stop = None
+
+    def __init__(self, temperature: float) -> None:
+        self.temperature = temperature
+
+    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+        attempt = len(turns[0].episode.position.attempts)
+        cut = self.should_stop()
+        sample = Sample(9, 90, 0.1, self.temperature, -1.0, truncated=cut)
+        return [Answer(TRAP[attempt][: 20 if cut else None], sample)]
+
+
+class Broken:
+    name = "broken"
+
+    def answer(self, turns: object) -> list[Any]:
+        raise RuntimeError("the <b>weights</b> are torn")
+
+
+def load(spec: str, *, temperature: float) -> Any:
+    if spec == "broken":
+        return Broken()
+    if spec == "cut":
+        return Cut(temperature)
+    if spec == "gone":
+        raise UsageError("gone is not there; train it first")
+    return Expert() if spec == "expert" else Script(TRAP, spec)
+
+
+def info(spec: str, kind: str) -> PlayerInfo:
+    return PlayerInfo(spec=spec, kind=kind, summary=f"what {spec} is", path=None, card=None)
+
+
+@pytest.fixture
+def trap() -> tuple[str, ...]:
+    return TRAP
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    """``trap`` answers 8 J 3 8 in three attempts; ``broken`` and ``gone`` fail, each in its own way."""
+    kinds = {"trap": "script", "expert": "expert", "broken": "rl", "gone": "rl", "cut": "rl"}
+    return Catalogue([info(spec, kind) for spec, kind in kinds.items()], load)
+
+
+@pytest.fixture
+def fresh_catalogue() -> Catalogue:
+    """What a machine without a checkpoint has."""
+    return Catalogue([info("expert", "expert")], load)
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[[str], None]:
+    """Put lines where the bundled recordings are read from; without a call there are none."""
+    path = tmp_path / "recorded.jsonl"
+    monkeypatch.setattr(flow, "RECORDED", path)
+    flow.recordings.cache_clear()
+
+    def write(lines: str) -> None:
+        path.write_text(lines, encoding="utf-8")
+        flow.recordings.cache_clear()
+
+    yield write
+    flow.recordings.cache_clear()

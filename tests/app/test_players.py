@@ -1,0 +1,42 @@
+"""Which players the app offers, and in which order."""
+
+import json
+
+import pytest
+
+from app.players import catalogue_of
+from labkit.errors import UsageError
+from labkit.players import registry
+from labkit.players.registry import PlayerInfo
+
+
+def test_named_players_come_first_and_those_that_are_not_models_last(tmp_path):
+    script = tmp_path / "answers.jsonl"
+    script.write_text(json.dumps("8*3"), encoding="utf-8")
+    specs = catalogue_of([f"script:{script}", "random"]).specs
+    assert specs[:2] == (f"script:{script}", "random") and specs[-1] == "expert"
+    assert len(set(specs)) == len(specs)
+
+
+def test_models_come_before_the_others(monkeypatch):
+    listed = [
+        PlayerInfo("expert", "expert", ""),
+        PlayerInfo("tiny:a", "tiny", ""),
+        PlayerInfo("run:b@3", "run", ""),
+    ]
+    monkeypatch.setattr(registry, "players", lambda: listed)
+    assert catalogue_of().specs == ("tiny:a", "run:b@3", "expert")
+
+
+def test_a_player_that_does_not_exist_is_named_at_the_start():
+    with pytest.raises(UsageError, match="expert"):
+        catalogue_of(["expret"])
+
+
+def test_a_script_is_read_anew_for_each_episode(tmp_path):
+    script = tmp_path / "answers.jsonl"
+    script.write_text(json.dumps("8*3"), encoding="utf-8")
+    catalogue = catalogue_of([f"script:{script}"])
+    for _ in range(2):
+        player = catalogue.player(f"script:{script}", 0.0, lambda: False)
+        assert player.answer([None])[0].text == "8*3"
