@@ -1,9 +1,9 @@
-"""Pre-train, run SFT or RL, as a config says.
+"""Pre-train or fine-tune, as a config says.
 
 examples:
-  labkit train configs/experiments/gp-l/sft.yaml
-  labkit train configs/experiments/gp-l/rl.yaml --set seed=1 --set optimisation.lr=1e-5
-  labkit train --resume 20261121-101502-rl-gp-l
+  labkit train configs/models/tiny.yaml
+  labkit train configs/experiments/gp-l/init.yaml --set seed=1 --set lr=1e-4
+  labkit train --resume tiny-base
 
 The run's folder holds the resolved config, metrics, checkpoints and what --resume needs.
 """

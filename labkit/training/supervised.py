@@ -8,6 +8,7 @@ CPU ends in the same weights, bit for bit.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -138,8 +139,10 @@ def fit(
     step = first
     try:
         for step in range(first, settings.steps):
+            began = time.perf_counter()
             model.train()
             metrics = _step(trained, optimizer, batch_of(step), settings, step, accelerator, tokenizer.pad_token_id, meter)
+            metrics["seconds"] = time.perf_counter() - began
             if evaluate:
                 metrics |= evaluate(step + 1, model)
             if accelerator.is_main_process:

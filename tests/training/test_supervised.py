@@ -44,6 +44,11 @@ def digest(model):
     return hashlib.sha256(joined).hexdigest()
 
 
+def timeless(run):
+    """The metrics but for how long each step took."""
+    return [{k: v for k, v in m.items() if k != "seconds"} for m in run.metrics()]
+
+
 def train(tokenizer, folder, *, steps=6, batch_of=examples, **settings):
     torch.manual_seed(0)
     model = small_model(tokenizer)
@@ -133,7 +138,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights_and_metrics(tokenizer, t
     resumed = small_model(tokenizer, seed=1)
     fit(resumed, tokenizer, examples, settings, run, resume=True)
     assert digest(resumed) == digest(straight)
-    assert run.metrics() == whole.metrics()
+    assert timeless(run) == timeless(whole)
 
 
 SCRIPT = """

@@ -1,0 +1,114 @@
+"""Put a finished run's last checkpoint into the package, with a card of what it is and what it scores.
+
+    python scripts/bundle.py RUN NAME "one line about it"
+
+NAME is the player's name without ``tiny:`` (``base``, ``gp-l/init``). The card's figures are measured here, on deals
+fixed beforehand (seed 0, 500 of each suite, greedy); ``card.json`` holds them, ``README.md`` says them in words.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from labkit.evaluation import evaluate
+from labkit.players.registry import BUNDLED, load
+from labkit.runs import Run, find
+
+KEPT = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "chat_template.jinja")  # fmt: skip
+EPISODES = 500
+
+
+def card_of(run: Run, name: str, summary: str) -> dict[str, Any]:
+    """Where the checkpoint comes from."""
+    metrics, environment = run.metrics(), json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
+    last = metrics[-1]
+    return {
+        "player": f"tiny:{name}",
+        "summary": summary,
+        "config": run.config,
+        "run": run.id,
+        "steps": last["step"],
+        "trained_tokens": last["trained_tokens"],
+        "training_flops": last["flops"],
+        "seconds": round(sum(m.get("seconds", 0) for m in metrics)),
+        "loss": last["loss"],
+        "machine": {k: environment[k] for k in ("platform", "cpus", "python", "packages")},
+    }
+
+
+def measured(name: str, cell: str) -> dict[str, Any]:
+    """Success by suite, split and number of attempts."""
+    player = load(f"tiny:{name}", device="cpu")
+    results = {}
+    for suite in ("id", "rule-ood"):
+        result = evaluate(player, cell, suite, episodes=EPISODES, seed=0).to_dict()
+        kept = ("metric", "value", "n", "ci95", "attempts", "within", "splits", "number_right", "kept_old_rule", "legal")
+        results[suite] = {k: result[k] for k in kept}
+    return results
+
+
+def readme(card: dict[str, Any]) -> str:
+    """The card in words."""
+    config, shape = card["config"], f"{card['parameters'] / 1e6:.2f} million parameters"
+    lines = [
+        f"# {card['player']}",
+        "",
+        f"{card['summary']} A Llama with {shape}, trained from nothing by labkit; Apache-2.0.",
+        "",
+        f"* Stage `{config['stage']}`, {card['steps']} steps of {config['batch_size']} dialogues, seed {config['seed']}: "
+        f"{card['trained_tokens'] / 1e6:.1f} million tokens, {card['training_flops'] / 1e12:.1f} TFLOP, "
+        f"{card['seconds'] / 60:.1f} minutes on {card['machine']['cpus']} CPU cores.",
+        f"* Starts from {'`' + config['model'] + '`' if 'model' in config else 'random weights'}.",
+        f"* Last loss {card['loss']:.3f}.",
+        "",
+    ]
+    if "results" not in card:
+        return "\n".join(lines)
+    lines += [
+        f"Greedy answers on {EPISODES} deals of each suite, as a deck deals them (seed 0), with 95% intervals:",
+        "",
+        "| suite | one attempt | five attempts | numbers read rightly | kept the old rule |",
+        "|---|---|---|---|---|",
+    ]
+    for suite, result in card["results"].items():
+        figures = (result["within"]["1"], result["within"]["5"], result["number_right"], result["kept_old_rule"])
+        lines.append(f"| `{suite}` | " + " | ".join(_rate(f) for f in figures) + " |")
+    lines += ["", "Five attempts, by split of the hands:", "", "| suite | split | success | n |", "|---|---|---|---|"]
+    for suite, result in card["results"].items():
+        lines += [f"| `{suite}` | `{s}` | {_rate(r)} | {r['n']} |" for s, r in result["splits"].items()]
+    return "\n".join([*lines, ""])
+
+
+def _rate(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return ""
+    low, high = figure["ci95"]
+    return f"{figure['value']:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def main(run_id: str, name: str, summary: str) -> None:
+    run = find(run_id)
+    source = list(run.checkpoints().values())[-1]
+    target = BUNDLED / name
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for file in KEPT:
+        shutil.copyfile(source / file, target / file)
+    card = card_of(run, name, summary)
+    card["parameters"] = load(f"tiny:{name}", device="cpu").loaded.parameters
+    if "cell" in run.config:
+        card["results"] = measured(name, run.config["cell"])
+    (target / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (target / "README.md").write_text(readme(card), encoding="utf-8")
+    print(readme(card))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
