@@ -24,6 +24,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"\s+")
 _BARE = re.compile(r"[^\s,:\[\]{}\"'“”‘’`]+")
+# A brace that may open an object: a quote follows, or a word and a colon, or the brace that closes it. Other
+# braces are prose: LaTeX, sets, placeholders.
+_OPENING = re.compile(r"\{(?=\s*(?:[\"'“”‘’`}]|[^\s,:\[\]{}\"'“”‘’`]+\s*:))")
 _END = {q: re.compile(rf"[{re.escape(end)}\\\n]") for q, end in _QUOTES.items()}
 
 
@@ -72,11 +75,11 @@ def objects(text: str) -> Iterator[Found]:
     while at < len(text):
         if not stack:
             # Outside of an object everything is prose: quotes and brackets mean nothing there.
-            at = text.find("{", at)
-            if at < 0:
+            opening = _OPENING.search(text, at)
+            if opening is None:
                 return
-            stack.append(_Open({}, at))
-            at += 1
+            stack.append(_Open({}, opening.start()))
+            at = opening.end()
             continue
         space = _SPACE.match(text, at)
         if space:
