@@ -2,16 +2,17 @@
 
 Where this departs from ``generate`` of transformers, and why:
 
-* Nothing is filtered. ``generate`` samples among the 50 likeliest tokens unless told otherwise, and the ratio of
-  new to old probabilities, on which policy gradients rest, is then biased. Here the whole softmax is sampled, and
+* Nothing is filtered. ``generate`` samples among the 50 likeliest tokens unless told otherwise, which biases
+  the ratio of new to old probabilities that policy gradients rest on. Here the whole softmax is sampled, and
   the log-probability that is recorded is the sampled distribution's own, in fp32.
-* Noise belongs to an answer, not to a batch: one uniform number a token, from a counter-based generator (Salmon
-  et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") under a key that the caller gives. The same key
-  gives the same answer alone, in any batch and in any process.
-* Nothing is computed twice: equal contexts are read once, and so is the beginning that all of them share; rows
-  that have ended leave the batch; a token is appended to the cache without copying it.
+* Noise belongs to an answer, not to a batch: one uniform number a token, from a counter-based generator
+  (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") under a key that the caller gives. The
+  same key gives the same answer alone, in any batch and in any process.
+* Nothing is computed twice: equal contexts are read once, and so is the beginning that all of them share;
+  rows that have ended leave the batch; a token is appended to the cache without copying the rest.
 
-Shape suffixes: N answers, B rows still in the batch, C context, T new tokens, V vocabulary; H heads, D head size.
+Shape suffixes: N answers, B rows still in the batch, C context, T new tokens, V vocabulary, H heads, D size
+of a head.
 """
 
 from __future__ import annotations
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PADDING = 2048
-"""Padding that makes it worth while to decode apart, in tokens: on a CPU, reading as many costs about as much as
-the steps of another batch."""
+"""Padding, in tokens, beyond which rows are decoded apart; on a CPU it costs what another batch does."""
 SHARED = 8
 """A common beginning of fewer tokens is not worth a forward pass of its own."""
 SPARE = 64
@@ -136,14 +136,15 @@ def _decode(
     device, (count, seen) = mask_BC.device, mask_BC.shape
     stop_V = torch.zeros(logits_BV.shape[1], dtype=torch.bool, device=device)
     stop_V[[i for i in stop_ids if i < len(stop_V)]] = True
-    # The rows of the batch, which shrinks: whose answer each one is, its limit, whether it goes on, its noise.
+    # The rows of the batch, which shrinks: whose answer each is, its limit, whether it goes on, its noise.
     row_B = torch.arange(count, device=device)
     room_B = torch.tensor(room, device=device)
     live_B = torch.ones(count, dtype=torch.bool, device=device)
     noise_BT = None
     if uniform_NT is not None:
         # Apple's GPUs know no fp64.
-        noise_BT = torch.from_numpy(uniform_NT).to(device, torch.float32 if device.type == "mps" else torch.float64)
+        precision = torch.float32 if device.type == "mps" else torch.float64
+        noise_BT = torch.from_numpy(uniform_NT).to(device, precision)
     position_B = mask_BC.sum(1)
     mask_BC = torch.cat([mask_BC, mask_BC.new_ones(count, max(room))], dim=1)
     drawn = []
@@ -168,14 +169,15 @@ def _decode(
 
 
 def _answers(
-    drawn: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], room: Sequence[int], stop_ids: Sequence[int]
+    drawn: Sequence[tuple[torch.Tensor, ...]], room: Sequence[int], stop_ids: Sequence[int]
 ) -> list[Generated]:
-    """Cut what was drawn, step by step, into answers: each ends with its end token or at its limit."""
+    """Cut what was drawn (rows, ids and log-probabilities of each step) where each answer ends."""
     row, ids, logp = (torch.cat(column).cpu().numpy() for column in zip(*drawn, strict=True))
     if not np.isfinite(logp).all():
-        raise UsageError("the model's probabilities are not numbers; go back to a checkpoint from before it diverged")
+        raise UsageError("the model's probabilities are not numbers; use a checkpoint from before that")
     step = np.repeat(np.arange(len(drawn)), [len(tokens) for _, tokens, _ in drawn])
-    ids_NT, logp_NT = np.zeros((len(room), len(drawn)), np.int64), np.zeros((len(room), len(drawn)), np.float32)
+    ids_NT = np.zeros((len(room), len(drawn)), np.int64)
+    logp_NT = np.zeros((len(room), len(drawn)), np.float32)
     ids_NT[row, step], logp_NT[row, step] = ids, logp
     ends_NT = np.isin(ids_NT, stop_ids)
     answers = []
@@ -205,9 +207,9 @@ def _draw(
 def _read(
     model: PreTrainedModel, contexts: Sequence[Sequence[int]], pad_id: int
 ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
-    """Read the contexts: the logits after each ``[B, V]``, the mask ``[B, C]`` of real tokens, the filled cache.
+    """Read the contexts: logits after each ``[B, V]``, the mask of real tokens ``[B, C]``, the filled cache.
 
-    Padding lies behind the beginning that all contexts share, which is read once, for one row.
+    The beginning that all contexts share is read once; padding lies behind it, on the left of the rest.
     """
     unique = {c: i for i, c in enumerate(dict.fromkeys(map(tuple, contexts)))}
     cache = DynamicCache(config=model.config)
@@ -249,7 +251,7 @@ def _forward(
     position_BT: torch.Tensor,
     cache: DynamicCache,
 ) -> torch.Tensor:
-    """The logits ``[B, V]`` after the last of the new tokens. Positions are told, since the mask has holes."""
+    """Logits after the last of the new tokens, ``[B, V]``. Positions are given, since the mask has holes."""
     out = model(
         input_ids=ids_BT,
         attention_mask=mask_BC,
@@ -278,7 +280,8 @@ class _RoomyLayer(DynamicLayer):
             self._values = _buffer(self.values, value_states, first, self._room)
         self._keys.narrow(-2, first, new).copy_(key_states)
         self._values.narrow(-2, first, new).copy_(value_states)
-        self.keys, self.values = self._keys.narrow(-2, 0, first + new), self._values.narrow(-2, 0, first + new)
+        self.keys = self._keys.narrow(-2, 0, first + new)
+        self.values = self._values.narrow(-2, 0, first + new)
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:

@@ -26,7 +26,10 @@ def is_hub_id(spec: str) -> bool:
 
 
 def folder_of(spec: str | Path, *, remote_code: bool = False) -> Path:
-    """The directory of a checkpoint; a hub id's lies in the local cache, and is fetched into it where hubs may be asked.
+    """The directory of a checkpoint. A hub id's is in the local cache, fetched there first if need be.
+
+    Args:
+        remote_code: fetch the checkpoint's own code too.
 
     Raises:
         UsageError: there is none, or it holds no model; the message names the nearest that does.
@@ -37,9 +40,9 @@ def folder_of(spec: str | Path, *, remote_code: bool = False) -> Path:
     if not path.is_dir():
         raise UsageError(_no_folder(path))
     if not _holds_model(path):
-        inner = [p.parent for depth in ("*", "*/*") for name in (CONFIG, ADAPTER) for p in path.glob(f"{depth}/{name}")]
-        hint = f"; did you mean {max(inner, key=_step)}?" if inner else "; save one there with save_pretrained"
-        raise UsageError(f"{path} holds neither {CONFIG} nor {ADAPTER}{hint}")
+        inner = [p for pattern in ("*", "*/*") for p in path.glob(pattern) if _holds_model(p)]
+        hint = f"did you mean {max(inner, key=_step)}?" if inner else "save one there with save_pretrained"
+        raise UsageError(f"{path} holds neither {CONFIG} nor {ADAPTER}; {hint}")
     return path
 
 
@@ -61,8 +64,9 @@ def _no_folder(path: Path) -> str:
         here = here.parent
     siblings = [p.name for p in here.parent.iterdir() if p.is_dir()]
     near = difflib.get_close_matches(here.name, siblings, 1)
-    hint = f"did you mean {here.parent / near[0]}?" if near else f"there is no {here.name} in {here.parent.resolve()}"
-    return f"no directory {path}; {hint}"
+    if near:
+        return f"no directory {path}; did you mean {here.parent / near[0]}?"
+    return f"no directory {path}; there is no {here.name} in {here.parent.resolve()}"
 
 
 def _snapshot(hub_id: str, remote_code: bool) -> Path:
@@ -77,7 +81,8 @@ def _snapshot(hub_id: str, remote_code: bool) -> Path:
             reason = "the hub is switched off: check the name, or let it be fetched with HF_HUB_OFFLINE=0"
         else:
             reason = f"it cannot be fetched: {first_line(error)}"
-        raise UsageError(f"{hub_id} is neither a directory here nor in the local Hugging Face cache, and {reason}") from None
+        missing = f"{hub_id} is neither a directory here nor in the local Hugging Face cache"
+        raise UsageError(f"{missing}, and {reason}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -116,9 +121,9 @@ def check_weights(folder: Path, stem: str) -> list[Path]:
         if pickles:
             raise UsageError(
                 f"{folder} has its weights as a pickle ({pickles[0]}), which can run code when it is opened; "
-                "where you trust it, convert it: load it with transformers and save_pretrained it as safetensors"
+                "where you trust it, convert it: load it with transformers and save it with save_pretrained"
             )
-        raise UsageError(f"{folder} has no weights ({single.name}); copy them there, or save the checkpoint again")
+        raise UsageError(f"{folder} has no weights ({single.name}); copy them there, or save it again")
     for file in files:
         _check_whole(file)
     return files
@@ -133,7 +138,8 @@ def _check_whole(file: Path) -> None:
         with safe_open(file, framework="numpy"):
             pass
     except (SafetensorError, OSError) as error:
-        raise UsageError(f"{file} is damaged or cut short ({first_line(error)}); copy or save it again") from None
+        reason = first_line(error)
+        raise UsageError(f"{file} is damaged or cut short ({reason}); copy or save it again") from None
 
 
 def base_of(folder: Path, base: str | Path | None, *, remote_code: bool = False) -> Path:
@@ -152,7 +158,8 @@ def base_of(folder: Path, base: str | Path | None, *, remote_code: bool = False)
     try:
         return folder_of(folder / named if beside else named, remote_code=remote_code)
     except UsageError as error:
-        raise UsageError(f"the adapter {folder} needs the model it adapts ({error}); name that with --base") from None
+        reason = f"the adapter {folder} needs the model it adapts ({error})"
+        raise UsageError(f"{reason}; name that with --base") from None
 
 
 def first_line(error: BaseException) -> str:

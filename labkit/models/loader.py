@@ -1,12 +1,14 @@
 """Load any causal language model, text or vision, whole or as an adapter, and speak its chat template.
 
-A dialogue with a loaded model is a list of token ids that only grows: :func:`render` gives the ids of a dialogue
-known as text, :func:`suffix` those that lead from a sampled answer to the next one. Neither ever encodes again
-what was sampled.
+A dialogue with a loaded model is a list of token ids that only grows: :func:`render` gives the ids of one
+that is known as text, :func:`suffix` those that lead from a sampled answer to the next one, so that what was
+sampled is never encoded again.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,7 +41,7 @@ class Loaded:
     """In evaluation mode; a ``PeftModel`` around it if it is an adapter."""
     tokenizer: transformers.PreTrainedTokenizerBase
     processor: transformers.ProcessorMixin | None
-    """A vision model's; None where it cannot be built here (some need torchvision), which text can do without."""
+    """A vision model's; None where it cannot be built here (some need torchvision): text needs none."""
     is_vlm: bool
     adapter: bool
     model_type: str
@@ -126,13 +128,11 @@ def device_of(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"no device {name!r}; use auto, {', '.join(k for k, n in there.items() if n)}") from None
-    if (device.index or 0) >= there.get(device.type, 0):
-        raise UsageError(f"this machine has no {name}; use auto, {', '.join(k for k, n in there.items() if n)}")
-    return device
+    found = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
+    if not found or int(found[2] or 0) >= there.get(found[1], 0):
+        kinds = ", ".join(kind for kind, count in there.items() if count)
+        raise UsageError(f"this machine has no device {name!r}; use auto, {kinds}")
+    return torch.device(name)
 
 
 def dtype_of(name: str, device: torch.device) -> torch.dtype | str:
@@ -156,10 +156,12 @@ def _check(root: Path, trust_remote_code: bool) -> dict[str, Any]:
         raise UsageError(f"{root / files.CONFIG} names no model_type; save the checkpoint again")
     if own_code and not trust_remote_code and kind not in CONFIG_MAPPING_NAMES:
         raise UsageError(f"{root} brings its own code; allow it with --trust-remote-code where you trust it")
-    if kind not in CONFIG_MAPPING_NAMES and not own_code:
-        raise UsageError(f"{root} is of type {kind!r}, which transformers {transformers.__version__} does not know; update it")
-    if not own_code and not _is_vlm(config) and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise UsageError(f"{root} is of type {kind!r}, which does not write text; choose a causal or a vision language model")
+    if not own_code and kind not in CONFIG_MAPPING_NAMES:
+        known = f"transformers {transformers.__version__} does not know"
+        raise UsageError(f"{root} is of type {kind!r}, which {known}; update transformers")
+    if not own_code and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not _is_vlm(config):
+        remedy = "choose a causal or a vision language model"
+        raise UsageError(f"{root} is of type {kind!r}, which does not continue text; {remedy}")
     files.check_weights(root, "model")
     return config
 
@@ -187,17 +189,18 @@ def _adapted(model: transformers.PreTrainedModel, folder: Path) -> transformers.
 
     adapted = peft.PeftModel.from_pretrained(model, folder)
     if adapted.active_peft_config.is_prompt_learning:
-        raise UsageError(f"the adapter {folder} adds prompt tokens; use one that changes weights, such as LoRA")
+        raise UsageError(f"the adapter {folder} adds prompt tokens; use one that changes weights: LoRA")
     with safe_open(folder / "adapter_model.safetensors", framework="pt") as saved:
-        missing = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False).keys() - set(saved.keys())
-    _refuse_missing(missing, folder)
+        there = set(saved.keys())
+    own = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False).keys()
+    _refuse_missing(own - there, folder)
     return adapted
 
 
 def _refuse_missing(missing: Collection[str], folder: Path) -> None:
     """Weights that a checkpoint lacks would be filled with random numbers."""
     if missing:
-        raise UsageError(f"{folder} lacks {len(missing)} weights ({min(missing)} ...); copy or save the checkpoint again")
+        raise UsageError(f"{folder} lacks {len(missing)} weights ({min(missing)} ...); copy or save it again")
 
 
 def _tokenizer(
@@ -207,7 +210,7 @@ def _tokenizer(
     options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     home = next((d for d in (folder, root) if any((d / name).is_file() for name in files.TOKENIZER)), None)
     if home is None:
-        raise UsageError(f"{root} has no tokenizer ({files.TOKENIZER[0]}); save the tokenizer beside the model")
+        raise UsageError(f"{root} has no tokenizer ({files.TOKENIZER[0]}); save one beside the model")
     tokenizer, processor = transformers.AutoTokenizer.from_pretrained(home, **options), None
     if is_vlm:
         try:
@@ -217,21 +220,22 @@ def _tokenizer(
     tokenizer.chat_template = tokenizer.chat_template or getattr(processor, "chat_template", None)
     if tokenizer.chat_template is None:
         raise UsageError(
-            f"{home} has no chat template, so it may be a base model; use its instruction-tuned sibling, or put a "
-            "chat_template.jinja there"
+            f"{home} has no chat template, so it may be a base model; use its instruction-tuned sibling, "
+            "or put a chat_template.jinja there"
         )
     return tokenizer, processor
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the tables and bars of transformers: what matters in them is checked and said in one line."""
+    """Without the tables, bars and warnings of a load: what matters in them is checked and said here."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:
@@ -241,7 +245,7 @@ def _quietly() -> Iterator[None]:
 def _why(path: str | Path, error: Exception, device: torch.device) -> str:
     said = first_line(error)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in said:
-        return f"{path} does not fit into the memory of {device}; try bfloat16, another device or a smaller model"
+        return f"{path} does not fit into the memory of {device}; try bfloat16, or another device"
     return f"cannot load {path}: {said}"
 
 
@@ -284,9 +288,10 @@ def _closing(loaded: Loaded) -> tuple[int, ...]:
     for _ in range(2):
         said += [_SAID, _ASKED]
         longer = _template(loaded, said)
-        if not longer.startswith(before + _SAID):
+        # Some templates expect an answer to begin with the space that they write in front of it.
+        if not (longer.startswith(before) and longer[len(before) :].lstrip().startswith(_SAID)):
             raise UsageError(
-                f"the chat template of {loaded.path} rewrites earlier turns, so a dialogue cannot be continued; "
+                f"the chat template of {loaded.path} rewrites earlier turns, so no dialogue can go on; "
                 "give it one that only appends"
             )
         before = longer
@@ -298,7 +303,7 @@ def _closing(loaded: Loaded) -> tuple[int, ...]:
 
 
 def _template(loaded: Loaded, said: Sequence[str]) -> str:
-    """The chat template filled with turns, the user's and the assistant's alternating; the next is the assistant's."""
+    """The template filled with turns, the user's first, up to where the assistant's next one begins."""
     messages = [
         {
             "role": "assistant" if turn % 2 else "user",

@@ -29,9 +29,9 @@ MAX_NEW_TOKENS = 256
 class Checkpoint:
     """Answers by sampling from a model.
 
-    Within a position a dialogue grows by appending ids: what the model sampled goes back into it as it was sampled,
-    never decoded and encoded again. Noise is keyed by the turn's key, the position and the attempt, so an answer
-    does not depend on the batch that it was sampled in.
+    Within a position a dialogue grows by appending ids: what the model sampled goes back as it was sampled,
+    never decoded and encoded again. Noise is keyed by the turn's key, the position and the attempt, so an
+    answer does not depend on the batch that it was sampled in.
 
     Args:
         name: what episodes call the player.
@@ -92,7 +92,7 @@ class Checkpoint:
         ]
 
     def _context(self, turn: Turn) -> list[int]:
-        """The ids of the whole dialogue: what was sent and sampled last, and the feedback; else its text, encoded."""
+        """The whole dialogue: what was sent and sampled last, and the feedback; else its text, encoded."""
         messages = prompt(turn.episode)
         if any(message.picture is not None for message in messages):
             raise UsageError(f"{self.name} reads text only for now; pick a text cell")
@@ -135,8 +135,8 @@ def token_range(
 ) -> tuple[int, int]:
     """The half-open range of ``ids`` that overlaps the characters ``span`` of their text, for any tokenizer.
 
-    Found by decoding beginnings of ``ids``: how many characters of the whole text a beginning already holds. A
-    token that holds part of a character overlaps that character.
+    Found by decoding beginnings of ``ids``: how many characters of the text each already holds. A token that
+    holds part of a character overlaps it.
     """
     whole = decode(tokenizer, ids)
 

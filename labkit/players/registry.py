@@ -1,4 +1,4 @@
-"""Players by name: ``expert``, ``script:answers.jsonl``, ``tiny:gp-l/init``, ``run:ID@300``, a directory, a hub id.
+"""Players by name: ``expert``, ``script:FILE``, ``tiny:gp-l/init``, ``run:ID@300``, a directory, a hub id.
 
 Names are looked up without importing torch; only a model that is really loaded does.
 """
@@ -31,8 +31,8 @@ SIMPLE: Mapping[str, tuple[type[Expert] | type[Random], str]] = {
     "random": (Random, "well-formed answers, chosen blindly"),
 }
 FORMS = (
-    "expert, random, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, a checkpoint's or an "
-    "adapter's directory, or a hub id OWNER/NAME"
+    "expert, random, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, the directory of a "
+    "checkpoint or an adapter, or a hub id OWNER/NAME"
 )
 
 
@@ -107,7 +107,7 @@ def locate(spec: str, *, runs: str | Path = store.ROOT) -> Path | str:
             return spec
         if ("/" in spec and "://" not in spec) or Path(spec).exists():
             return files.folder_of(spec)
-    near = difflib.get_close_matches(spec, [*SIMPLE, *bundled], 1)
+    near = difflib.get_close_matches(spec, [*SIMPLE, *bundled], 1, cutoff=0.75)
     if near:
         raise UsageError(f"no player {spec!r}; did you mean {near[0]}?")
     if spec.startswith("tiny:"):
@@ -161,7 +161,8 @@ def _of_run(spec: str, run: store.Run, path: Path) -> PlayerInfo:
         # A run that was damaged must not hide the others.
         config = {}
     said = " ".join(str(config[key]) for key in ("stage", "cell") if key in config)
-    return PlayerInfo(spec, "run", f"{said or 'run'}, step {path.name.removeprefix('step-')}", path, _card(path))
+    step = path.name.removeprefix("step-")
+    return PlayerInfo(spec, "run", f"{said or 'run'}, step {step}", path, _card(path))
 
 
 def _card(path: Path) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def _checkpoint(name: str, runs: str | Path) -> Path:
     run = store.find(name, runs)
     there = run.checkpoints()
     if not there:
-        raise UsageError(f"run {run.id} has no checkpoint yet; `labkit runs show {run.id}` says how it stands")
+        raise UsageError(f"run {run.id} has no checkpoint yet; see `labkit runs show {run.id}`")
     if not wanted:
         return there[max(there)]
     if not wanted.isdigit() or int(wanted) not in there:
@@ -194,8 +195,8 @@ class _Shelf:
         from labkit.models.loader import load as load_model
 
         # A checkpoint that was written anew is another one.
-        written = Path(place).stat().st_mtime_ns if Path(place).is_dir() else None
-        key = (str(place), written, *sorted(options.items()))
+        there = Path(place).iterdir() if Path(place).is_dir() else ()
+        key = (str(place), max((p.stat().st_mtime_ns for p in there), default=0), *sorted(options.items()))
         with self._lock:
             if key not in self._kept:
                 # Room is made first: models are what fills the memory.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from labkit.errors import UsageError
-from labkit.models.decode import generate
+from labkit.models.decode import _draw, generate
 from tests import tiny_models
 
 BEGINNING = list(range(100, 112))
@@ -101,7 +101,7 @@ def test_the_size_of_the_batch_changes_nothing(llama, batch):
 
 
 def test_lengths_far_apart_are_decoded_apart(llama):
-    """40 short rows beside one of 400 tokens would be 40 * 390 = 15,600 tokens of padding, against 2,048 allowed."""
+    """40 rows of 10 tokens beside one of 400 would be 40 * 390 = 15,600 tokens of padding; 2,048 may be."""
     contexts = [[i, *range(100, 109)] for i in range(64, 104)] + [list(range(64, 464))]
     rows = _recorded(llama, lambda: sample(llama, contexts, max_new_tokens=1))
     assert rows == [(40, 10), (1, 400)]
@@ -139,18 +139,32 @@ def _recorded(model, call):
 
 
 def test_sampling_follows_the_softmax(llama):
-    """Pearson's chi-square of 4,000 first tokens in 20 bins of like probability: 19 degrees of freedom, whose
-    99.9 % quantile is 43.8. Keeping the 50 likeliest tokens, or temperature 0.9, gives hundreds."""
+    """Pearson's chi-square of 4,000 first tokens, in nine bins by rank of the token: 0 and 1, 2 and 3, 4 to
+    7, and so on to 256 to 511. With eight degrees of freedom, 26.1 is exceeded once in a thousand times."""
     context, draws = CONTEXTS[3], 4000
     with torch.inference_mode():
-        p = llama(input_ids=torch.tensor([context])).logits[0, -1].softmax(-1).double().numpy()
-    counts = np.bincount([a.ids[0] for a in sample(llama, [context] * draws, max_new_tokens=1)], minlength=512)
-    # From the likeliest token down, cut wherever another twentieth of the probability is complete.
-    order = np.argsort(-p)
-    bins = np.minimum((np.cumsum(p[order]) * 20).astype(int), 19)
-    expected, found = (np.bincount(bins, x[order], minlength=20) for x in (p * draws, counts))
-    assert expected.min() > 5 or pytest.fail("bins too small for the chi-square distribution")
-    assert ((found - expected) ** 2 / expected).sum() < 43.8
+        logits = llama(input_ids=torch.tensor([context])).logits[0, -1].double()
+    answers = sample(llama, [context] * draws, max_new_tokens=1)
+    counts = np.bincount([a.ids[0] for a in answers], minlength=512)
+
+    def distance(p):
+        order = np.argsort(-logits.numpy())
+        bins = np.log2(np.maximum(np.arange(512), 1)).astype(int)
+        expected, found = (np.bincount(bins, x[order]) for x in (p.numpy() * draws, counts))
+        assert expected.min() > 5  # else the statistic is not chi-square distributed
+        return ((found - expected) ** 2 / expected).sum()
+
+    assert distance(logits.softmax(-1)) < 26.1
+    assert distance((logits / 0.9).softmax(-1)) > 26.1  # the test can tell
+
+
+def test_a_point_of_the_cdf_belongs_to_one_token():
+    """Probabilities 0, 1/4, 1/4, 1/2: the points 0 to 1/4 (without it) are token 1's, and so on."""
+    points = torch.tensor([0.0, 0.2499, 0.25, 0.4999, 0.5, 0.9999], dtype=torch.float64)
+    logits = torch.tensor([[0.0, 0.25, 0.25, 0.5]]).log().expand(6, -1)
+    token, logp = _draw(logits, 1.0, points)
+    assert token.tolist() == [1, 1, 2, 2, 3, 3]
+    np.testing.assert_allclose(logp, np.log([0.25, 0.25, 0.25, 0.25, 0.5, 0.5]), atol=1e-6)
 
 
 def test_no_token_is_filtered():
@@ -189,8 +203,8 @@ def test_half_precision_weights_still_give_fp32_log_probabilities():
     model = tiny_models.llama().to(torch.bfloat16)
     for context, answer in zip(CONTEXTS, sample(model, temperature=0.5), strict=True):
         assert answer.logp.dtype == np.float32
-        # bf16 keeps 8 bits: two orders of summation differ by a few hundredths here; fp32 rounded to bf16 would
-        # leave the last 16 bits of each number empty.
+        # bf16 keeps 8 bits, so two ways of summation differ; a log-probability that was itself rounded to
+        # bf16 would have nothing in its last 16 bits.
         np.testing.assert_allclose(answer.logp, forced(model, context, answer.ids.tolist(), 0.5), atol=0.5)
         assert (answer.logp.view(np.uint32) & 0xFFFF).any()
 

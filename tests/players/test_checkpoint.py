@@ -1,0 +1,287 @@
+"""A model as a player: what it is sent, what is recorded, and where the decisive field lies."""
+
+import random
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers
+from transformers import PreTrainedTokenizerFast
+
+from labkit.envs import fork, game, judge, prompt, start
+from labkit.episode import Sample
+from labkit.errors import UsageError
+from labkit.models.decode import generate
+from labkit.models.loader import load, render, suffix
+from labkit.play import play, play_many
+from labkit.players import Answer, Tokens, Turn
+from labkit.players.checkpoint import Checkpoint, decode, token_range
+from tests import tiny_models
+
+# A space before a comma, and characters of several bytes, which the tokenizer has no token for.
+ANSWER = '{"cards": ["K"] , "number": [10], "formula": "7 × 8 — ♠ = 24"}'
+
+
+def task(attempts=3):
+    return game("gp-l").task(hand=("K", "3", "8", "J"), attempts=attempts)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """Says anything."""
+    model = tiny_models.llama(max_position_embeddings=1024)
+    return load(tiny_models.save(tmp_path_factory.mktemp("llama"), model, tiny_models.tokenizer()))
+
+
+@pytest.fixture(scope="module")
+def parrot(tmp_path_factory):
+    """Has learnt to say ``ANSWER``, and to say it again."""
+    path = tmp_path_factory.mktemp("parrot")
+    model = tiny_models.llama(hidden_size=64, head_dim=32, max_position_embeddings=1024)
+    torch.manual_seed(0)
+    model.apply(model._init_weights)
+    loaded = load(tiny_models.save(path, model, tiny_models.tokenizer()))
+    episode = judge(start(task()), ANSWER)
+    question = render(loaded, prompt(episode)[:1])
+    answer = [*loaded.tokenizer(ANSWER)["input_ids"], *loaded.closing]
+    again = suffix(loaded, episode.attempts[0].verdict.feedback, ended=True)
+    ids = torch.tensor([[*question, *answer, *again, *answer]])
+    learnt = [False] * len(question) + [True] * len(answer) + [False] * len(again) + [True] * len(answer)
+    labels = torch.where(torch.tensor([learnt]), ids, -100)
+    optimizer = torch.optim.Adam(loaded.model.parameters(), lr=0.005)
+    for _ in range(400):
+        optimizer.zero_grad()
+        loss = loaded.model(input_ids=ids, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        if loss < 0.01:
+            return loaded
+    raise AssertionError("400 steps are plenty to learn one sentence by heart")
+
+
+def player(loaded, **settings):
+    return Checkpoint(loaded, **({"name": "tiny", "max_new_tokens": 24, "temperature": 1.0} | settings))
+
+
+def whole(loaded, ids):
+    """Text with its special tokens."""
+    return loaded.tokenizer.decode(ids)
+
+
+def test_an_answer_and_its_record(parrot):
+    answer = player(parrot, temperature=0.0, max_new_tokens=None).answer([Turn(start(task()))])[0]
+    assert answer.text == ANSWER
+    encoded = parrot.tokenizer(ANSWER, return_offsets_mapping=True)
+    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+    end = parrot.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert answer.tokens.ids.tolist() == [*ids, end]
+    assert answer.tokens.context.tolist() == render(parrot, prompt(start(task())))
+    assert answer.tokens.ids.dtype == answer.tokens.context.dtype == np.int64
+    sample = answer.sample
+    assert (sample.tokens, sample.prompt_tokens) == (len(ids) + 1, len(answer.tokens.context))
+    assert (sample.truncated, sample.temperature, sample.value) == (False, 0.0, None)
+    assert sample.seconds > 0
+    assert sample.logp == pytest.approx(answer.tokens.logp.sum(), abs=1e-5)
+    # The formula stands between `"formula": "` and the last quote; its tokens by the tokenizer's own offsets.
+    begin, end = ANSWER.index("7 ×"), ANSWER.index('"}')
+    inside = [i for i, (first, last) in enumerate(offsets) if first < end and last > begin]
+    assert answer.tokens.decisive == (inside[0], inside[-1] + 1)
+    assert sample.decisive_tokens == len(inside) > 8
+    assert sample.decisive_logp == pytest.approx(sum(answer.tokens.logp[inside].tolist()), abs=1e-5)
+
+
+def test_recorded_log_probabilities_are_the_models(loaded):
+    for played in play_many([task(), task()], player(loaded, temperature=0.6)):
+        for answer in played.answers:
+            ids = torch.tensor([[*answer.tokens.context, *answer.tokens.ids]])
+            with torch.inference_mode():
+                logits = loaded.model(input_ids=ids).logits[0, len(answer.tokens.context) - 1 : -1]
+            exact = torch.log_softmax(logits / 0.6, -1)[range(len(answer.tokens.ids)), answer.tokens.ids]
+            np.testing.assert_allclose(answer.tokens.logp, exact.numpy(), atol=1e-4)
+
+
+def test_a_dialogue_grows_by_appending(loaded):
+    """Random weights sample pieces that no tokenizer would cut that way: encoded again, they would change."""
+    (played,) = play_many([task(attempts=4)], player(loaded))
+    first, *later = played.answers
+    assert first.tokens.context.tolist() == render(loaded, prompt(start(task())))
+    changed = 0
+    for before, after, attempt in zip(played.answers, later, played.episode.attempts, strict=False):
+        grown = [*before.tokens.context, *before.tokens.ids]
+        assert after.tokens.context[: len(grown)].tolist() == grown
+        said = attempt.verdict.feedback
+        closed = "" if before.tokens.ids[-1] == 3 else "<|im_end|>"  # 3 is <|im_end|>
+        behind = f"{closed}\n<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n"
+        assert whole(loaded, after.tokens.context[len(grown) :]) == behind
+        changed += loaded.tokenizer(before.text)["input_ids"] != before.tokens.ids.tolist()
+    assert len(later) == changed == 3
+
+
+def test_what_was_sampled_is_not_encoded_again(loaded):
+    """`formula` is few tokens to the tokenizer; a model that spelt it out finds its letters again."""
+    letters = [i for c in "formula" for i in loaded.tokenizer(c)["input_ids"]]
+    assert len(letters) == 7 > len(loaded.tokenizer("formula")["input_ids"])
+    episode = judge(start(task()), "formula")
+    context = np.array(render(loaded, prompt(start(task()))))
+    tokens = Tokens(context, np.array([*letters, 3]), np.zeros(8, np.float32))
+    spelt = Answer("formula", Sample(8, len(context), 0.1, 1.0, 0.0), tokens)
+    sent = player(loaded).answer([Turn(episode, (spelt,))])[0].tokens.context.tolist()
+    assert sent[: len(context) + 8] == [*context, *letters, 3]
+    encoded = player(loaded).answer([Turn(episode)])[0].tokens.context.tolist()
+    assert whole(loaded, encoded) == whole(loaded, sent)
+    assert len(encoded) == len(sent) - 7 + len(loaded.tokenizer("formula")["input_ids"])
+
+
+def test_a_fork_without_its_tokens_goes_on_from_the_text(parrot):
+    """The parrot's own cut of its answer is the tokenizer's, so both ways lead to the same ids."""
+    (played,) = play_many([task(attempts=2)], player(parrot, temperature=0.0, max_new_tokens=None))
+    assert [a.text for a in played.answers] == [ANSWER, ANSWER]
+    again = player(parrot, temperature=0.0, max_new_tokens=None).answer([Turn(fork(played.episode, 1))])[0]
+    assert again.tokens.context.tolist() == played.answers[1].tokens.context.tolist()
+    assert again.text == ANSWER
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_is_said_does_not_depend_on_the_batch(loaded, batch):
+    tasks = list(islice(game("gp-l").tasks("id", attempts=2), 7))
+    answers = []
+    for settings in ({"batch": 64}, {"batch": batch}):
+        played = list(play_many(tasks, player(loaded, **settings), **settings, key=(5,)))
+        played.sort(key=lambda p: p.index)
+        answers.append([[a.answer for a in p.episode.attempts] for p in played])
+    assert answers[0] == answers[1]
+    assert len({text for episode in answers[0] for text in episode}) == 14
+
+
+def test_noise_is_keyed_by_episode_and_attempt(loaded):
+    one = play(task(), player(loaded), key=(1, 2))
+    texts = [a.answer for a in one.attempts]
+    assert [a.answer for a in play(task(), player(loaded), key=(1, 2)).attempts] == texts
+    assert [a.answer for a in play(task(), player(loaded), key=(2, 1)).attempts] != texts
+    # Behind the turn's key stand the position and the attempt.
+    (played,) = play_many([task()], player(loaded), key=(9,))
+    for attempt, answer in enumerate(played.answers):
+        noise, settings = [(9, 0, 0, attempt)], {"max_new_tokens": 24, "temperature": 1.0}
+        context = answer.tokens.context.tolist()
+        again = generate(loaded.model, [context], noise=noise, stop_ids=loaded.stop_ids, **settings)[0]
+        assert again.ids.tolist() == answer.tokens.ids.tolist()
+
+
+def test_an_answer_that_was_cut_short_says_so(parrot):
+    answer = player(parrot, temperature=0.0, max_new_tokens=5).answer([Turn(start(task()))])[0]
+    assert answer.sample.truncated and answer.sample.tokens == len(answer.tokens.ids) == 5
+    assert ANSWER.startswith(answer.text) and answer.text
+    assert (answer.sample.decisive_logp, answer.sample.decisive_tokens) == (None, 0)
+    assert answer.tokens.decisive == (0, 0)
+
+
+def test_the_end_token_is_no_part_of_the_text(tmp_path):
+    """A model may name ordinary tokens as its end: here all from 100 to 299."""
+    model = tiny_models.llama(max_position_embeddings=1024)
+    model.generation_config.eos_token_id = list(range(100, 300))
+    loaded = load(tiny_models.save(tmp_path, model, tiny_models.tokenizer()))
+    answers = player(loaded).answer([Turn(start(task()), (), (i,)) for i in range(20)])
+    ended = [a for a in answers if not a.sample.truncated]
+    assert len(ended) > 10
+    for answer in ended:
+        assert 100 <= answer.tokens.ids[-1] < 300
+        assert answer.text == loaded.tokenizer.decode(answer.tokens.ids[:-1], skip_special_tokens=True)
+
+
+def test_special_tokens_are_no_part_of_the_text():
+    words = tiny_models.tokenizer()
+    ids = [*words("a ,")["input_ids"], words.convert_tokens_to_ids("<image>"), *words(" b")["input_ids"]]
+    assert decode(words, ids) == "a , b"
+
+
+def test_it_can_be_stopped(loaded):
+    stopped = player(loaded)
+    stopped.should_stop = lambda: True
+    answer = stopped.answer([Turn(start(task()))])[0]
+    assert (answer.text, answer.sample.tokens, answer.sample.truncated) == ("", 0, True)
+    assert judge(start(task()), answer.text, answer.sample).attempts[0].verdict.category == "unreadable"
+
+
+def test_pictures_are_refused_in_one_line(loaded):
+    episode = start(game("gp-vl").task(hand=("K", "3", "8", "J"), picture={"size": 64}))
+    with pytest.raises(UsageError, match="reads text only for now; pick a text cell"):
+        player(loaded).answer([Turn(episode)])
+
+
+def test_a_dialogue_that_outgrows_the_model_is_named(loaded):
+    with pytest.raises(UsageError, match="context of 1024; allow fewer attempts or shorter answers"):
+        play(task(attempts=20), player(loaded, max_new_tokens=100))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"temperature": -1}, {"temperature": float("nan")}, {"max_new_tokens": 0}, {"batch": 0}]
+)
+def test_settings_that_cannot_be(loaded, settings):
+    with pytest.raises(UsageError):
+        player(loaded, **settings)
+
+
+TEXTS = [
+    "plain text",
+    "a ♦ ♠♥ ♦♦ ♣ 10 — ×÷ 24",
+    '{"formula": "3×8=24"}',
+    "🂡🂮 e\u0301 ﬁ \t\n 牌牌",
+]
+
+
+def test_the_tokens_of_a_span_by_their_bytes():
+    """A byte-level token's name has one character a byte, so what each token covers can be counted."""
+    words = tiny_models.tokenizer(texts=["a ♠ ♣ ♥"])
+    # The tokenizer has not seen ♦: a token of the space and its first two bytes, and a token of the third.
+    assert [len(name) for name in words.convert_ids_to_tokens(words(" ♦")["input_ids"])] == [3, 1]
+    for text in TEXTS:
+        ids = words(text)["input_ids"]
+        ends = np.cumsum([len(name) for name in words.convert_ids_to_tokens(ids)])
+        begins = ends - np.diff(ends, prepend=0)
+        byte = np.cumsum([0, *(len(c.encode()) for c in text)])
+        assert ends[-1] == byte[-1]
+        for first in range(len(text)):
+            for last in range(first + 1, len(text) + 1):
+                inside = [i for i in range(len(ids)) if begins[i] < byte[last] and ends[i] > byte[first]]
+                expected = (inside[0], inside[-1] + 1)
+                assert token_range(words, ids, (first, last)) == expected, (text, first, last)
+        assert token_range(words, ids, (2, 2)) == (0, 0)
+
+
+def test_the_tokens_of_a_span_by_byte_fallback():
+    """SentencePiece style: `▁` for a space, bytes for what has no piece, and a replacement character for each
+    byte of an unfinished one. `×` is two bytes, `♠` three."""
+    pieces = ["<unk>", *(f"<0x{b:02X}>" for b in range(256)), "▁", "(", ")", "7", "8", "▁(", "a"]
+    numbered = {piece: i for i, piece in enumerate(pieces)}
+    core = Tokenizer(models.BPE(numbered, [("▁", "(")], unk_token="<unk>", byte_fallback=True))
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    core.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    words = PreTrainedTokenizerFast(tokenizer_object=core)
+    ids = words("(7×8) ♠a")["input_ids"]
+    assert words.convert_ids_to_tokens(ids) == [
+        *("▁(", "7", "<0xC3>", "<0x97>", "8", ")", "▁", "<0xE2>", "<0x99>", "<0xA0>", "a")
+    ]
+    expected = {
+        (0, 1): (0, 1),
+        (1, 4): (1, 5),
+        (2, 3): (2, 4),
+        (3, 5): (4, 6),
+        (6, 7): (7, 10),
+        (5, 8): (6, 11),
+        (7, 8): (10, 11),
+    }
+    assert {span: token_range(words, ids, span) for span in expected} == expected
+
+
+def test_the_tokens_of_a_span_in_what_models_sample():
+    """Random tokens decode to anything: the range is never empty and never leaves the answer."""
+    words, rng = tiny_models.tokenizer(), random.Random(0)
+    for _ in range(100):
+        ids = [rng.randrange(7, len(words)) for _ in range(12)]
+        text = words.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        first = rng.randrange(len(text))
+        begin, end = token_range(words, ids, (first, rng.randrange(first, len(text)) + 1))
+        assert 0 <= begin < end <= 12
