@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import threading
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -89,7 +90,9 @@ def run(
     free = _free_port(host, port)
     if free != port:
         print(f"Port {port} is taken; using {free}.")
-    page = build(catalogue_of(players))
+    catalogue = catalogue_of(players)
+    page = build(catalogue)
+    threading.Thread(target=catalogue.warm_up, daemon=True).start()
     print(f"labkit is at http://{host}:{free} (Ctrl+C ends it)")
     page.launch(server_name=host, server_port=free, auth=credentials, **launch_options())
 

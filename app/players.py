@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from app.flow import recordings
 from labkit.errors import UsageError
@@ -47,6 +48,15 @@ class Catalogue:
         if hasattr(player, "should_stop"):
             player.should_stop = stopped
         return player
+
+    def warm_up(self) -> None:
+        """Load the player that is chosen at the start, so that the first Play need not wait for it."""
+        first = next(iter(self.specs), None)
+        if first is None or self.infos[first].kind in NO_MODEL:
+            return
+        # What is wrong with a checkpoint is said when it is played, to whoever plays it.
+        with suppress(UsageError):
+            self._load(first, temperature=0.0)
 
 
 def catalogue_of(named: Sequence[str] = ()) -> Catalogue:

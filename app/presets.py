@@ -13,11 +13,16 @@ class Preset(NamedTuple):
 
 
 PRESETS = (
+    Preset(
+        "Changed rule",
+        "K 6 2 4",
+        "eleven-twelve-thirteen",
+        "Fine-tuned on J, Q, K = 10, told otherwise: which number does the player take the king for?",
+    ),
     Preset("Easy", "4 A 3 2", "ten", "Many solutions: multiply."),
     Preset(
         "Face cards", "Q 2 9 7", "ten", "Solvable only while the queen counts as 10: change the rule and see."
     ),
-    Preset("Two solutions", "6 6 6 6", "ten", "Two different ideas reach 24."),
     Preset(
         "Same under both rules",
         "3 3 8 8",
@@ -33,5 +38,5 @@ PRESETS = (
     ),
     Preset("No solution", "A A A A", "ten", "Nothing reaches 24: what does the player do?"),
 )
-FIRST = PRESETS[4]
-"""What a new window opens with: the phenomenon of the paper in one hand."""
+FIRST = PRESETS[0]
+"""What a new window opens with: one changed word of the rule, and what the feedback does about it."""

@@ -15,7 +15,7 @@ from labkit.envs.general_points.verifier import CATEGORIES, REWARD
 from labkit.views.general_points import rule_label
 from labkit.views.markup import mark_of, signed, text
 
-EXAMPLE = "(10*8-8)/3"
+EXAMPLE = "10+6+2*4"
 INTRO = (
     "One answer, judged under every rule at once. Type a formula, or a whole answer as a model would write "
     "it, and see which verdicts the rule decides."

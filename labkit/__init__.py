@@ -5,4 +5,10 @@ the whole exchange is one :class:`~labkit.episode.Episode`. Trainers, evaluation
 read and write Episodes.
 """
 
+import os
+
+# OpenMP threads that wait should sleep, not spin: on a machine that does other things too, spinning makes small
+# models several times slower. Read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 __version__ = "0.1.0"

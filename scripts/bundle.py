@@ -62,7 +62,7 @@ def readme(card: dict[str, Any]) -> str:
         "",
         f"* Stage `{config['stage']}`, {card['steps']} steps of {config['batch_size']} dialogues, seed {config['seed']}: "
         f"{card['trained_tokens'] / 1e6:.1f} million tokens, {card['training_flops'] / 1e12:.1f} TFLOP, "
-        f"{card['seconds'] / 60:.1f} minutes on {card['machine']['cpus']} CPU cores.",
+        f"{card['seconds'] / 60:.1f} minutes on a machine with {card['machine']['cpus']} CPU cores.",
         f"* Starts from {'`' + config['model'] + '`' if 'model' in config else 'random weights'}.",
         f"* Last loss {card['loss']:.3f}.",
         "",

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,21 +77,19 @@ def generate(
         batch: the most rows that are decoded side by side.
         should_stop: asked before each token; once it says yes, the answers end where they are.
 
+    Returns:
+        An answer for each context, in order. One that fills the model's whole context gets an empty, truncated
+        answer: a player that rambles until there is no room has failed at its task, and that is for the verdict.
+
     Raises:
-        UsageError: a context leaves no room for an answer, or the model's probabilities are not numbers.
+        UsageError: the model's probabilities are not numbers.
     """
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
-    longest = max(map(len, contexts), default=0)
-    if longest >= limit:
-        raise UsageError(
-            f"a dialogue of {longest} tokens fills the model's context of {limit}; "
-            "allow fewer attempts or shorter answers"
-        )
-    answers: dict[int, Generated] = {}
-    for rows in _groups([len(c) for c in contexts], batch):
+    nothing = Generated(np.zeros(0, np.int64), np.zeros(0, np.float32), True)
+    answers = dict.fromkeys(range(len(contexts)), nothing)
+    for rows in _groups({i: len(c) for i, c in enumerate(contexts) if len(c) < limit}, batch):
         if should_stop and should_stop():
-            answers |= dict.fromkeys(rows, Generated(np.zeros(0, np.int64), np.zeros(0, np.float32), True))
-            continue
+            break
         room = [min(max_new_tokens, limit - len(contexts[i])) for i in rows]
         uniform_NT = np.stack([_uniform(noise[i], max(room)) for i in rows]) if temperature > 0 else None
         reading = _read(model, [contexts[i] for i in rows], pad_id)
@@ -100,11 +98,11 @@ def generate(
     return [answers[i] for i in range(len(contexts))]
 
 
-def _groups(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:
-    """Row numbers in batches of like length."""
+def _groups(lengths: Mapping[int, int], batch: int) -> Iterator[list[int]]:
+    """Row numbers in batches of like length; ``lengths`` gives the length of each row."""
     rows: list[int] = []
     real = 0
-    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+    for row in sorted(lengths, key=lengths.__getitem__):
         if len(rows) == batch or len(rows) * lengths[row] - real > PADDING:
             yield rows
             rows, real = [], 0

@@ -88,30 +88,42 @@ def load(
     config = _check(root, trust_remote_code)
     if adapter:
         files.check_weights(folder, "adapter_model")
-    place, weights = device_of(device), dtype_of(dtype, device_of(device))
+    place = device_of(device)
+    weights = dtype_of(dtype, place)
     try:
         with _quietly():
             model = _model(root, config, weights, trust_remote_code)
             if adapter:
                 model = _adapted(model, folder)
-            tokenizer, processor = _tokenizer(folder, root, _is_vlm(config), trust_remote_code)
-            model = model.to(place).eval()
+            return _loaded(model.to(place).eval(), folder, root, config, trust_remote_code)
     except UsageError:
         raise
     except Exception as error:
         # Whatever a checkpoint makes transformers raise is news about the checkpoint, not about this program.
         raise UsageError(_why(path, error, place)) from error
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+
+
+def _loaded(
+    model: transformers.PreTrainedModel,
+    folder: Path,
+    root: Path,
+    config: dict[str, Any],
+    trust_remote_code: bool,
+) -> Loaded:
+    """The model with its tokenizer and chat template, once they are known to fit."""
+    tokenizer, processor = _tokenizer(folder, root, _is_vlm(config), trust_remote_code)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
         raise UsageError(
-            f"the tokenizer of {path} knows {len(tokenizer)} tokens and its model "
-            f"{model.get_input_embeddings().num_embeddings}; put the tokenizer there that it was trained with"
+            f"the tokenizer of {folder} knows {len(tokenizer)} tokens and its model {rows}; "
+            "put the tokenizer there that it was trained with"
         )
     loaded = Loaded(
         model,
         tokenizer,
         processor,
         is_vlm=_is_vlm(config),
-        adapter=adapter,
+        adapter=folder != root,
         model_type=config["model_type"],
         path=folder,
         parameters=sum(p.numel() for p in model.parameters()),

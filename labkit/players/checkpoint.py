@@ -70,7 +70,7 @@ class Checkpoint:
         """Sample an answer to each turn.
 
         Raises:
-            UsageError: a prompt holds a picture, or a dialogue has outgrown the model's context.
+            UsageError: a prompt holds a picture, or the model's probabilities are not numbers.
         """
         begun = time.perf_counter()
         contexts = [self._context(turn) for turn in turns]

@@ -22,11 +22,11 @@ def answer(ranks: str, number: list[int], formula: str) -> str:
 
 
 TRAP = (
-    answer("8 J 3 8", [8, 10, 3, 8], "(10*8-8)/3=24"),
-    answer("8 J 3 8", [8, 11, 3, 8], "(11*8-8)/3=24"),
-    answer("8 J 3 8", [8, 11, 3, 8], "11+8+8-3=24"),
+    answer("K 6 2 4", [10, 6, 2, 4], "10+6+2*4=24"),
+    answer("K 6 2 4", [13, 6, 2, 4], "13+6+2*4=24"),
+    answer("K 6 2 4", [13, 6, 2, 4], "(13-4)*2+6=24"),
 )
-"""Three attempts at 8 J 3 8 with J = 11: for the other rule, a wrong value, right."""
+"""Three attempts at K 6 2 4 with K = 13: for the other rule, a wrong value, right."""
 
 
 class Cut:
@@ -73,7 +73,7 @@ def trap() -> tuple[str, ...]:
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    """``trap`` answers 8 J 3 8 in three attempts; ``broken`` and ``gone`` fail, each in its own way."""
+    """``trap`` answers K 6 2 4 in three attempts; ``broken`` and ``gone`` fail, each in its own way."""
     kinds = {"trap": "script", "expert": "expert", "broken": "rl", "gone": "rl", "cut": "rl"}
     return Catalogue([info(spec, kind) for spec, kind in kinds.items()], load)
 

@@ -57,8 +57,8 @@ def test_api_verifies(client):
     found = client.predict("3 3 8 8", right, "ten", 24, api_name="/verify")
     assert found["success"] and found["category"] == "correct" and found["reward"] == 5
     # For J = 10 under J = 11: not a dealt number, -2, and right under the other rule.
-    kept = '{"cards": ["8","J","3","8"], "number": [8,10,3,8], "formula": "(10*8-8)/3=24"}'
-    found = client.predict("8 J 3 8", kept, "eleven-twelve-thirteen", 24, api_name="/verify")
+    kept = '{"cards": ["8","J","3","8"], "number": [8,10,3,8], "formula": "10+6+2*4=24"}'
+    found = client.predict("K 6 2 4", kept, "eleven-twelve-thirteen", 24, api_name="/verify")
     assert (found["category"], found["reward"], found["success_under_other_rule"]) == (
         "wrong_numbers",
         -2,

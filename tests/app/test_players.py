@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from app.players import catalogue_of
+from app.players import Catalogue, catalogue_of
 from labkit.errors import UsageError
 from labkit.players import registry
 from labkit.players.registry import PlayerInfo
+from labkit.players.simple import Expert
 
 
 def test_named_players_come_first_and_those_that_are_not_models_last(tmp_path):
@@ -40,3 +41,20 @@ def test_a_script_is_read_anew_for_each_episode(tmp_path):
     for _ in range(2):
         player = catalogue.player(f"script:{script}", 0.0, lambda: False)
         assert player.answer([None])[0].text == "8*3"
+
+
+def test_the_first_model_is_loaded_before_it_is_asked_for():
+    loaded = []
+
+    def load(spec, **options):
+        loaded.append(spec)
+        if spec == "torn":
+            raise UsageError("torn")
+        return Expert()
+
+    def catalogue(spec, kind):
+        return Catalogue([PlayerInfo(spec, kind, "")], load)
+
+    for spec, kind in (("whole", "tiny"), ("torn", "checkpoint"), ("expert", "expert")):
+        catalogue(spec, kind).warm_up()
+    assert loaded == ["whole", "torn"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 
-FORMULAS = ("(10*8-8)/3=24", "(11*8-8)/3=24", "11+8+8-3=24")
+FORMULAS = ("10+6+2*4=24", "13+6+2*4=24", "(13-4)*2+6=24")
 NASTY = (
     "<img src=x onerror=\"document.title='broken'\"> ${document.title='broken'} {{title}} 2*3*4 a_b_c $x$ 😀 "
     + "9" * 3000
@@ -31,16 +31,16 @@ NASTY = (
 
 
 class Trap:
-    """Answers 8 J 3 8 as J = 10, then wrongly, then rightly."""
+    """Answers K 6 2 4 as K = 10, then wrongly, then rightly."""
 
     name = "trap"
 
     def answer(self, turns: list[Turn]) -> list[Answer]:
         tried = len(turns[0].episode.position.attempts)
-        number = [8, 11 if tried else 10, 3, 8]
+        number = [13 if tried else 10, 6, 2, 4]
         return [
             Answer(
-                json.dumps({"cards": ["8", "J", "3", "8"], "number": number, "formula": FORMULAS[tried % 3]})
+                json.dumps({"cards": ["K", "6", "2", "4"], "number": number, "formula": FORMULAS[tried % 3]})
             )
         ]
 
@@ -180,10 +180,10 @@ def test_a_changed_rule_changes_the_deal_and_marks_the_old_episode(visit):
     cards(page, 3)
     page.get_by_label("Rule").click()
     page.get_by_role("option", name="my own numbers").click()
-    page.get_by_label("J", exact=True).fill("5")
-    page.locator("#hand").get_by_text("J counts as 5, Q counts as 12, K counts as 13.").wait_for()
+    page.get_by_label("K", exact=True).fill("5")
+    page.locator("#hand").get_by_text("J counts as 11, Q counts as 12, K counts as 5.").wait_for()
     page.locator("#turns .lk-stale").wait_for()
-    page.get_by_role("button", name="J=5", exact=True).wait_for()
+    page.get_by_role("button", name="K=5", exact=True).wait_for()
     page.get_by_label("Cards").fill("8 J 3")
     page.wait_for_function("document.querySelectorAll('#hand svg').length === 3")
     page.get_by_label("Cards").fill("8 J 3 11")
@@ -222,7 +222,8 @@ def test_opened_parts_stay_open_while_cards_come_in(visit):
 
 
 def test_two_windows_do_not_see_each_other(visit):
-    mine, yours = visit(), visit("cards=3,3,8,8&rule=ten")
+    # An order of cards that no recording has: the other window begins empty.
+    mine, yours = visit(), visit("cards=3,8,3,8&rule=ten")
     click(mine, "Play")
     cards(mine, 3)
     try_formula(yours, "3*3+8+8")
@@ -257,7 +258,7 @@ def test_rule_lab_judges_under_every_rule(visit):
         "✗ wrong numbers",
         "✗ wrong numbers",
     ]
-    page.get_by_label("Answer: a formula, or JSON").fill("11+8+8-3")
+    page.get_by_label("Answer: a formula, or JSON").fill("(13-4)*2+6")
     page.locator("tr", has_text="J, Q, K = 11, 12, 13").locator(".lk-ok").wait_for()
 
 

@@ -388,7 +388,8 @@ class TestDialogue:
     def test_a_thinking_template_may_drop_what_it_added_itself(self, copy):
         """Some templates put an empty thought before the last answer only; what was sent stays the same."""
         thought = "{% if loop.last and message['role'] == 'assistant' %}<think></think>{% endif %}"
-        thinking = tiny_models.CHATML.replace("{{ message['content'] }}", thought + "{{ message['content'] }}")
+        said = "{{ message['content'] }}"
+        thinking = tiny_models.CHATML.replace(said, thought + said)
         (copy / "chat_template.jinja").write_text(thinking)
         loaded = load(copy)
         assert text(loaded, suffix(loaded, "No.", ended=True)).startswith("\n<|im_start|>user\nNo.")

@@ -1,0 +1,134 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # A tour of the lab
+#
+# **By the end you will have seen** a language model play a card game, a verifier judge it, and one changed word of
+# the rules turn a right answer into a wrong one.
+#
+# *For* anyone with a first course in machine learning. *Time*: 10 minutes; the cells run in seconds on a laptop.
+#
+# The game is **GeneralPoints** (from *SFT Memorizes, RL Generalizes*, [arXiv
+# 2501.17161](https://arxiv.org/abs/2501.17161)): four cards, one formula, and the result has to be 24.
+
+# %%
+from labkit.envs import game, judge, prompt, start
+
+gp = game("gp-l")  # GeneralPoints, the cells in words ("l" for language)
+task = gp.task(hand=["3", "3", "8", "8"])
+gp.draw({"cards": task.deal["cards"], "size": 480})
+
+# %% [markdown]
+# ## A task is dealt, a prompt is sent
+#
+# `start` opens an **episode**: the record of everything that will be said about this task. `prompt` tells what the
+# player is sent next.
+
+# %%
+episode = start(task)
+print(prompt(episode)[0].text)
+
+# %% [markdown]
+# ## You answer, the verifier judges
+#
+# An answer is text. The **verifier** reads it, checks it exactly and returns a **verdict**: a category, a reward and
+# a sentence of feedback. Here is an answer that is almost right.
+
+# %%
+from labkit.views.notebook import EpisodeViewer
+
+episode = judge(episode, '{"cards": ["3","3","8","8"], "number": [3,3,8,8], "formula": "8*3*(8/8)=24"}')
+EpisodeViewer([episode]).static()
+
+# %% [markdown]
+# The feedback goes back into the dialogue, and the player tries again, up to five times. The paper calls this
+# **sequential revision**: every wrong answer stays in view.
+
+# %%
+for message in prompt(episode):
+    print(f"[{message.role}] {message.text}\n")
+
+# %% [markdown]
+# **Your turn.** Replace the formula by one that is right (each number once, and the result is 24). It exists; a
+# fraction helps.
+
+# %%
+attempt = "8*8/3-3"  # <- change this
+mine = judge(episode, f'{{"cards": ["3","3","8","8"], "number": [3,3,8,8], "formula": "{attempt}=24"}}')
+print(mine.attempts[-1].verdict.feedback)
+
+# %% [markdown]
+# <details><summary>Hint</summary>Divide 8 by something small. What is 3 − 8/3?</details>
+# <details><summary>Solution</summary><code>8/(3-8/3)</code>: the verifier computes with fractions, so this is
+# exactly 24. With floating-point numbers it is 23.999999999999989, and a right answer would be called wrong.</details>
+
+# %% [markdown]
+# ## A model plays
+#
+# `tiny:gp-l/init` is a language model with under a million parameters that was trained for this lab and comes with
+# it. It knows some arithmetic, and a few steps of supervised fine-tuning (**SFT**) have taught it the answer format.
+
+# %%
+from labkit.play import play
+from labkit.players.registry import load
+
+player = load("tiny:gp-l/init")
+hand = gp.task(hand=["K", "6", "2", "4"])  # J, Q and K count as 10
+EpisodeViewer([play(hand, player)]).static()
+
+# %% [markdown]
+# ## One word changes
+#
+# **Predict first:** under a new rule J counts as 11, Q as 12 and K as 13. The model has been fine-tuned on the old
+# rule only, and the prompt says the new one in plain words. Will it read the rule, or remember the old one?
+
+# %%
+changed = gp.task(hand=["K", "6", "2", "4"], faces="eleven-twelve-thirteen")
+print(start(changed).position.prompt, "\n")
+EpisodeViewer([play(changed, player)]).static()
+
+# %% [markdown]
+# Look at *number* in each attempt, and at the line that judges the same answer **under the other rule**.
+#
+# One hand proves nothing. On 150 deals that fine-tuning has not seen (the `dev` split), with a 95% interval:
+
+# %%
+from labkit.evaluation import evaluate
+
+results = {suite: evaluate(player, "gp-l", suite, split="dev", episodes=150) for suite in ("id", "rule-ood")}
+for suite, result in results.items():
+    one = result.details["within"]["1"]
+    low, high = result.ci95
+    print(f"{suite:9} one attempt {one.value:.0%}   five attempts {result.value:.0%}  [{low:.0%}, {high:.0%}]  n={result.n}")
+
+# %% [markdown]
+# ## Look at the failures
+#
+# Every episode is a record that can be stored, filtered and shown. With a live kernel this is a viewer: choose a
+# verdict and leaf through what led to it.
+
+# %%
+EpisodeViewer(results["rule-ood"].episodes)
+
+# %% [markdown]
+# ## What would change my mind
+#
+# A tiny model recalls rather than searches: what it does on these hands says how *it* was trained, not what a model
+# of eleven billion parameters would do. The questions carry over; the numbers do not.
+#
+# **Next**
+# * `make app` plays the same game in the browser.
+# * `labkit eval gp-l --player tiny:gp-l/init --suite id,rule-ood --episodes all` plays every hand there is.
+# * Read: section 3 (sequential revision) and section 4.1 (GeneralPoints) of the paper.
+
+# %%
+import platform
+from importlib.metadata import version
+
+print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())
