@@ -148,7 +148,7 @@ def test_nothing_scrolls_sideways(visit):
 
 
 def test_model_text_stays_text(visit):
-    page = visit("a=nasty&turns=2")
+    page = visit("cards=3,8,3,8&rule=ten&a=nasty&turns=2")
     click(page, "Play")
     cards(page, 2)
     assert page.locator("#turns .lk-answer").first.inner_text() == NASTY

@@ -209,9 +209,13 @@ def test_pictures_are_refused_in_one_line(loaded):
         player(loaded).answer([Turn(episode)])
 
 
-def test_a_dialogue_that_outgrows_the_model_is_named(loaded):
-    with pytest.raises(UsageError, match="context of 1024; allow fewer attempts or shorter answers"):
-        play(task(attempts=20), player(loaded, max_new_tokens=100))
+def test_a_dialogue_that_outgrows_the_model_ends_in_unreadable_answers(loaded):
+    """1,024 positions hold the prompt and fewer than ten rounds of 100 tokens and feedback."""
+    episode = play(task(attempts=20), player(loaded, max_new_tokens=100))
+    assert episode.status == "exhausted" and len(episode.attempts) == 20
+    last = episode.attempts[-1]
+    assert (last.answer, last.verdict.category, last.sample.tokens, last.sample.truncated) == ("", "unreadable", 0, True)
+    assert episode.attempts[0].sample.tokens > 0
 
 
 @pytest.mark.parametrize(
