@@ -1,11 +1,10 @@
 """The benches: that they time what they say, and that both ways do the same work."""
 
 import json
-import time
-from fractions import Fraction
-
 import subprocess
 import sys
+import time
+from fractions import Fraction
 
 import pytest
 
