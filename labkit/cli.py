@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line. Verbs import what they need when they run, so this is quick."""
     top = Parser(
         prog="labkit",
-        description="A lab for post-training: play, verify, evaluate and train on GeneralPoints.",
+        description="A lab for post-training: play, verify, evaluate and train on GeneralPoints and V-IRL.",
         epilog="`labkit VERB --help` explains a verb, with examples.",
     )
     top.add_argument("--version", action="version", version=f"labkit {__version__}")

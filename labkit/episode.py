@@ -140,7 +140,8 @@ class Episode:
     task: Task
     positions: tuple[Position, ...]
     status: str = "open"
-    """``open``, ``success``, or ``exhausted`` (attempts used up: terminated, nothing bootstraps past it)."""
+    """``open``, ``success``, ``exhausted`` (attempts used up) or ``failed`` (the player ended it too early): all but
+    ``open`` are terminated, nothing bootstraps past them."""
     player: str = ""
 
     @property

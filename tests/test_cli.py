@@ -127,7 +127,7 @@ def test_a_person_names_the_cards_of_a_picture(capsys, monkeypatch):
     assert main(["play", "gp-vl", "--cards", "K 2 2 A"]) == 0
     (episode,) = only_run().episodes("play")
     assert [a.verdict.category for a in episode.attempts] == ["wrong_cards", "correct"]
-    assert (only_run().path / "cards.png").is_file()
+    assert (only_run().path / "picture-1.png").is_file()
 
 
 def test_model_text_cannot_steer_the_terminal(capsys):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labkit.players import Player
     from labkit.runs import Run
 
-CELL_HELP = "gp-l (cards in words) or gp-vl (cards in a picture)"
+CELL_HELP = "gp-l or gp-vl (cards, in words or in a picture), virl-l or virl-vl (streets, likewise)"
 FACES_HELP = "what J, Q and K count as: ten, eleven-twelve-thirteen, or numbers such as J=5,Q=5,K=5"
 
 
@@ -50,11 +50,11 @@ def suite_of(cell: str, name: str) -> str:
     return known(f"suite of {cell}", name, game(cell).suites)
 
 
-def split_of(name: str) -> str:
+def split_of(cell: str, name: str) -> str:
     """Check the name of a split."""
-    from labkit.envs.general_points.cards import SPLITS
+    from labkit.envs import game
 
-    return known("split", name, ("all", *SPLITS))
+    return known("split", name, ("all", *game(cell).splits))
 
 
 def count(text: str) -> int:
@@ -136,8 +136,8 @@ def stored(args: argparse.Namespace, name: str, *, player: str) -> Iterator[Run]
     run.set_status("finished")
 
 
-def read_prompts(path: str | None) -> dict[str, str] | None:
-    """The prompt templates of a YAML or JSON file.
+def read_prompts(path: str | None, cell: str) -> dict[str, str] | None:
+    """The prompt templates of a YAML or JSON file, for a cell.
 
     Raises:
         UsageError: the file cannot be read, or holds anything but templates.
@@ -146,7 +146,8 @@ def read_prompts(path: str | None) -> dict[str, str] | None:
         return None
     import yaml
 
-    from labkit.envs.general_points.prompts import merged
+    from labkit.envs import game
+    from labkit.envs.settings import merged
 
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -157,7 +158,7 @@ def read_prompts(path: str | None) -> dict[str, str] | None:
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds no templates; write one `name: text` for each")
     try:
-        merged(data)
+        merged(game(cell).templates, data)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     return data

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from labkit.commands import common
+from labkit.commands import common, games
 
 if TYPE_CHECKING:
     from labkit.episode import Episode
@@ -31,16 +31,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--suite", metavar="S,S", help="one or more of id, rule-ood and (pictures) visual-ood; default: all"
     )
     parser.add_argument(
-        "--split", default="all", help="part of the suites: all (default), train, dev, test or unseen"
+        "--split", default="all", help="part of the suites: all (default), train, dev, test or (cards) unseen"
     )
     parser.add_argument(
         "--episodes", metavar="N|all", type=_episodes, default=500, help="deals of each suite (default: 500)"
     )
     parser.add_argument(
-        "--attempts", type=int, default=5, metavar="N", help="answers an episode allows (default: 5)"
+        "--attempts",
+        type=int,
+        metavar="N",
+        help="answers allowed at a position (default: 5 with cards, 2 in streets)",
     )
-    parser.add_argument("--faces", metavar="RULE", help=f"{common.FACES_HELP} (default: the suite's)")
-    parser.add_argument("--target", type=int, default=24, help="the number to make (default: 24)")
     parser.add_argument("--seed", type=int, default=0, help="of the deals and of sampling (default: 0)")
     parser.add_argument(
         "--batch",
@@ -50,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="episodes played side by side (default: 64)",
     )
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")
+    games.add_options(parser, naming=False)
     common.add_player_options(parser)
     common.add_out(parser)
     common.add_json(parser)
@@ -63,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     cell = common.cell_of(args.cell)
     suites = args.suite.split(",") if args.suite else game(cell).suites
     suites = list(dict.fromkeys(common.suite_of(cell, name.strip()) for name in suites))
-    common.split_of(args.split)
-    settings = _settings(args)
+    common.split_of(cell, args.split)
+    settings = games.settings(args, cell) | {n: getattr(args, n) for n in ("split", "episodes", "seed")}
     for suite in suites:
         _check(cell, suite, settings)
     player = common.load_player(args)
@@ -90,11 +92,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _episodes(text: str) -> int | str:
     return text if text == "all" else common.count(text)
-
-
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    named = ("split", "episodes", "attempts", "seed", "faces", "target")
-    return {name: getattr(args, name) for name in named} | {"prompts": common.read_prompts(args.prompts)}
 
 
 def _check(cell: str, suite: str, settings: dict[str, Any]) -> None:
@@ -131,9 +128,14 @@ def report(results: Any) -> str:
 
 
 def _suite_report(result: SuiteResult) -> str:
+    from labkit.evaluation import Estimate
+
     d = result.details
-    hands = "every hand once, weighted by the deck" if result.every_hand else f"seed {result.seed}"
+    every = {"gp": "every hand once, weighted by the deck", "virl": "every route once"}
+    hands = every[result.cell.partition("-")[0]] if result.every_hand else f"seed {result.seed}"
     rows: list[tuple[str, Any]] = [(f"success within {k}", e) for k, e in d["within"].items()]
+    if result.metric != "success":
+        rows.insert(0, (result.metric.replace("_", " "), Estimate(result.value, result.n, result.ci95)))
     if len(result.splits) > 1:
         rows += [(f"  split {name}", e) for name, e in result.splits.items()]
     names = {
@@ -143,6 +145,13 @@ def _suite_report(result: SuiteResult) -> str:
         "kept_old_rule": "first answer by the other rule",
         "recognition": "cards recognised",
         "formula_success": "a formula right for the cards",
+        "per_step_accuracy": "answers that are right",
+        "turn_accuracy": "  at turns",
+        "other_accuracy": "  elsewhere",
+        "route_success": "routes walked to the end",
+        "steps_before_failure": "steps before a failure (mean)",
+        "landmark_right": "landmarks recognised",
+        "intersection_right": "intersections recognised",
         "attempts_to_success": "attempts to success (mean)",
         "truncated": "answers cut off",
     }
@@ -154,8 +163,9 @@ def _suite_report(result: SuiteResult) -> str:
     ]
     if d["tags"]:
         lines.append("tags: " + ", ".join(f"{tag} {count}" for tag, count in d["tags"].items()))
-    found = d["solutions"]
-    lines.append(f"solutions: {found['right']} right answers, {found['distinct']} distinct")
+    if "solutions" in d:
+        found = d["solutions"]
+        lines.append(f"solutions: {found['right']} right answers, {found['distinct']} distinct")
     if "tokens" in d:
         lines.append(f"tokens of an answer: {d['tokens']:.1f} (mean)")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ examples:
   labkit play gp-l --player expert --cards "3 3 8 8"
   labkit play gp-l --player script:answers.jsonl --cards "K 3 8 J" --faces eleven-twelve-thirteen
   labkit play gp-l --player tiny:gp-l/init --suite rule-ood --split test --seed 7
+  labkit play virl-vl --route 3 --suite visual-ood       you walk: type actions
 
 The episode is stored as a run (see `labkit runs`).
 """
@@ -15,7 +16,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from labkit.commands import common
+from labkit.commands import common, games
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,25 +28,26 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", help=common.CELL_HELP)
     parser.add_argument("--player", metavar="P", help="who plays (see `labkit players`); without it, you")
+    parser.add_argument("--suite", help="where the task is dealt from (default: id)")
     parser.add_argument(
-        "--cards", metavar='"3 3 8 8"', help="three to six ranks, in the order they are shown"
+        "--split", help="part of the suite: all (default), train, dev, test or (cards) unseen"
     )
     parser.add_argument(
-        "--suite", help="where the cards are dealt from, unless --cards names them (default: id)"
+        "--attempts",
+        type=int,
+        metavar="N",
+        help="answers allowed at a position (default: 5 with cards, 2 in streets)",
     )
-    parser.add_argument("--split", help="part of the suite: all (default), train, dev, test or unseen")
-    parser.add_argument("--faces", metavar="RULE", help=common.FACES_HELP)
-    parser.add_argument("--target", type=int, default=24, help="the number to make (default: 24)")
-    parser.add_argument("--attempts", type=int, default=5, metavar="N", help="answers allowed (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="of the deal and of sampling (default: 0)")
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")
+    games.add_options(parser, naming=True)
     common.add_player_options(parser)
     common.add_out(parser)
     common.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    task = _task(args)
+    task = games.task(args)
     _warn_if_unsolvable(task, args.player)
     out = sys.stderr if args.json else sys.stdout
     if args.player:
@@ -60,27 +62,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         common.emit({"run": str(stored.path), "status": episode.status, "episode": episode.to_dict()})
     return 0
-
-
-def _task(args: argparse.Namespace) -> Task:
-    from labkit.envs import game
-
-    cell = common.cell_of(args.cell)
-    settings = {
-        "target": args.target,
-        "attempts": args.attempts,
-        "prompts": common.read_prompts(args.prompts),
-    }
-    if args.cards is not None:
-        if args.suite or args.split:
-            raise UsageError(
-                "--cards names the cards, so no suite or split deals them; leave one of the two out"
-            )
-        return game(cell).task(
-            hand=args.cards.replace(",", " ").split(), faces=args.faces or "ten", **settings
-        )
-    suite, split = common.suite_of(cell, args.suite or "id"), common.split_of(args.split or "all")
-    return next(game(cell).tasks(suite, split, seed=args.seed, faces=args.faces, **settings))
 
 
 def _warn_if_unsolvable(task: Task, player: str | None) -> None:
@@ -103,12 +84,15 @@ def _play(args: argparse.Namespace, task: Task, player: Player, stored: Run) -> 
 
     transcript = Transcript(sys.stderr if args.json else sys.stdout, echo=args.player is not None)
     episode = opened = start(task, player.name)
-    if opened.position.picture:
-        picture = stored.path / "cards.png"
-        game(task.cell).draw(opened.position.picture["recipe"]).save(picture)
-        common.say(f"the cards are in {picture}")
+    pictures = 0
     try:
         for episode in stream(opened, player, key=(args.seed, 0)):
+            for position in episode.positions[pictures:]:
+                pictures += 1
+                if position.picture:
+                    picture = stored.path / f"picture-{pictures}.png"
+                    game(task.cell).draw(position.picture["recipe"]).save(picture)
+                    common.say(f"the picture is {picture}")
             transcript.show(episode)
     except EOFError:
         common.say("the input ended, and so does the game")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from labkit.commands.common import printable
+from labkit.envs import game
 from labkit.envs.general_points import expression
 from labkit.episode import Attempt, Episode
 from labkit.errors import UsageError
@@ -59,7 +60,7 @@ class Transcript:
 
 
 class Person:
-    """Whoever sits at the terminal. A bare formula will do: it is put into the answer format.
+    """Whoever sits at the terminal. A bare formula or action will do: it is put into the answer format.
 
     Args:
         out: where the person is asked.
@@ -80,9 +81,11 @@ class Person:
         return [Answer(self._ask(turn.episode)) for turn in turns]
 
     def _ask(self, episode: Episode) -> str:
-        text = self._line("formula> ")
+        text = self._line(f"{game(episode.task.cell).decisive_field}> ")
         if text.lstrip().startswith("{"):
             return text
+        if game(episode.task.cell).decisive_field == "action":
+            return acted(text)
         # Naming the cards is part of the task where they are shown in a picture.
         named = self._line("cards> ").replace(",", " ").split() if episode.task.picture else None
         return wrap(text, episode.position.state["cards"] if named is None else named)
@@ -101,6 +104,14 @@ class Person:
                 raise UsageError("the answer is not UTF-8 text") from None
             if text:
                 return text
+
+
+def acted(text: str) -> str:
+    """A bare action in the format that the prompt asks for; a bare direction is a turn to it."""
+    from labkit.envs.virl.verifier import parse_action
+
+    action = parse_action(text) or parse_action(f"turn_direction({text})")
+    return json.dumps({"action": action.text if action else text}, ensure_ascii=False)
 
 
 def wrap(formula: str, ranks: Sequence[str]) -> str:

@@ -7,6 +7,9 @@ examples:
 in   {"cards": ["3", "3", "8", "8"], "faces": "ten", "target": 24, "answer": "what the model wrote"}
      faces: ten (default), eleven-twelve-thirteen, or numbers such as {"J": 5, "Q": 5, "K": 5}
      on gp-vl the answer must also name the dealt cards
+     on virl-l and virl-vl:
+     {"action": "turn_direction(north)", "observation": "what is to be seen", "actions": "absolute", "answer":
+     "..."} actions: absolute (default) or relative; action: the right one
 out  {"success": false, "category": "wrong_value", "reward": -1.0, "feedback": "..."}
      {"error": "..."} for a line that cannot be judged
 """
@@ -17,10 +20,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from labkit.commands.common import CELL_HELP, add_json, cell_of
 from labkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from labkit.episode import Verdict
 
 MAX_LINE = 1 << 24
 """Longest line that is read, in bytes; of a longer one only the length is kept."""
@@ -37,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    judge = general_points(picture=cell_of(args.cell) == "gp-vl")
+    cell = cell_of(args.cell)
+    judge = virl() if cell.startswith("virl-") else general_points(picture=cell == "gp-vl")
     said: list[str] = []
     count = 0
     for line in lines(sys.stdin.buffer):
@@ -133,11 +140,36 @@ def general_points(*, picture: bool) -> Judge:
         said = verifier.verdict(
             verifier.read(answer), ranks, cards.face_values(faces), target, picture=picture
         )
-        return {
-            "success": said.success,
-            "category": said.category,
-            "reward": said.reward,
-            "feedback": said.feedback,
-        }
+        return _said(said)
 
     return judge
+
+
+def virl() -> Judge:
+    """Judges entries of V-IRL."""
+    from labkit.envs.virl import headings, sighted, verifier
+
+    def judge(entry: Mapping[str, Any]) -> dict[str, Any]:
+        for name in ("action", "observation", "answer"):
+            if name not in entry:
+                raise UsageError(f'the key "{name}" is missing')
+            if not isinstance(entry[name], str):
+                raise UsageError(f'"{name}" is text')
+        actions = headings.check_actions(entry.get("actions", "absolute"))
+        action = verifier.parse_action(entry["action"])
+        if action is None or action.rule not in ("", actions):
+            said = entry["action"]
+            raise UsageError(f'"action" is one of the {actions} actions, such as forward(), not {said!r}')
+        truth = verifier.Truth(action.text, actions, sighted.seen(entry["observation"]))
+        return _said(verifier.verdict(verifier.read(entry["answer"]), truth))
+
+    return judge
+
+
+def _said(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "success": verdict.success,
+        "category": verdict.category,
+        "reward": verdict.reward,
+        "feedback": verdict.feedback,
+    }

@@ -16,11 +16,11 @@ from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from PIL.Image import Image
 
-CELLS = ("gp-l", "gp-vl")
+CELLS = ("gp-l", "gp-vl", "virl-l", "virl-vl")
 """The cells that can be played: an environment, in text (``-l``) or in pictures (``-vl``)."""
 
 
@@ -29,6 +29,10 @@ class Game(Protocol):
 
     cell: str
     suites: tuple[str, ...]
+    splits: tuple[str, ...]
+    """Parts of a suite, besides ``all``."""
+    templates: Mapping[str, str]
+    """The built-in prompt templates."""
     decisive_field: str
     """The answer's field that decides the verdict."""
 
@@ -46,8 +50,8 @@ class Game(Protocol):
     def judge(self, episode: Episode, answer: str) -> Attempt:
         """Read and judge one answer at the current position; never raises for any text."""
 
-    def advance(self, episode: Episode) -> Position | str:
-        """After a success: the next position, or the final status."""
+    def advance(self, episode: Episode) -> Position | str | None:
+        """What follows the latest attempt: the next position, the final status, or None to answer again."""
 
     def expert(self, episode: Episode, rng: random.Random | None = None, among: int = 1) -> str:
         """A right answer; with ``rng``, one of the ``among`` simplest."""
@@ -73,6 +77,10 @@ def game(cell: str) -> Game:
         from labkit.envs.general_points.game import GeneralPoints
 
         return GeneralPoints(cell)
+    if cell in ("virl-l", "virl-vl"):
+        from labkit.envs.virl.game import VIRL
+
+        return VIRL(cell)
     raise UsageError(f"no cell {cell!r}; the cells are {', '.join(CELLS)}")
 
 
@@ -102,21 +110,23 @@ def judge(episode: Episode, answer: str, sample: Sample | None = None) -> Episod
     """
     if episode.done:
         raise ValueError("the episode is over; start a new one")
-    attempt = replace(game(episode.task.cell).judge(episode, answer), sample=sample)
-    here = episode.position
-    exhausted = not attempt.verdict.success and len(here.attempts) + 1 >= episode.task.attempts
-    if exhausted:
+    playing = game(episode.task.cell)
+    attempt = replace(playing.judge(episode, answer), sample=sample)
+    following = playing.advance(_with(episode, attempt))
+    if following is None and len(episode.position.attempts) + 1 >= episode.task.attempts:
+        following = "exhausted"
+    if following == "exhausted":
         attempt = replace(attempt, penalty=float(episode.task.reward["exhausted"]))
-    here = replace(here, attempts=(*here.attempts, attempt))
-    episode = replace(episode, positions=(*episode.positions[:-1], here))
-    if exhausted:
-        return replace(episode, status="exhausted")
-    if not attempt.verdict.success:
-        return episode
-    following = game(episode.task.cell).advance(episode)
+    episode = _with(episode, attempt)
     if isinstance(following, str):
         return replace(episode, status=following)
-    return replace(episode, positions=(*episode.positions, following))
+    return replace(episode, positions=(*episode.positions, following)) if following else episode
+
+
+def _with(episode: Episode, attempt: Attempt) -> Episode:
+    """The episode with one more attempt at its position."""
+    here = replace(episode.position, attempts=(*episode.position.attempts, attempt))
+    return replace(episode, positions=(*episode.positions[:-1], here))
 
 
 def fork(episode: Episode, attempt: int, position: int = -1) -> Episode:

@@ -1,46 +1,25 @@
-"""The cells as Gymnasium environments: ``reset`` and ``step`` around the same pure core as everything else.
+"""GeneralPoints as a Gymnasium environment.
 
-Importing this module registers ``labkit/GeneralPoints-v0``. Without an import of one's own::
+Importing this module registers ``labkit/GeneralPoints-v0`` and ``labkit/VIRL-v0``. Without an import of one's
+own::
 
     gymnasium.make("labkit.envs.gym_env:labkit/GeneralPoints-v0", modality="text")
+    gymnasium.make("labkit.envs.gym_env:labkit/VIRL-v0", modality="text")
 """
 
 from __future__ import annotations
 
-import string
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import gymnasium
-import numpy as np
-from gymnasium import spaces
 
-from labkit.envs import game, judge, prompt, start
 from labkit.envs.general_points.cards import Rule, parse_ranks
-from labkit.envs.reading import LIMIT
+from labkit.envs.gym_base import DialogueEnv
 from labkit.episode import Episode, Task
-from labkit.errors import UsageError
-
-CELL = {"text": "gp-l", "picture": "gp-vl"}
-"""The cell of each modality."""
-OPTIONS = ("cards", "faces", "target", "suite", "split")
-"""What ``reset(options=...)`` takes."""
 
 
-class AnyText(spaces.Text):
-    """Text of at most ``max_length`` characters of any kind; samples are printable ASCII."""
-
-    def __init__(self, max_length: int, *, seed: int | None = None) -> None:
-        super().__init__(max_length, min_length=0, charset=string.printable, seed=seed)
-
-    def contains(self, x: Any) -> bool:
-        return isinstance(x, str) and len(x) <= self.max_length
-
-    def __repr__(self) -> str:
-        return f"AnyText({self.max_length})"
-
-
-class GeneralPointsEnv(gymnasium.Env[Any, str]):
+class GeneralPointsEnv(DialogueEnv):
     """GeneralPoints with sequential revision, as an environment whose actions are texts.
 
     ## Description
@@ -91,7 +70,8 @@ class GeneralPointsEnv(gymnasium.Env[Any, str]):
     v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+    cells = {"text": "gp-l", "picture": "gp-vl"}
+    named = "cards"
 
     def __init__(
         self,
@@ -107,114 +87,19 @@ class GeneralPointsEnv(gymnasium.Env[Any, str]):
         picture: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if modality not in CELL:
-            raise UsageError(f"no modality {modality!r}; use {' or '.join(CELL)}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise UsageError(
-                f"no render mode {render_mode!r}; use {' or '.join(self.metadata['render_modes'])}"
-            )
-        self.render_mode = render_mode
-        self._game = game(CELL[modality])
-        self._settings = {"attempts": attempts, "reward": reward, "prompts": prompts, "picture": picture}
-        self._dealt = {"suite": suite, "split": split, "faces": faces, "target": target}
-        self._streams: dict[str, Iterator[Task]] = {}
-        self._episode: Episode | None = None
-        # Fails here, rather than at reset, for settings that cannot be.
-        first = next(self._game.tasks(**self._dealt, **self._settings))
-        self.action_space = AnyText(LIMIT)
-        turns = 2 * first.attempts + 1
-        dialogue = AnyText(turns * (LIMIT + len("assistant: \n\n")))
-        self.observation_space: spaces.Space[Any] = dialogue
-        if modality == "picture":
-            image = spaces.Box(0, 255, self._image(start(first)).shape, np.uint8)
-            self.observation_space = spaces.Dict({"prompt": dialogue, "image": image})
+        settings = {"attempts": attempts, "reward": reward, "prompts": prompts, "picture": picture}
+        dealt = {"suite": suite, "split": split, "faces": faces, "target": target}
+        super().__init__(modality, dealt, settings, render_mode)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Deal a hand; see Starting State.
+    def _named(self, options: dict[str, Any]) -> Task:
+        hand = options["cards"]
+        ranks = parse_ranks(hand if isinstance(hand, str) else " ".join(hand))
+        rule = {"faces": options["faces"] or "ten", "target": options["target"]}
+        return self._game.task(hand=ranks, **rule, **self._settings)
 
-        Raises:
-            UsageError: an option that does not exist or cannot be.
-        """
-        super().reset(seed=seed)
-        self._episode = start(self._task(dict(options or {}), fresh=seed is not None))
-        return self._observation(self._episode), self._info(self._episode)
-
-    def step(self, action: str) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Judge an answer.
-
-        Raises:
-            gymnasium.error.ResetNeeded: before the first ``reset``, or after the end of an episode.
-        """
-        if self._episode is None or self._episode.done:
-            raise gymnasium.error.ResetNeeded("call reset() before step(): no episode is open")
-        episode = self._episode = judge(self._episode, action)
-        return (
-            self._observation(episode),
-            episode.attempts[-1].reward,
-            episode.done,
-            False,
-            self._info(episode),
-        )
-
-    def render(self) -> str | np.ndarray | None:
-        """The dialogue (``ansi``) or the cards on the table (``rgb_array``)."""
-        if self._episode is None:
-            raise gymnasium.error.ResetNeeded("call reset() before render(): no cards are dealt")
-        if self.render_mode == "ansi":
-            return _dialogue(self._episode)
-        return self._image(self._episode) if self.render_mode == "rgb_array" else None
-
-    def _task(self, options: dict[str, Any], fresh: bool) -> Task:
-        for name in options:
-            if name not in OPTIONS:
-                raise UsageError(f"no reset option {name!r}; the options are {', '.join(OPTIONS)}")
-        hand = options.pop("cards", None)
-        if hand is not None:
-            if "suite" in options or "split" in options:
-                raise UsageError("cards are given, so no suite or split deals them; leave one of the two out")
-            faces = options.get("faces", self._dealt["faces"]) or "ten"
-            ranks = parse_ranks(hand if isinstance(hand, str) else " ".join(hand))
-            target = options.get("target", self._dealt["target"])
-            return self._game.task(hand=ranks, faces=faces, target=target, **self._settings)
-        if fresh:
-            self._streams.clear()
-        wanted = {**self._dealt, **options, "seed": self.np_random_seed}
-        if repr(wanted) not in self._streams:
-            self._streams[repr(wanted)] = self._game.tasks(**wanted, **self._settings)
-        return next(self._streams[repr(wanted)])
-
-    def _observation(self, episode: Episode) -> Any:
-        text = _dialogue(episode)
-        if episode.position.picture is None:
-            return text
-        return {"prompt": text, "image": self._image(episode)}
-
-    def _image(self, episode: Episode) -> np.ndarray:
-        here = episode.position.picture
-        recipe = here["recipe"] if here else {"cards": episode.task.deal["cards"]}
-        return np.array(self._game.draw(recipe))
-
-    def _info(self, episode: Episode) -> dict[str, Any]:
-        info: dict[str, Any] = {
-            "messages": [{"role": m.role, "content": m.text} for m in prompt(episode)],
-            "record": episode.to_dict(),
-        }
-        if episode.attempts:
-            last = episode.attempts[-1]
-            info |= {
-                "category": last.verdict.category,
-                "success": last.verdict.success,
-                "feedback": last.verdict.feedback,
-                "evidence": dict(last.verdict.evidence),
-                "tags": list(last.tags),
-            }
-        return info
-
-
-def _dialogue(episode: Episode) -> str:
-    return "\n\n".join(f"{m.role}: {m.text[:LIMIT]}" for m in prompt(episode))
+    def _recipe(self, episode: Episode) -> Mapping[str, Any]:
+        return {"cards": episode.task.deal["cards"]}
 
 
 gymnasium.register("labkit/GeneralPoints-v0", entry_point=GeneralPointsEnv)
+gymnasium.register("labkit/VIRL-v0", entry_point="labkit.envs.virl_gym:VIRLEnv")

@@ -15,6 +15,11 @@ from labkit.episode import Attempt, Episode, Verdict
 from labkit.evaluation.metrics import Estimate, Trials, of_answers, of_episodes, share
 
 
+def headline(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> tuple[str, Estimate]:
+    """Success within the attempts allowed."""
+    return "success", of_episodes(episodes, lambda e: e.success, weights)
+
+
 def measures(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> dict[str, Any]:
     """The metrics of this game.
 

@@ -2,11 +2,11 @@
 
 How deals are chosen:
 
-* ``episodes=500``: that many seeded deals, as a deck deals them. The same seed gives every player the same
-  deals, so two players can be compared deal by deal.
-* ``episodes="all"``: every hand of the suite once, in one seeded order of cards (and suits), weighted by its
-  share of the deals. Which hands are played is not left to chance, the order of their cards is; the interval
-  is worked out as if the hands had been drawn as well, and so errs on the wide side.
+* ``episodes=500``: that many seeded deals, as a deck deals them (or routes, each before any again). The same
+  seed gives every player the same deals, so two players can be compared deal by deal.
+* ``episodes="all"``: every hand (or route) of the suite once, in one seeded order of cards (and suits),
+  weighted by its share of the deals. Which hands are played is not left to chance, the order of their cards
+  is; the interval is worked out as if the hands had been drawn as well, and so errs on the wide side.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Literal
 from labkit.envs import game
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
-from labkit.evaluation.metrics import Estimate, of_episodes, overview, plain
+from labkit.evaluation.metrics import Estimate, overview, plain
 from labkit.play import play_many
 from labkit.players.base import Player
 
@@ -40,7 +40,7 @@ class SuiteResult:
     """The name of the headline number."""
     value: float | None
     n: int
-    """Episodes behind it."""
+    """Episodes behind it, or answers where it is a share of answers."""
     ci95: tuple[float, float] | None
     every_hand: bool
     """Every hand once, weighted, rather than a sample of deals."""
@@ -66,11 +66,8 @@ def evaluate(
     *,
     split: str = "all",
     episodes: int | Literal["all"] = 500,
-    attempts: int = 5,
     seed: int = 0,
     batch: int = 64,
-    faces: str | Mapping[str, int] | None = None,
-    target: int = 24,
     progress: Callable[[int, int, Episode], None] | None = None,
     **settings: Any,
 ) -> SuiteResult:
@@ -79,9 +76,9 @@ def evaluate(
     Args:
         episodes: how many deals, or ``"all"`` for every hand once.
         batch: episodes played side by side; the result does not depend on it.
-        faces: a face rule other than the suite's own.
         progress: called with (done, total, episode) as each episode ends.
-        settings: what else the game's tasks take: ``prompts``, ``reward``, ``picture``.
+        settings: what else the game's tasks take: ``attempts``, ``prompts``, ``reward``, ``picture``;
+            ``faces`` and ``target`` in GeneralPoints, ``actions``, ``walk`` and ``data`` in V-IRL.
 
     Raises:
         UsageError: a setting cannot be, or the player cannot go on.
@@ -90,7 +87,7 @@ def evaluate(
         raise UsageError(f"the batch is a whole number from 1, not {batch}")
     if episodes != "all" and episodes < 1:
         raise UsageError(f"episodes is a whole number from 1, or all, not {episodes}")
-    settings |= {"seed": seed, "faces": faces, "target": target, "attempts": attempts}
+    settings |= {"seed": seed}
     tasks: Sequence[Task]
     if episodes == "all":
         tasks = [task for task, _ in game(cell).every(suite, split, **settings)]
@@ -119,14 +116,12 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
     task = episodes[0].task
     own = _measures(task.cell)
     weights = own.shares(episodes) if every_hand else None
-    headline = of_episodes(episodes, lambda e: e.success, weights)
+    metric, headline = own.headline(episodes, weights)
     groups: dict[str, list[int]] = {}
     for index, episode in enumerate(episodes):
         groups.setdefault(own.split_of(episode), []).append(index)
     splits = {
-        name: of_episodes(
-            [episodes[i] for i in rows], lambda e: e.success, [weights[i] for i in rows] if weights else None
-        )
+        name: own.headline([episodes[i] for i in rows], [weights[i] for i in rows] if weights else None)[1]
         for name, rows in sorted(groups.items())
     }
     return SuiteResult(
@@ -136,7 +131,7 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
         split=task.split,
         seed=task.seed,
         attempts=task.attempts,
-        metric="success",
+        metric=metric,
         value=headline.value,
         n=headline.n,
         ci95=headline.ci95,
@@ -148,7 +143,7 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
 
 
 def _measures(cell: str) -> ModuleType:
-    """The module with a game's own ``measures``, ``split_of`` and ``shares``."""
-    from labkit.evaluation import general_points
+    """The module with a game's own ``headline``, ``measures``, ``split_of`` and ``shares``."""
+    from labkit.evaluation import general_points, virl
 
-    return {"gp-l": general_points, "gp-vl": general_points}[cell]
+    return {"gp-l": general_points, "gp-vl": general_points, "virl-l": virl, "virl-vl": virl}[cell]

@@ -53,7 +53,7 @@ class Probe(Config):
                 )
                 run.add_episodes(f"{suite}-{step}", result.episodes)
                 found |= {
-                    f"eval/{suite}/success": result.value,
+                    f"eval/{suite}/{result.metric}": result.value,
                     f"eval/{suite}/ci95": list(result.ci95),
                     f"eval/{suite}/n": result.n,
                 }

@@ -9,7 +9,6 @@ layouts, sizes, glyphs, tilt and noise are for probes out of distribution.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import random
 import re
@@ -135,12 +134,6 @@ def draw(cards: Sequence[tuple[str, str]], picture: Picture = Picture()) -> Imag
         image.paste("black", (left, top), sprite.shadow)
         image.paste(sprite.face, (left, top), sprite.mask)
     return _noisy(image, picture) if picture.noise else image
-
-
-def picture_hash(image: Image.Image) -> str:
-    """The first 16 hex digits of the SHA-256 of an image's size and pixels."""
-    rgb = image.convert("RGB")
-    return hashlib.sha256(b"%d %d " % rgb.size + rgb.tobytes()).hexdigest()[:16]
 
 
 def card_svg(rank: str, suit: str, height: int) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.envs.general_points import cards, drawing, prompts, solver, verifier
 from labkit.envs.general_points.tags import tags
+from labkit.envs.pictures import picture_hash
+from labkit.envs.settings import check_attempts
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.errors import UsageError
 
@@ -25,6 +27,8 @@ class GeneralPoints:
     """The game of the cells ``gp-l`` and ``gp-vl``; see :class:`labkit.envs.Game`."""
 
     decisive_field = "formula"
+    splits = tuple(cards.SPLITS)
+    templates = prompts.DEFAULT
 
     def __init__(self, cell: str) -> None:
         self.cell = cell
@@ -60,14 +64,12 @@ class GeneralPoints:
         pairs = [(card, cards.SUITS["any"][i % 4]) if isinstance(card, str) else card for i, card in enumerate(hand)]
         ranks = cards.parse_ranks(" ".join(str(rank).replace(",", "") for rank, _ in pairs))
         suits = [cards.check_suit(suit) for _, suit in pairs]
-        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-            raise UsageError(f"attempts is a whole number from 1, not {attempts!r}")
         check_prompts(prompts)
         return Task(
             cell=self.cell,
             deal={"cards": [list(card) for card in zip(ranks, suits, strict=True)]},
             rule={"faces": cards.rule_name(faces), "target": cards.check_target(target)},
-            attempts=attempts,
+            attempts=check_attempts(attempts),
             reward=verifier.check_reward(reward),
             prompts=dict(prompts) if prompts else None,
             picture=drawing.Picture.from_dict(picture or {}).to_dict() if self.pictured else None,
@@ -138,7 +140,7 @@ class GeneralPoints:
         picture = None
         if self.pictured:
             recipe = {"cards": task.deal["cards"], **task.picture}
-            picture = {"recipe": recipe, "hash": drawing.picture_hash(self.draw(recipe))}
+            picture = {"recipe": recipe, "hash": picture_hash(self.draw(recipe))}
         text = prompts.opening(ranks, faces, target, picture=self.pictured, prompts=task.prompts)
         return Position({"cards": list(ranks), "faces": faces, "target": target}, text, picture)
 
@@ -155,8 +157,8 @@ class GeneralPoints:
         found = tags(reading, verdict, ranks, faces, target, here.attempts, earlier)
         return Attempt(answer, verdict, dict(reading.fields), other, found)
 
-    def advance(self, episode: Episode) -> str:
-        return "success"
+    def advance(self, episode: Episode) -> str | None:
+        return "success" if episode.attempts[-1].verdict.success else None
 
     def decisive_span(self, answer: str) -> tuple[int, int] | None:
         """Character offsets of the decisive field in an answer; None if it has none."""

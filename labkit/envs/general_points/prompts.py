@@ -6,12 +6,11 @@ puts other templates in their place, for a checkpoint that expects the prompts i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from labkit.envs import settings
 from labkit.envs.general_points.cards import Rule, face_values
-from labkit.errors import UsageError
+from labkit.envs.settings import fill
 
 DEFAULT: Mapping[str, str] = {
     "task": (
@@ -40,17 +39,7 @@ def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
     Raises:
         UsageError: a template that does not exist, or is not text.
     """
-    for name, text in (prompts or {}).items():
-        if name not in DEFAULT:
-            raise UsageError(f"no template {name!r}; the templates are {', '.join(DEFAULT)}")
-        if not isinstance(text, str):
-            raise UsageError(f"template {name!r} must be text, not {type(text).__name__}")
-    return {**DEFAULT, **(prompts or {})}
-
-
-def fill(template: str, **values: Any) -> str:
-    """Put values in place of ``{name}``; every other brace stays, since answer formats are full of them."""
-    return re.sub(r"\{(\w+)\}", lambda m: str(values.get(m[1], m[0])), template)
+    return settings.merged(DEFAULT, prompts)
 
 
 def face_sentence(faces: Rule, prompts: Mapping[str, str] | None = None) -> str:

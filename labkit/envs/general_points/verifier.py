@@ -12,7 +12,6 @@ on purpose:
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from labkit.envs import settings
 from labkit.envs.general_points import expression, prompts
 from labkit.envs.general_points.cards import RANKS, Rule, numbers_of
 from labkit.envs.reading import LIMIT, last_object
@@ -236,12 +236,9 @@ def check_reward(table: Mapping[str, Any] | None) -> Mapping[str, Any]:
     Raises:
         UsageError: an entry that does not exist, or a value it cannot have.
     """
-    for name, value in (table or {}).items():
-        if name not in REWARD:
-            raise UsageError(f"no reward {name!r}; the rewards are {', '.join(REWARD)}")
-        if name == "combine":
-            if value not in ("first", "sum"):
-                raise UsageError(f"reward combine is first or sum, not {value!r}")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise UsageError(f"reward {name} is a number, not {value!r}")
-    return {**REWARD, **(table or {})}
+    given = dict(table or {})
+    combine = given.pop("combine", REWARD["combine"])
+    if combine not in ("first", "sum"):
+        raise UsageError(f"reward combine is first or sum, not {combine!r}")
+    numbers = {name: value for name, value in REWARD.items() if name != "combine"}
+    return {**settings.reward_table(numbers, given), "combine": combine}

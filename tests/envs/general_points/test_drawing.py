@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from labkit.envs.general_points.drawing import Picture, card_svg, coverage, draw, picture_hash
+from labkit.envs.general_points.drawing import Picture, card_svg, coverage, draw
+from labkit.envs.pictures import picture_hash
 from labkit.errors import UsageError
 
 RANKS = "A 2 3 4 5 6 7 8 9 10 J Q K".split()

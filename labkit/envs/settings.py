@@ -1,0 +1,50 @@
+"""What the tasks of every game take: attempts, a reward table, prompt templates; all checked in the same words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from labkit.errors import UsageError
+
+
+def check_attempts(attempts: Any) -> int:
+    """Raises UsageError unless ``attempts`` is a whole number from 1."""
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        raise UsageError(f"attempts is a whole number from 1, not {attempts!r}")
+    return attempts
+
+
+def reward_table(default: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The default table with the given entries in its place.
+
+    Raises:
+        UsageError: an entry that does not exist, or anything but a finite number.
+    """
+    for name, value in (given or {}).items():
+        if name not in default:
+            raise UsageError(f"no reward {name!r}; the rewards are {', '.join(default)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise UsageError(f"reward {name} is a number, not {value!r}")
+    return {**default, **(given or {})}
+
+
+def merged(default: Mapping[str, str], given: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The default templates with the given ones in their place.
+
+    Raises:
+        UsageError: a template that does not exist, or is not text.
+    """
+    for name, text in (given or {}).items():
+        if name not in default:
+            raise UsageError(f"no template {name!r}; the templates are {', '.join(default)}")
+        if not isinstance(text, str):
+            raise UsageError(f"template {name!r} must be text, not {type(text).__name__}")
+    return {**default, **(given or {})}
+
+
+def fill(template: str, **values: Any) -> str:
+    """Put values in place of ``{name}``; every other brace stays, since answer formats are full of them."""
+    return re.sub(r"\{(\w+)\}", lambda m: str(values.get(m[1], m[0])), template)

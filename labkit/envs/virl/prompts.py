@@ -1,0 +1,131 @@
+"""What V-IRL says to a player: instruction, prompt and the verifier's feedback, as templates.
+
+Sections follow the paper's appendix B (task, instruction, grid format, action space, history, output format);
+the words are our own. ``--prompts FILE`` puts other templates in their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from labkit.envs import settings
+from labkit.envs.settings import fill
+from labkit.envs.virl.headings import ACTIONS
+from labkit.envs.virl.world import Sighting
+
+DEFAULT: Mapping[str, str] = {
+    "task": "Walk to the destination by the instruction, one action at a time.",
+    "instruction": "Instruction:\n{instruction}",
+    "grid": (
+        "The picture shows the views to the front (top left), right (top right), back (bottom left) and left "
+        "(bottom right)."
+    ),
+    "actions_absolute": "Actions: forward(), stop(), turn_direction(x) with x one of {words}.",
+    "actions_relative": "Actions: forward(), stop(), turn_direction(x) with x one of {words}.",
+    "history": "So far:\n{history}",
+    "observed": "O{number}: {observation}",
+    "acted": "A{number}: {action}",
+    "format": 'Answer in JSON with "current observation", "current instruction" and "action".',
+    "sentence": "{number}. {text}",
+    "turn": "Turn {relative} to face {compass}.",
+    "onward": "Move forward until the next intersection{where}.",
+    "arrive": "Move forward until the destination{where}.",
+    "here": "Stop: this is the destination{where}.",
+    "where": ", where {landmarks}",
+    "and": " and ",
+    "landmark": "{name} is {relation}",
+    "front": "in front of you",
+    "right front": "ahead on your right",
+    "right": "on your right",
+    "right behind": "behind you on your right",
+    "behind": "behind you",
+    "left behind": "behind you on your left",
+    "left": "on your left",
+    "left front": "ahead on your left",
+    "no_landmark": "No landmark is nearby.",
+    "withheld": "Landmarks are in the picture.",
+    "intersection": "There is an intersection.",
+    "no_intersection": "There is no intersection.",
+    "unreadable": 'There is no complete JSON object with an "action" in that answer.',
+    "wrong_observation": "The action is wrong here, and so is the observation: {reason}.",
+    "wrong_action": "The action is wrong here: {reason}.",
+    "correct": "Correct.",
+    "again": "Try again.",
+}
+
+
+def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The default templates with the given ones in their place.
+
+    Raises:
+        UsageError: a template that does not exist, or is not text.
+    """
+    return settings.merged(DEFAULT, prompts)
+
+
+def landmarks(sightings: Sequence[Sighting], prompts: Mapping[str, str] | None = None) -> str:
+    """``Cafe Luna is on your left and Old Bank is behind you``; empty where there are none."""
+    templates = merged(prompts)
+    return templates["and"].join(
+        fill(templates["landmark"], name=name, relation=templates[relation]) for name, relation in sightings
+    )
+
+
+def observation(
+    sightings: Sequence[Sighting],
+    intersection: bool,
+    *,
+    withheld: bool = False,
+    prompts: Mapping[str, str] | None = None,
+) -> str:
+    """What is observed, in words; ``withheld`` leaves the landmarks to the picture."""
+    templates = merged(prompts)
+    if withheld:
+        seen = templates["withheld"]
+    else:
+        seen = f"{landmarks(sightings, prompts)}." if sightings else templates["no_landmark"]
+    return f"{seen} {templates['intersection' if intersection else 'no_intersection']}".strip()
+
+
+def opening(
+    instruction: Sequence[str],
+    actions: str,
+    history: Sequence[tuple[str, str]],
+    now: str,
+    *,
+    picture: bool,
+    prompts: Mapping[str, str] | None = None,
+) -> str:
+    """The first user message of a step.
+
+    Args:
+        instruction: its sentences.
+        actions: the action rule.
+        history: observation and right action of each earlier step.
+        now: the newest observation.
+    """
+    templates = merged(prompts)
+    lines = []
+    for number, (seen, done) in enumerate(history, 1):
+        lines.append(fill(templates["observed"], number=number, observation=seen))
+        lines.append(fill(templates["acted"], number=number, action=done))
+    lines.append(fill(templates["observed"], number=len(history) + 1, observation=now))
+    sentences = [
+        fill(templates["sentence"], number=n, text=text) for n, text in enumerate(instruction, 1)
+    ]
+    names = ["task", "instruction", "grid", f"actions_{actions}", "history", "format"]
+    values = {
+        "instruction": "\n".join(sentences),
+        "words": ", ".join(ACTIONS[actions]),
+        "history": "\n".join(lines),
+    }
+    # Each section is filled by itself: a landmark's name may hold braces.
+    said = [fill(templates[name], **values) for name in names if picture or name != "grid"]
+    return "\n".join(part for part in said if part)
+
+
+def feedback(category: str, *, reason: str = "", prompts: Mapping[str, str] | None = None) -> str:
+    """The verifier's sentence for a category."""
+    templates = merged(prompts)
+    said = fill(templates[category], reason=reason)
+    return said if category == "correct" else f"{said} {templates['again']}".strip()
