@@ -9,7 +9,7 @@ import pytest
 from labkit.envs import game, start
 from labkit.envs.virl import atlas
 from labkit.envs.virl.cities import TRAINING_CITY, city
-from labkit.envs.virl.files import write_folder
+from labkit.envs.virl.export import write_folder
 from labkit.envs.virl.mapping import read_mapping, write_mapping
 from labkit.envs.virl.panorama import equirectangular
 from labkit.envs.virl.rail import metres

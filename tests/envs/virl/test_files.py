@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labkit.envs.virl.cities import city
-from labkit.envs.virl.files import read_folder, write_folder
+from labkit.envs.virl.export import write_folder
+from labkit.envs.virl.files import read_folder
 from labkit.envs.virl.routes import routes
 from labkit.envs.virl.world import LatLng, Sighting
 from labkit.errors import UsageError
