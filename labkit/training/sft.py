@@ -1,7 +1,8 @@
 """Stage ``sft``: cross-entropy on the expert's answers to a cell's own prompts (paper, section 3).
 
 SFT-init is the same stage run for a few steps: it teaches the answer format, from which both SFT and RL go on.
-Data is dealt fresh for every step; each answer is one of the simplest solutions.
+Data is dealt fresh for every step: each example is a new deal and one of its simplest solutions; of a walk, a new
+rail along a route and one of its positions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from labkit.envs import game, prompt, start
+from labkit.envs import fork, game, judge, prompt, start
 from labkit.episode import Message, Task
 from labkit.models.loader import load
 from labkit.players.registry import locate
@@ -32,7 +33,7 @@ class SFTConfig(Optimisation):
     """Of the deals and of the choice among solutions."""
     model: str
     """Where to start: a bundled checkpoint (``tiny:base``), a directory, a hub id, ``run:ID`` or ``run:ID@STEP``."""
-    cell: Literal["gp-l"] = "gp-l"
+    cell: Literal["gp-l", "virl-l"] = "gp-l"
     suite: str = "id"
     split: str = "train"
     """Hands that are dealt. Post-training deals ``train`` only, so that the other splits measure it."""
@@ -62,7 +63,14 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
 
 
 def expert_dialogue(task: Task, solutions: int) -> Dialogue:
-    """A task's prompt and one of its ``solutions`` simplest right answers, chosen by the deal itself."""
+    """A prompt of the task and the expert's answer: one of the ``solutions`` simplest ones.
+
+    The choice, and that of a position where the task has several, is made by the deal itself.
+    """
+    rng, playing = random.Random(f"expert/{task.id}"), game(task.cell)
     episode = start(task)
-    answer = game(task.cell).expert(episode, random.Random(f"expert/{task.id}"), solutions)
-    return Dialogue((*prompt(episode), Message("assistant", answer)), (1,))
+    while not episode.done:
+        episode = judge(episode, playing.expert(episode, rng, solutions))
+    at = rng.randrange(len(episode.positions))
+    answer = episode.positions[at].attempts[0].answer
+    return Dialogue((*prompt(fork(episode, 0, at)), Message("assistant", answer)), (1,))

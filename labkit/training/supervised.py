@@ -57,6 +57,9 @@ class Optimisation(Config):
     """Largest gradient norm."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of forward and backward; weights and optimiser stay in fp32."""
+    compile: bool = False
+    """Compile the forward and backward pass: worth it for long runs where a C++ compiler is at hand, since it takes
+    a minute or two to begin with and then is about 1.5 times as fast on a CPU. Losses differ in the last bits."""
     save_every: int = Field(50, ge=1)
     """Steps between saved states, from which an interrupted run goes on."""
     checkpoints: tuple[int, ...] = ()
@@ -133,6 +136,8 @@ def fit(
     state = TrainState(run, model, optimizer, meter)
     first = state.load() if resume else 0
     trained, optimizer = accelerator.prepare(model, optimizer)
+    if settings.compile:
+        trained = torch.compile(trained, dynamic=True)
     progress = Progress("steps", settings.steps, first, enabled=accelerator.is_main_process)
     if evaluate and first == 0:
         run.log({"step": 0, "flops": 0.0, **evaluate(0, model)})

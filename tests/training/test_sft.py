@@ -1,5 +1,8 @@
 """SFT through its front door: a config file, a tiny base model, a run folder."""
 
+import json
+import re
+
 import pytest
 import yaml
 
@@ -42,6 +45,22 @@ def test_every_expert_dialogue_is_right_and_of_the_training_split():
         assert split_of(numbers_of([r for r, _ in task.deal["cards"]], "ten")) == "train"
         formulas.add(answer.text)
     assert len(formulas) > 50
+
+
+def test_a_walk_is_learnt_at_every_kind_of_position():
+    tasks, actions, observed = game("virl-l").tasks("id", "train", seed=3), [], set()
+    for _ in range(150):
+        question, answer = expert_dialogue(next(tasks), 2).messages
+        fields = json.loads(answer.text)
+        # The newest observation is the last line but one of the prompt.
+        assert question.text.splitlines()[-2].partition(": ")[2] == fields["current observation"]
+        assert fields["current instruction"] in question.text
+        actions.append(fields["action"].partition("(")[0])
+        observed.add(re.findall(r"^O(\d+)", question.text, re.M)[-1])
+    # Routes of the training city have 12 steps on average: 1 stop, 3.6 turns, else forward.
+    assert 2 < actions.count("stop") < 30
+    assert 25 < actions.count("turn_direction") < 75
+    assert {str(n) for n in range(1, 11)} <= observed
 
 
 def test_one_hand_is_shown_with_more_than_one_solution():

@@ -1,18 +1,16 @@
-"""The pre-training mixture: what the tiny foundation model knows of the world before any post-training.
+"""Documents about cards: arithmetic, rules for face cards, the answer format, revision.
 
-Every document is a short chat, and loss falls on what an assistant should say. The kinds, with their share:
-
-========== ===== ==============================================================================
-kind       share what it teaches
-========== ===== ==============================================================================
-solve      .34   numbers and a target, in compact layouts -> a formula (one of the simplest)
-targets    .06   the same for two to four numbers and other targets
-evaluate   .04   a formula -> what it equals
-map        .22   a rule for face cards and some cards -> what they count as
-compose    .06   a rule and four cards -> the numbers and a formula, in plain words
-json       .18   the JSON answer, under random rules, in layouts other than GeneralPoints' own
-revise     .10   the same with one to three wrong answers and the verifier's feedback in between
-========== ===== ==============================================================================
+========== ============================================================================
+kind       what it teaches
+========== ============================================================================
+solve      numbers and a target, in compact layouts -> a formula (one of the simplest)
+targets    the same for two to four numbers and other targets
+evaluate   a formula -> what it equals
+map_faces  a rule for face cards and some cards -> what they count as
+compose    a rule and four cards -> the numbers and a formula, in plain words
+in_json    the JSON answer, under random rules, in layouts other than GeneralPoints' own
+revise     the same with one to three wrong answers and the verifier's feedback in between
+========== ============================================================================
 
 What is kept out, so that post-training has something to show: GeneralPoints' own prompt; the rule J=11, Q=12,
 K=13 (in any layout); and the hands of the ``unseen`` split with target 24 (in any layout). A rule is either
@@ -22,7 +20,7 @@ one number for all faces or three random ones; J=Q=K=10 is one of the former.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations_with_replacement
@@ -36,17 +34,6 @@ from labkit.training.examples import Dialogue
 
 SIMPLEST = 2
 """A hand's formula is one of this many simplest ones; more would blur what the model can learn in minutes."""
-
-
-def document(rng: random.Random) -> Dialogue:
-    """One document of the mixture."""
-    kind = rng.choices(list(_SHARES), weights=list(_SHARES.values()))[0]
-    return kind(rng)
-
-
-def documents(seed: int, step: int, count: int) -> list[Dialogue]:
-    """The documents of a training step; the same arguments give the same documents."""
-    return [document(random.Random(f"mixture/{seed}/{step}/{i}")) for i in range(count)]
 
 
 def vocabulary() -> list[str]:
@@ -84,7 +71,7 @@ def _shuffled(rng: random.Random, items: Sequence) -> list:
     return rng.sample(list(items), len(items))
 
 
-def _solve(rng: random.Random) -> Dialogue:
+def solve(rng: random.Random) -> Dialogue:
     numbers = rng.choice(_hand_list())
     formula = rng.choice(known_hands()[numbers])
     return _compact(rng, _shuffled(rng, numbers), 24, formula)
@@ -96,7 +83,7 @@ def _compact(rng: random.Random, numbers: Sequence[int], target: int, formula: s
     return _chat(layout.format(target=target, spaced=spaced, commas=commas), f"{formula}={target}")
 
 
-def _targets(rng: random.Random) -> Dialogue:
+def targets(rng: random.Random) -> Dialogue:
     return _compact(rng, *_expression(rng, rng.randint(2, 4)))
 
 
@@ -128,7 +115,7 @@ def _value(formula: str) -> Fraction | None:
         return None
 
 
-def _evaluate(rng: random.Random) -> Dialogue:
+def evaluate(rng: random.Random) -> Dialogue:
     _, value, formula = _expression(rng, rng.randint(2, 4))
     return _chat(rng.choice(("{}=", "What is {}?")).format(formula), str(value))
 
@@ -157,7 +144,7 @@ def _rule_words(rng: random.Random, faces: dict[str, int]) -> str:
     return rng.choice(spoken) if rng.random() < 0.5 else spoken[0]
 
 
-def _map(rng: random.Random) -> Dialogue:
+def map_faces(rng: random.Random) -> Dialogue:
     faces = _rule(rng)
     # Faces are dealt more often than in a deck: they are what there is to learn.
     ranks = [rng.choice("JQK") if rng.random() < 0.5 else rng.choice(RANKS) for _ in range(rng.randint(2, 5))]
@@ -189,7 +176,7 @@ def _hand(rng: random.Random) -> tuple[list[str], dict[str, int], list[int], int
     return ranks, faces, numbers, target, formulas
 
 
-def _compose(rng: random.Random) -> Dialogue:
+def compose(rng: random.Random) -> Dialogue:
     ranks, faces, numbers, target, formulas = _hand(rng)
     layout = rng.choice(("{rule} {target} from {cards}?", "Cards: {cards}\n{rule}\nReach {target}."))
     question = layout.format(rule=_rule_words(rng, faces), target=target, cards=", ".join(ranks))
@@ -205,19 +192,19 @@ _JSON_LAYOUTS = (
 )
 
 
-def _json_question(rng: random.Random, ranks: Sequence[str], faces: dict[str, int], target: int) -> str:
+def _question(rng: random.Random, ranks: Sequence[str], faces: dict[str, int], target: int) -> str:
     return rng.choice(_JSON_LAYOUTS).format(cards=", ".join(ranks), target=target, rule=_rule_words(rng, faces))
 
 
-def _json(rng: random.Random) -> Dialogue:
+def in_json(rng: random.Random) -> Dialogue:
     ranks, faces, numbers, target, formulas = _hand(rng)
     answer = answer_text(ranks, numbers, rng.choice(formulas), target)
-    return _chat(_json_question(rng, ranks, faces, target), answer)
+    return _chat(_question(rng, ranks, faces, target), answer)
 
 
-def _revise(rng: random.Random) -> Dialogue:
+def revise(rng: random.Random) -> Dialogue:
     ranks, faces, numbers, target, formulas = _hand(rng)
-    messages = [Message("user", _json_question(rng, ranks, faces, target))]
+    messages = [Message("user", _question(rng, ranks, faces, target))]
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
         wrong = _wrong_answer(rng, ranks, faces, numbers, target)
         judged = verifier.verdict(verifier.read(wrong), ranks, faces, target)
@@ -239,14 +226,3 @@ def _wrong_answer(
         used[rng.randrange(len(used))] = rng.choice((rng.choice(used), rng.randint(1, 13)))
     text = answer_text(ranks, numbers, _random_formula(rng, used), target)
     return text[: rng.randrange(len(text))] if kind == "broken" else text
-
-
-_SHARES: dict[Callable[[random.Random], Dialogue], float] = {
-    _solve: 0.34,
-    _targets: 0.06,
-    _evaluate: 0.04,
-    _map: 0.22,
-    _compose: 0.06,
-    _json: 0.18,
-    _revise: 0.10,
-}
