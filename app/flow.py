@@ -1,4 +1,4 @@
-"""What happens on the table, without a screen: the player's episode, the person's, and the recorded ones."""
+"""What happens on the tables, without a screen: the player's episode, the person's, the recorded ones."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from app.state import FieldError, Settings, Shown, same_deal
+from app.state import FieldError, Shown, same_deal
 from labkit import envs
 from labkit.envs.general_points import solver
 from labkit.envs.general_points.cards import Rule, numbers_of
 from labkit.envs.general_points.game import ranks_of
 from labkit.envs.general_points.verifier import read
+from labkit.envs.virl.game import answer_text, observed
 from labkit.episode import Episode, Task
 from labkit.play import stream
 
@@ -21,31 +22,43 @@ if TYPE_CHECKING:
     from app.players import Catalogue
 
 YOU = "you"
-RECORDED = files("labkit") / "bundled" / "gp-l" / "recorded.jsonl"
+BUNDLED = files("labkit") / "bundled"
+
+
+class Choice(Protocol):
+    """Who plays, and how: what the settings of both tables say."""
+
+    player: str | None
+
+    def clamped_temperature(self) -> float: ...
+
+    def whole_seed(self) -> int: ...
 
 
 @cache
-def recordings() -> tuple[Episode, ...]:
-    """The bundled episodes; none where the file is missing."""
-    if not RECORDED.is_file():
+def recordings(cell: str) -> tuple[Episode, ...]:
+    """The bundled episodes of a cell; none where the file is missing."""
+    path = BUNDLED / cell / "recorded.jsonl"
+    if not path.is_file():
         return ()
-    lines = RECORDED.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     return tuple(Episode.from_json(line) for line in lines if line.strip())
 
 
 def recorded(task: Task, player: str | None) -> Shown | None:
     """A recorded episode of this deal, by this player if there is one."""
-    found = [e for e in recordings() if same_deal(e.task, task)]
+    found = [e for e in recordings(task.cell) if same_deal(e.task, task)]
     found.sort(key=lambda e: e.player != player)
     return Shown(found[0], "recorded") if found else None
 
 
 def live(
-    catalogue: Catalogue, settings: Settings, task: Task, stopped: Callable[[], bool]
+    catalogue: Catalogue, settings: Choice, task: Task | Episode, stopped: Callable[[], bool]
 ) -> Iterator[Shown]:
     """The player's episode as it grows: before the first answer, then after each.
 
     Args:
+        task: or an open episode to go on with.
         stopped: asked between answers, and during one by players that have a ``should_stop``.
 
     Raises:
@@ -103,3 +116,9 @@ def solvable(task: Task) -> bool:
 def solution(task: Task) -> str | None:
     """A formula that solves the task, if there is one."""
     return next(solver.solve(numbers_of(ranks_of(task.deal), task.rule["faces"]), task.rule["target"]), None)
+
+
+def act(own: Episode, action: str) -> Episode:
+    """The person's walk with one more action; what is seen and the sentence are filled in rightly."""
+    state = own.position.state
+    return envs.judge(own, answer_text(observed(own.task, state), state["instruction"], action))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from labkit.views.general_points import TAGS
-from labkit.views.markup import text
+from collections.abc import Mapping
+
+from labkit.envs.virl.verifier import REWARD
+from labkit.views import general_points, virl
+from labkit.views.markup import signed, text
 
 WORDS = {
     "Episode": "One task and the whole exchange about it: deal, prompt, answers, verdicts.",
@@ -16,13 +19,23 @@ WORDS = {
         "probe outside of the training distribution (rule-OOD). The only difference is one sentence of the "
         "prompt."
     ),
+    "Rule, in V-IRL": (
+        "What a turn is told in: absolute (north, east …), which models are trained on, or relative (left, "
+        "right …), the probe. The instruction always says both."
+    ),
+    "Rail and free": (
+        "Ways to walk. On the rail, as in the paper, only a right action is carried out. In a free walk "
+        "every action is, and only where one stops counts: within 25 m of the destination."
+    ),
     "Verifier": (
         "A program, not a model. It reads the answer, computes in exact fractions and names the first check "
         "that failed. Its sentence is quoted word for word."
     ),
     "Reward": (
         "What a verdict is worth to a learner; the Rule lab tab lists the numbers. Total is the sum so far, "
-        "return the sum over the episode."
+        "return the sum over the episode. In V-IRL: "
+        + ", ".join(f"{name.replace('_', ' ')} {signed(reward)}" for name, reward in REWARD.items())
+        + "."
     ),
     "✓ ✗ ⊘": "Correct; wrong; could not be read (no complete JSON object, or no readable formula).",
     "Under the other rule": (
@@ -48,10 +61,15 @@ WORDS = {
 def guide_html() -> str:
     """The glossary, and the failure tags with their meanings."""
     words = "".join(f"<dt>{text(word)}</dt><dd>{text(meaning)}</dd>" for word, meaning in WORDS.items())
-    tags = "".join(
-        f"<dt><code>{text(tag)}</code></dt><dd>{text(meaning)}</dd>" for tag, meaning in TAGS.items()
-    )
     return (
-        '<div class="lk app-guide"><section><h2>Words</h2>'
-        f"<dl>{words}</dl></section><section><h2>Failure tags</h2><dl>{tags}</dl></section></div>"
+        f'<div class="lk app-guide"><section><h2>Words</h2><dl>{words}</dl></section><div>'
+        f"{_tags('Failure tags: GeneralPoints', general_points.TAGS)}"
+        f"{_tags('Failure tags: V-IRL', virl.TAGS)}</div></div>"
     )
+
+
+def _tags(title: str, meanings: Mapping[str, str]) -> str:
+    tags = "".join(
+        f"<dt><code>{text(tag)}</code></dt><dd>{text(meaning)}</dd>" for tag, meaning in meanings.items()
+    )
+    return f"<section><h2>{title}</h2><dl>{tags}</dl></section>"

@@ -18,6 +18,7 @@ import gradio as gr
 from app import api, guide, rule_lab
 from app.general_points import GeneralPointsTab
 from app.players import Catalogue, catalogue_of
+from app.virl import WalkTab
 from labkit.errors import UsageError
 from labkit.views.markup import stylesheet
 
@@ -36,11 +37,14 @@ def build(catalogue: Catalogue) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("GeneralPoints", id="gp"):
                 table = GeneralPointsTab(catalogue)
+            with gr.Tab("V-IRL", id="virl"):
+                walk = WalkTab(catalogue)
             with gr.Tab("Rule lab", id="rules"):
                 rule_lab.build()
             with gr.Tab("How to read this", id="about"):
                 gr.HTML(guide.guide_html(), apply_default_css=False)
         table.wire(page, tabs)
+        walk.wire(page)
         api.publish(catalogue)
     page.queue(max_size=16, default_concurrency_limit=4)
     return page

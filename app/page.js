@@ -1,4 +1,5 @@
-// The page's scripts: type into the formula, copy the link, save the episode, walk the turn cards.
+// The page's scripts: type into the formula, copy the link, save the episode, leaf through the turn cards, and
+// click or type one's way along a walk.
 window.labkit = {
   insert(piece) {
     const field = document.querySelector("#formula input, #formula textarea");
@@ -56,4 +57,40 @@ window.labkit = {
       event.preventDefault();
     });
   },
+
+  // Clicks on a step or an action; a step that has the focus keeps it when its line is drawn anew.
+  walk(element, trigger, watch, name) {
+    let focused = null;
+    element.addEventListener("click", (event) => {
+      const { step, action } = event.target.closest("[data-step], [data-action]")?.dataset ?? {};
+      const whose = event.target.closest("[data-whose]")?.dataset.whose ?? null;
+      if (action) trigger(name, { action });
+      else if (step !== undefined) trigger(name, { step: Number(step), whose });
+      focused = step !== undefined && whose;
+    });
+    watch("value", () => {
+      if (focused) element.querySelector(`[data-whose="${focused}"] [aria-pressed="true"]`)?.focus();
+    });
+  },
+
+  // Keys act on the walk that is on the screen: those of the pad's buttons, and j and k from step to step.
+  keys(event) {
+    const held = event.repeat || event.ctrlKey || event.metaKey || event.altKey;
+    const typing = "input, textarea, select, [contenteditable], [role=tab], [role=listbox], .lk-turn";
+    if (held || event.target.closest(typing)) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const seen = (selector) =>
+      [...document.querySelectorAll(selector)].find((part) => part.offsetParent !== null && !part.disabled);
+    let button = /^\w+$/.test(key) ? seen(`#walk-pad [data-keys~="${key}"]`) : null;
+    const step = { j: 1, k: -1 }[key];
+    if (step) {
+      const pressed = seen("#walk-status [aria-pressed=true]");
+      const buttons = [...(pressed?.closest("ol").querySelectorAll("button") ?? [])];
+      button = buttons[buttons.indexOf(pressed) + step];
+    }
+    if (!button) return;
+    button.click();
+    event.preventDefault();
+  },
 };
+document.addEventListener("keydown", window.labkit.keys);

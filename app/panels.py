@@ -75,27 +75,40 @@ def hand(episode: Episode, solvable: bool) -> str:
     return hand_html(episode, 92) + hint
 
 
+def spinner(running: str) -> str:
+    """What a player is busy with; nothing when it is not."""
+    if not running:
+        return ""
+    return f'<span class="app-busy"><span class="app-spinner" aria-hidden="true"></span>{text(running)}</span>'
+
+
+def busy(running: str) -> str:
+    """The status line while there is nothing else to say."""
+    return f'<div class="lk app-status">{spinner(running)}</div>'
+
+
 def status(shown: Shown | None, task: Task, running: str = "") -> str:
     """One line over the turn cards: where the episode comes from and how it stands."""
-    busy = (
-        f'<span class="app-busy"><span class="app-spinner" aria-hidden="true"></span>{text(running)}</span>'
-    )
     if shown is None:
-        return f'<div class="lk app-status">{busy if running else ""}</div>'
+        return busy(running)
     player = f"<strong>{text(shown.episode.player)}</strong>"
     stale = ""
     if not same_deal(shown.episode.task, task):
         stale = note(
             "Played with other cards or under another rule. Press Play for the deal on the table.", "void"
         )
-    last = ""
-    if shown.episode.attempts:
-        verdict = shown.episode.attempts[-1].verdict
-        last = f'<span class="lk-unseen">{text(mark_of(verdict).word)}: {text(verdict.feedback)}</span>'
     return (
         f'<div class="lk app-status">{ORIGINS[shown.origin].html()}{player}{summary_html(shown.episode)}'
-        f"{busy if running else ''}{last}{stale}</div>"
+        f"{spinner(running)}{spoken(shown.episode)}{stale}</div>"
     )
+
+
+def spoken(episode: Episode) -> str:
+    """The last verdict, for who listens to the page."""
+    if not episode.attempts:
+        return ""
+    verdict = episode.attempts[-1].verdict
+    return f'<span class="lk-unseen">{text(mark_of(verdict).word)}: {text(verdict.feedback)}</span>'
 
 
 def turns(shown: Shown | None, task: Task, running: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What one browser window holds: the settings of its controls, and the episode on its screen."""
+"""What one browser window holds of GeneralPoints: the settings of its controls, the episodes on its screen."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ class Settings:
             raise FieldError("target", str(error)) from None
 
     def whole_attempts(self) -> int:
-        return _clamped("attempts", self.attempts, 1, MOST_ATTEMPTS)
+        return clamped("attempts", self.attempts, 1, MOST_ATTEMPTS)
 
     def whole_seed(self) -> int:
-        return _clamped("seed", self.seed, 0, LAST_SEED)
+        return clamped("seed", self.seed, 0, LAST_SEED)
 
     def clamped_temperature(self) -> float:
-        return max(0.0, min(HOTTEST, float(self.temperature or 0.0)))
+        return clamped_temperature(self.temperature)
 
     def dealt(self) -> Settings:
         """The same controls with the cards that the seed deals under their rule and target.
@@ -103,7 +103,16 @@ class Settings:
         return replace(self, cards=" ".join(rank for rank, _ in task.deal["cards"]))
 
 
-def _clamped(field: str, number: float | None, low: int, high: int) -> int:
+def clamped_temperature(number: float | None) -> float:
+    return max(0.0, min(HOTTEST, float(number or 0.0)))
+
+
+def clamped(field: str, number: float | None, low: int, high: int) -> int:
+    """The whole number, or the nearest one in range.
+
+    Raises:
+        FieldError: it is not whole.
+    """
     try:
         return max(low, min(high, _whole(number, field)))
     except UsageError as error:
@@ -139,9 +148,10 @@ class Window:
 
 
 def same_deal(one: Task, other: Task) -> bool:
-    """Whether two tasks ask the same: the same ranks in the same order, the same rule and target."""
+    """Whether two tasks ask the same under the same rule: of hands, suits do not count."""
     return _asked(one) == _asked(other)
 
 
 def _asked(task: Task) -> tuple[object, ...]:
-    return [rank for rank, _ in task.deal["cards"]], task.rule
+    deal = [rank for rank, _ in task.deal["cards"]] if "cards" in task.deal else (task.cell, task.deal)
+    return deal, task.rule

@@ -20,6 +20,10 @@ class StopFlags:
         self.stop(session)
         self._flags[session] = threading.Event()
 
+    def running(self, session: str) -> bool:
+        """Whether the session's player answers, or waits to."""
+        return session in self._flags
+
     def of(self, session: str) -> threading.Event:
         """The flag of the session's run."""
         return self._flags.setdefault(session, threading.Event())

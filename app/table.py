@@ -1,22 +1,16 @@
-"""What the GeneralPoints tab shows after each thing that can happen, by the names of its parts.
-
-Nothing here knows how the page is built: a handler returns ``{part: value or update}``, and what is not in it
-stays as it is.
-"""
+"""What the GeneralPoints tab shows after each thing that can happen, by the names of its parts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 import gradio as gr
 
 from app import flow, link, panels
-from app.players import Catalogue
+from app.playing import Playing, Updates
 from app.presets import PRESETS, Preset
 from app.state import CUSTOM, LAST_SEED, FieldError, Shown, Window, same_deal
-from app.stopping import StopFlags
 from labkit import envs
 from labkit.envs.general_points.cards import numbers_of
 from labkit.envs.general_points.game import ranks_of
@@ -44,15 +38,11 @@ FROZEN = (
 PERSON = ("own note", "own turns", "hint", "check", "again")
 """What belongs to the person, who may go on while a player answers."""
 
-Updates = dict[str, Any]
 
+class Table(Playing):
+    """The handlers of the tab."""
 
-class Table:
-    """The handlers of one page; what a window holds comes in with each call and goes out with its result."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        self.flags = StopFlags()
+    FROZEN, NOTES = FROZEN, NOTES
 
     def open(self, query: Mapping[str, str]) -> Updates:
         """A new window, from its link."""
@@ -71,7 +61,7 @@ class Table:
         try:
             task = settings.task
         except FieldError as error:
-            return {**clear, **_beside(error)}
+            return {**clear, **self.beside(error)}
         if shown is None or shown.origin == "recorded":
             shown = flow.recorded(task, settings.player)
         return {
@@ -90,7 +80,7 @@ class Table:
             seed = (window.settings.whole_seed() + step) % (LAST_SEED + 1)
             settings = replace(window.settings, seed=seed).dealt()
         except FieldError as error:
-            return _beside(error)
+            return self.beside(error)
         return {**self._all(replace(window, settings=settings)), "formula": ""}
 
     def preset(self, window: Window, preset: Preset) -> Updates:
@@ -104,7 +94,7 @@ class Table:
             task = window.settings.task
             own = flow.attempt(window.own, task, window.formula)
         except FieldError as error:
-            return _beside(error)
+            return self.beside(error)
         return {"own": own, **_own_side(own, task)}
 
     def start_over(self, window: Window) -> Updates:
@@ -112,79 +102,39 @@ class Table:
         try:
             return {"own": None, **_own_side(None, window.settings.task)}
         except FieldError as error:
-            return _beside(error)
+            return self.beside(error)
 
     def show_solution(self, window: Window) -> Updates:
         """Tell the person a solution."""
         try:
             found = flow.solution(window.settings.task)
         except FieldError as error:
-            return _beside(error)
+            return self.beside(error)
         said = f"One solution: {found}" if found else "Nothing reaches the target under this rule."
         return {"own note": panels.note(said, "plain")}
 
-    def wait(self, window: Window, session: str) -> Updates:
-        """The Play button: at once, before the player has time for this window."""
-        try:
-            task, _ = window.settings.task, window.settings.whole_seed()
-        except FieldError as error:
-            return _beside(error)
-        self.flags.start(session)
-        place = len(self.flags)
-        said = "Starting …" if place == 1 else f"Waiting for the player: number {place} in line …"
+    def live(self, window: Window, task: Task, session: str) -> Iterator[Shown]:
+        return flow.live(self.catalogue, window.settings, task, self.flags.of(session).is_set)
+
+    def waiting(self, window: Window, task: Task, said: str) -> Updates:
         laid = {name: value for name, value in self.lay(window).items() if name not in PERSON}
-        return {**laid, **_busy(True), "trouble": "", "status": panels.status(None, task, said), "turns": ""}
+        return {**laid, "status": panels.busy(said), "turns": ""}
 
-    def run(self, window: Window, session: str) -> Iterator[Updates]:
-        """Let the player answer the deal, attempt by attempt, until it is over or stopped."""
-        settings, shown = window.settings, window.shown
-        try:
-            task = settings.task
-        except FieldError as error:
-            yield _beside(error)
-            return
-        stopped = self.flags.of(session).is_set
-        yield {"status": panels.status(None, task, f"Loading {settings.player} …")}
-        trouble = ""
-        try:
-            for shown in flow.live(self.catalogue, settings, task, stopped):
-                attempt = len(shown.episode.attempts) + 1
-                over = shown.episode.done or shown.origin == "stopped"
-                yield _player_side(shown, task, "" if over else f"Attempt {attempt} …")
-        except Exception as error:  # whatever a player does, the app goes on and says what happened
-            trouble = panels.trouble(error)
-        self.flags.stop(session)
-        yield {**_player_side(shown, task), **_busy(False), "trouble": trouble}
-
-    def halt(self, window: Window, session: str) -> Updates:
-        """The Stop button: keep the attempts made so far."""
-        self.flags.stop(session)
-        shown = window.shown
-        if shown is not None and shown.origin == "live" and not shown.episode.done:
-            shown = replace(shown, origin="stopped")
-        return {**_player_side(shown, window.settings.task), **_busy(False)}
+    def player_side(self, window: Window, task: Task, running: str = "") -> Updates:
+        return _player_side(window.shown, task, running)
 
     def link(self, window: Window) -> Updates:
         """The link to this window's deal."""
         try:
             return {"carrier": link.write(window.settings)}
         except FieldError as error:
-            return {"carrier": "", **_beside(error)}
-
-    def export(self, window: Window) -> Updates:
-        """The player's episode and the person's, as the JSON lines that every part of labkit reads."""
-        episodes = [window.shown.episode if window.shown else None, window.own]
-        return {"carrier": "".join(f"{e.to_json()}\n" for e in episodes if e is not None)}
+            return {"carrier": "", **self.beside(error)}
 
     def _all(self, window: Window) -> Updates:
         """The controls themselves and everything that follows from them."""
         settings = window.settings
         faces = {n: gr.update(value=getattr(settings, n), visible=settings.rule == CUSTOM) for n in FACES}
         return {**asdict(settings), **self.lay(window), **faces}
-
-
-def _beside(error: FieldError) -> Updates:
-    return {NOTES[error.field]: panels.note(str(error))}
 
 
 def _keys(task: Task) -> Updates:
@@ -210,12 +160,4 @@ def _own_side(own: Episode | None, task: Task) -> Updates:
         "hint": gr.update(visible=misses >= MISSES_BEFORE_HINT and not here.success),
         "check": gr.update(visible=not (here and here.done)),
         "again": gr.update(visible=bool(here and here.done)),
-    }
-
-
-def _busy(running: bool) -> Updates:
-    """Controls wait, and Stop can be pressed, while a player answers."""
-    return {
-        **{name: gr.update(interactive=not running) for name in FROZEN},
-        "stop": gr.update(interactive=running),
     }

@@ -3,7 +3,8 @@
     python scripts/bundle.py RUN NAME "one line about it"
 
 NAME is the player's name without ``tiny:`` (``base``, ``gp-l/init``). The card's figures are measured here, on deals
-fixed beforehand (seed 0, 500 of each suite, greedy); ``card.json`` holds them, ``README.md`` says them in words.
+fixed beforehand (seed 0, greedy; 500 hands or 200 routes of each suite); ``card.json`` holds them, ``README.md`` says
+them in words.
 """
 
 from __future__ import annotations
@@ -20,7 +21,18 @@ from labkit.runs import Run, find
 
 KEPT = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
         "chat_template.jinja")  # fmt: skip
-EPISODES = 500
+DEALS = {"gp-l": "500 deals of each suite, as a deck deals them", "virl-l": "200 routes of each suite, of the split test"}
+EPISODES = {"gp-l": {"episodes": 500}, "virl-l": {"episodes": 200, "split": "test"}}
+TOLD = ("metric", "value", "n", "ci95", "attempts", "within", "splits")
+"""What a card says of a suite in every cell."""
+OWN = {
+    "gp-l": {"number_right": "numbers read rightly", "kept_old_rule": "kept the old rule", "legal": "legal formulas"},
+    "virl-l": {
+        "turn_accuracy": "turns", "other_accuracy": "other steps", "route_success": "whole routes",
+        "kept_old_rule": "kept the old rule", "landmark_right": "landmark stated rightly",
+    },
+}  # fmt: skip
+"""What a card says besides, by cell, and the heading of its column."""
 
 
 def card_of(run: Run, name: str, summary: str) -> dict[str, Any]:
@@ -42,13 +54,12 @@ def card_of(run: Run, name: str, summary: str) -> dict[str, Any]:
 
 
 def measured(name: str, cell: str) -> dict[str, Any]:
-    """Success by suite, split and number of attempts."""
+    """The headline number by suite, split and number of attempts, and the cell's own figures."""
     player = load(f"tiny:{name}", device="cpu")
     results = {}
     for suite in ("id", "rule-ood"):
-        result = evaluate(player, cell, suite, episodes=EPISODES, seed=0).to_dict()
-        kept = ("metric", "value", "n", "ci95", "attempts", "within", "splits", "number_right", "kept_old_rule", "legal")
-        results[suite] = {k: result[k] for k in kept}
+        result = evaluate(player, cell, suite, seed=0, **EPISODES[cell]).to_dict()
+        results[suite] = {k: result[k] for k in (*TOLD, *OWN[cell])}
     return results
 
 
@@ -69,18 +80,22 @@ def readme(card: dict[str, Any]) -> str:
     ]
     if "results" not in card:
         return "\n".join(lines)
-    lines += [
-        f"Greedy answers on {EPISODES} deals of each suite, as a deck deals them (seed 0), with 95% intervals:",
-        "",
-        "| suite | one attempt | five attempts | numbers read rightly | kept the old rule |",
-        "|---|---|---|---|---|",
-    ]
-    for suite, result in card["results"].items():
-        figures = (result["within"]["1"], result["within"]["5"], result["number_right"], result["kept_old_rule"])
-        lines.append(f"| `{suite}` | " + " | ".join(_rate(f) for f in figures) + " |")
-    lines += ["", "Five attempts, by split of the hands:", "", "| suite | split | success | n |", "|---|---|---|---|"]
-    for suite, result in card["results"].items():
-        lines += [f"| `{suite}` | `{s}` | {_rate(r)} | {r['n']} |" for s, r in result["splits"].items()]
+    cell, results = config["cell"], card["results"]
+    headline = next(iter(results.values()))["metric"].replace("_", " ")
+    lines += [f"Greedy answers on {DEALS[cell]} (seed 0), with 95% intervals:", ""]
+    if cell == "gp-l":
+        # Of hands, how far sequential revision carries; a walk is headed by single answers.
+        columns = {"one attempt": lambda r: r["within"]["1"], "five attempts": lambda r: r["within"]["5"]}
+    else:
+        columns = {headline: lambda r: r}
+    columns |= {words: (lambda r, key=key: r[key]) for key, words in OWN[cell].items()}
+    lines += ["| suite | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for suite, result in results.items():
+        lines.append(f"| `{suite}` | " + " | ".join(_rate(of(result)) for of in columns.values()) + " |")
+    if cell == "gp-l":
+        lines += ["", "Five attempts, by split of the hands:", "", "| suite | split | success | n |", "|---|---|---|---|"]
+        for suite, result in results.items():
+            lines += [f"| `{suite}` | `{s}` | {_rate(r)} | {r['n']} |" for s, r in result["splits"].items()]
     return "\n".join([*lines, ""])
 
 

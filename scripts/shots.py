@@ -11,29 +11,57 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 VIEW = {"width": 1280, "height": 720}
-SHOTS = {"app.png": "light", "app-dark.png": "dark"}
+SHARP = 2
+"""Pixels of a picture for each of the page's."""
 
 
-def shoot(browser: Browser, url: str, theme: str, path: Path) -> None:
+def cards(browser: Browser, url: str, theme: str, path: Path) -> None:
     """The first screen with an episode on it: the recorded one, or one that is played now."""
-    page = browser.new_page(viewport=VIEW, device_scale_factor=2, color_scheme=theme, reduced_motion="reduce")
-    page.goto(f"{url}?__theme={theme}", wait_until="domcontentloaded")
+    page = opened(browser, f"{url}?__theme={theme}", theme)
     page.locator("#hand svg").first.wait_for()
     if not page.locator("#turns .lk-turn").count():
         play = page.get_by_role("button", name="Play", exact=True)
         play.click()
         page.locator("#turns .lk-turn").first.wait_for()
         play.and_(page.locator(":enabled")).wait_for(timeout=120_000)
+    taken(page, path)
+
+
+def walk(browser: Browser, url: str, theme: str, path: Path) -> None:
+    """The recorded walk at its first corner."""
+    page = opened(browser, f"{url}?__theme={theme}&tab=virl", theme, sharp=1.5)
+    page.locator("#walk-status [data-step='3']").click()
+    page.locator("#walk-turns", has_text="Step 4").wait_for()
+    taken(page, path)
+    # Street views make a large file; 256 colours, fitted to all that occur, are enough.
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(256, kmeans=3, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
+def opened(browser: Browser, address: str, theme: str, sharp: float = SHARP) -> Page:
+    page = browser.new_page(
+        viewport=VIEW, device_scale_factor=sharp, color_scheme=theme, reduced_motion="reduce"
+    )
+    page.goto(address, wait_until="domcontentloaded")
+    return page
+
+
+def taken(page: Page, path: Path) -> None:
     page.mouse.move(0, 0)
     page.screenshot(path=path)
     page.close()
     print(path)
+
+
+SHOTS = {"app.png": (cards, "light"), "app-dark.png": (cards, "dark"), "virl-app.png": (walk, "light")}
 
 
 def main() -> None:
@@ -46,7 +74,7 @@ def main() -> None:
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=args.browser, args=flags)
-        for name, theme in SHOTS.items():
+        for name, (shoot, theme) in SHOTS.items():
             shoot(browser, args.url, theme, args.out / name)
         browser.close()
 

@@ -12,8 +12,10 @@ from labkit.bench import play as play_bench
 from labkit.bench import solver as solver_bench
 from labkit.bench import timing
 from labkit.bench import verifier as verifier_bench
+from labkit.bench import views as views_bench
 from labkit.cli import main
 from labkit.envs.general_points import expression
+from labkit.envs.virl import views
 
 
 def test_rates_and_ratio():
@@ -74,6 +76,22 @@ def test_play_is_timed_by_batch_size(monkeypatch):
     one, two = play_bench.rows(rounds=1)
     assert one.what.endswith("batch 1") and two.what.endswith("batch 2")
     assert min(one.rate, one.plain_rate, two.rate, two.plain_rate) > 0 and one.unit == "episodes/s"
+
+
+def test_views_are_timed_and_none_but_those_asked_for_again_are_kept(monkeypatch):
+    monkeypatch.setattr(views_bench, "SIZE", 64)
+    monkeypatch.setattr(views_bench, "PANORAMA", 200)  # pi times 64
+    monkeypatch.setattr(views_bench, "PICTURES", 2)
+    monkeypatch.setattr(views_bench, "FEW", 1)
+    drawn = []
+    render = views.render
+    monkeypatch.setattr(views, "render", lambda *a: drawn.append(0) or render(*a))
+    one, cut, again, four = views_bench.rows(rounds=2)
+    # Before timing 2 squares of 4 and, to compare, 4 views; then in each of two rounds 2 views for each of the
+    # first two rows, 1 square for the third, whose own 2 are there already, and 2 squares for the last.
+    assert len(drawn) == 2 * 4 + 4 + 2 * (2 + 2 + 1 * 4 + 2 * 4)
+    assert (one.unit, four.unit, again.unit, cut.unit) == ("views/s", "squares/s", "squares/s", "views/s")
+    assert again.ratio > 20 and min(row.rate for row in (one, four, cut)) > 0
 
 
 def test_bench_reports_each_way(capsys, monkeypatch):

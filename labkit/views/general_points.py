@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from labkit.envs.general_points.cards import Rule, face_values, other_rule
 from labkit.envs.general_points.drawing import card_svg
 from labkit.envs.general_points.prompts import face_sentence
 from labkit.envs.general_points.tags import TAGS
 from labkit.episode import Attempt, Episode, Position
-from labkit.views.markup import plain, text
+from labkit.views.base import Picture, Row
+from labkit.views.markup import Mark, plain, text
 
-__all__ = ["TAGS", "Row", "fields", "hand", "other_rule_label", "rule_label", "setting"]
+__all__ = [
+    "ENDED", "PICTURE", "TAGS", "fields", "hand", "other_rule_label", "rule_label", "setting", "situation",
+    "step",
+]  # fmt: skip
+
+ENDED = {
+    "success": Mark("✓", "solved", "ok"),
+    "exhausted": Mark("✗", "not solved", "bad"),
+}
+PICTURE = Picture("the picture of the cards", 240, "PNG")
 
 _SUITS = {"S": "spades", "H": "hearts", "D": "diamonds", "C": "clubs"}
 _RANKS = {"A": "ace", "J": "jack", "Q": "queen", "K": "king"}
-
-
-class Row(NamedTuple):
-    """One field of an answer, held against the truth."""
-
-    name: str
-    value: str
-    ok: bool | None
-    """None where the field is not there to be judged."""
-    note: str = ""
 
 
 def rule_label(faces: Rule) -> str:
@@ -56,7 +56,17 @@ def hand(episode: Episode, height: int = 96) -> str:
     return f'<figure class="lk lk-hand">{picture}<figcaption>{caption}</figcaption></figure>'
 
 
-def fields(position: Position, attempt: Attempt) -> list[Row]:
+def step(episode: Episode, position: int) -> str:
+    """Nothing: a hand is a single position."""
+    return ""
+
+
+def situation(episode: Episode, position: int) -> str:
+    """Nothing: a hand is a single position."""
+    return ""
+
+
+def fields(episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
     """The three fields the answer format asks for, each held against what was dealt."""
     read, evidence = attempt.fields, attempt.verdict.evidence
     if not read:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.episode import Verdict
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # Besides HTML's own characters, those that mean something to the templates that a page may put the text
 # through: `${...}`, `{{...}}`, a backslash, a backtick.
@@ -75,10 +80,23 @@ def pre(value: object) -> str:
     return f"<pre>\n{text(value)}</pre>"
 
 
+def img(image: Image, alt: str, form: str) -> str:
+    """A picture with its pixels in the markup.
+
+    Args:
+        form: ``PNG``, or ``JPEG`` where files would grow large.
+    """
+    file = io.BytesIO()
+    image.save(file, form, **({"quality": 85} if form == "JPEG" else {}))
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/{form.lower()};base64,{data}" alt="{text(alt)}">'
+
+
 @cache
 def stylesheet() -> str:
     """The CSS of all views."""
-    return files(__package__).joinpath("static", "turns.css").read_text(encoding="utf-8")
+    folder = files(__package__).joinpath("static")
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("turns.css", "map.css"))
 
 
 def standalone(body: str) -> str:

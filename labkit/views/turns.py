@@ -6,8 +6,6 @@ from whichever of them it finds itself in. Whatever a player wrote is untrusted 
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from dataclasses import asdict
 from itertools import accumulate
@@ -15,18 +13,20 @@ from typing import Any
 
 from labkit import envs
 from labkit.episode import Attempt, Episode, Message, Position, Sample
-from labkit.views import general_points
-from labkit.views.markup import BAD, OK, Mark, details, mark_of, pre, signed, text
+from labkit.views import general_points, virl
+from labkit.views.base import View
+from labkit.views.markup import BAD, OK, Mark, details, img, mark_of, pre, signed, text
 
-ENDED = {
-    "success": Mark("✓", "solved", "ok"),
-    "exhausted": Mark("✗", "not solved", "bad"),
-}
+_VIEWS: dict[str, View] = {"gp": general_points, "virl": virl}
+
+
+def _view(episode: Episode) -> View:
+    return _VIEWS[episode.task.cell.partition("-")[0]]
 
 
 def hand_html(episode: Episode, height: int = 96) -> str:
-    """The task as the player sees it: cards of ``height`` pixels and the rule."""
-    return general_points.hand(episode, height)
+    """The task as the player sees it: cards of ``height`` pixels and the rule, or the way on a map."""
+    return _view(episode).hand(episode, height)
 
 
 def turn_card(episode: Episode, position: int, attempt: int) -> str:
@@ -44,39 +44,95 @@ def turn_card(episode: Episode, position: int, attempt: int) -> str:
     before = sum(len(p.attempts) for p in episode.positions[:position])
     total = list(accumulate(a.reward for a in episode.attempts))[before + attempt]
     mark = mark_of(this.verdict)
-    title = f"Attempt {attempt + 1} of {episode.task.attempts}"
-    if position:
-        title = f"Step {position + 1}, attempt {attempt + 1} of {episode.task.attempts}"
+    step, title = _view(episode).step(episode, position), f"attempt {attempt + 1} of {episode.task.attempts}"
+    title = f"{step}, {title}" if step else title.capitalize()
     return (
         f'<article class="lk lk-turn lk-{mark.tone}" tabindex="0" aria-label="{title}: {text(mark.word)}">'
         f"<header>{mark.html()}<span>{title}</span>{_reward(this, total)}</header>"
-        f"{_answer(episode, this)}{_fields(here, this)}{_quoted(this.verdict.feedback)}"
-        f"{_other_rule(here, this)}{_tags(this)}"
+        f"{_answer(episode, this)}{_fields(episode, here, this)}{_quoted(this.verdict.feedback)}"
+        f"{_other_rule(episode, here, this)}{_tags(episode, this)}"
         f"{_sample(this.sample)}{_inside(episode, position, attempt)}</article>"
     )
 
 
 def turns_html(episode: Episode) -> str:
-    """All turn cards, in order."""
-    cards = (
-        f"<li>{turn_card(episode, p, a)}</li>"
-        for p, position in enumerate(episode.positions)
-        for a in range(len(position.attempts))
-    )
-    return f'<ol class="lk lk-turns">{"".join(cards)}</ol>'
+    """All turn cards, in order; where there are several positions, each is a part that opens."""
+    parts = (_position(episode, p) for p, position in enumerate(episode.positions) if position.attempts)
+    return f'<ol class="lk lk-turns">{"".join(parts)}</ol>'
+
+
+def position_html(episode: Episode, position: int) -> str:
+    """The turn cards of one position.
+
+    Raises:
+        IndexError: there is no such position.
+    """
+    return f'<ol class="lk lk-turns">{_cards(episode, position)}</ol>'
+
+
+def _position(episode: Episode, position: int) -> str:
+    cards, view = _cards(episode, position), _view(episode)
+    step = view.step(episode, position)
+    if not step:
+        return cards
+    here = episode.positions[position]
+    marks = " ".join(mark_of(a.verdict).html() for a in here.attempts)
+    about = f'<span class="lk-soft">{text(view.situation(episode, position))}</span>'
+    # What went wrong is open, and so is the end; the rest opens on a click.
+    last = position == len(episode.positions) - 1 or not episode.positions[position + 1].attempts
+    opened = " open" if last or not here.attempts[0].verdict.success else ""
+    head = f"<summary>{text(step)} {marks} {about}</summary>"
+    return f'<li><details class="lk-step"{opened}>{head}<ol class="lk-turns">{cards}</ol></details></li>'
+
+
+def _cards(episode: Episode, position: int) -> str:
+    attempts = range(len(episode.positions[position].attempts))
+    return "".join(f"<li>{turn_card(episode, position, a)}</li>" for a in attempts)
+
+
+def ended_html(episode: Episode) -> str:
+    """How the episode ended; nothing while it is open."""
+    return _view(episode).ENDED[episode.status].html() if episode.done else ""
 
 
 def summary_html(episode: Episode) -> str:
-    """One line: how it ended, one mark for each attempt, the return."""
-    ended = ENDED[episode.status].html() if episode.done else ""
-    marks = "".join(_step(n, a) for n, a in enumerate(episode.attempts, 1))
+    """One line: how it ended, one mark for each attempt (or each step), the return."""
+    if _view(episode).step(episode, 0):
+        marks = strip_html(episode)
+    else:
+        items = "".join(_attempt(n, a) for n, a in enumerate(episode.attempts, 1))
+        marks = f'<ol class="lk-strip">{items}</ol>'
     return (
-        f'<div class="lk lk-summary">{ended}<ol class="lk-strip">{marks}</ol>'
+        f'<div class="lk lk-summary">{ended_html(episode)}{marks}'
         f"<span>return <strong>{signed(episode.reward)}</strong></span></div>"
     )
 
 
-def _step(number: int, attempt: Attempt) -> str:
+def strip_html(episode: Episode, chosen: int | None = None) -> str:
+    """The positions in a row, each with the marks of its attempts.
+
+    Args:
+        chosen: index of the position that is shown elsewhere; given, every position is a button
+            (``data-step`` holds its index) for a page's script to listen to.
+    """
+    items = []
+    for number, position in enumerate(episode.positions):
+        marks = [mark_of(a.verdict) for a in position.attempts] or [Mark("▶", "to be answered", "plain")]
+        icons = "".join(mark.icon for mark in marks)
+        unseen = f'<span class="lk-unseen">{text(", ".join(mark.word for mark in marks))}</span>'
+        shown = f'{number + 1} <span aria-hidden="true">{icons}</span> {unseen}'
+        if chosen is not None:
+            pressed = "true" if number == chosen else "false"
+            shown = f'<button type="button" data-step="{number}" aria-pressed="{pressed}">{shown}</button>'
+        items.append(f'<li class="lk-{_worst(marks).tone}">{shown}</li>')
+    return f'<ol class="lk-strip">{"".join(items)}</ol>'
+
+
+def _worst(marks: list[Mark]) -> Mark:
+    return next((mark for mark in marks if mark.tone != "ok"), marks[0])
+
+
+def _attempt(number: int, attempt: Attempt) -> str:
     icon, word, tone = mark_of(attempt.verdict)
     said = f'<span aria-hidden="true">{icon}</span> <span class="lk-unseen">{text(word)}</span>'
     return f'<li class="lk-{tone}">{number} {said} {signed(attempt.reward)}</li>'
@@ -88,7 +144,7 @@ def episode_html(episode: Episode) -> str:
     turns = turns_html(episode) if episode.attempts else '<p class="lk-empty">No answer yet.</p>'
     return (
         f'<section class="lk lk-episode" aria-label="Episode {text(episode.task.id)}">'
-        f"<p>{who} · {text(general_points.setting(episode))}</p>"
+        f"<p>{who} · {text(_view(episode).setting(episode))}</p>"
         f"{hand_html(episode)}{summary_html(episode)}{turns}</section>"
     )
 
@@ -113,8 +169,8 @@ def _answer(episode: Episode, attempt: Attempt) -> str:
     return f'<div class="lk-answer"><pre>\n{parts[0]}<u>{parts[1]}</u>{parts[2]}</pre></div>'
 
 
-def _fields(position: Position, attempt: Attempt) -> str:
-    rows = general_points.fields(position, attempt)
+def _fields(episode: Episode, position: Position, attempt: Attempt) -> str:
+    rows = _view(episode).fields(episode, position, attempt)
     if not rows:
         return ""
     body = "".join(
@@ -130,21 +186,22 @@ def _quoted(feedback: str, behind: str = "") -> str:
     return f'<p class="lk-said"><span>Verifier</span> <q>{text(feedback)}</q>{behind}</p>'
 
 
-def _tags(attempt: Attempt) -> str:
+def _tags(episode: Episode, attempt: Attempt) -> str:
     if not attempt.tags:
         return ""
+    meanings = _view(episode).TAGS
     items = "".join(
-        f"<li><code>{text(tag)}</code> {text(general_points.TAGS.get(tag, ''))}</li>" for tag in attempt.tags
+        f"<li><code>{text(tag)}</code> {text(meanings.get(tag, ''))}</li>" for tag in attempt.tags
     )
     return f'<ul class="lk-tags" aria-label="Failure tags">{items}</ul>'
 
 
-def _other_rule(position: Position, attempt: Attempt) -> str:
+def _other_rule(episode: Episode, position: Position, attempt: Attempt) -> str:
     """What the same answer would be worth under the other rule: it shows an old rule that was kept."""
     other = attempt.other_rule
     if other is None:
         return ""
-    mark, label = mark_of(other), text(general_points.other_rule_label(position))
+    mark, label = mark_of(other), text(_view(episode).other_rule_label(position))
     if other.success:
         claim = f"{mark._replace(word='would be correct').html()} under {label}"
     else:
@@ -173,7 +230,7 @@ def _inside(episode: Episode, position: int, attempt: int) -> str:
     this = episode.positions[position].attempts[attempt]
     sent = envs.prompt(envs.fork(episode, attempt, position))
     known = len(sent) - 2 if attempt else 0
-    messages = "".join(_message(m, new=n >= known) for n, m in enumerate(sent))
+    messages = "".join(_message(episode, m, new=n >= known) for n, m in enumerate(sent))
     count = f"{len(sent)} messages, the last 2 new" if attempt else "1 message"
     return (
         '<div class="lk-inside">'
@@ -184,17 +241,15 @@ def _inside(episode: Episode, position: int, attempt: int) -> str:
     )
 
 
-def _message(message: Message, new: bool) -> str:
+def _message(episode: Episode, message: Message, new: bool) -> str:
     label = f"<strong>{message.role}</strong>{' <mark>new</mark>' if new else ''}"
-    picture = _picture(message.picture) if message.picture else ""
+    picture = _picture(episode, message.picture) if message.picture else ""
     return f'<div class="lk-message{" lk-new" if new else ""}">{label}{picture}{pre(message.text)}</div>'
 
 
-def _picture(recipe: Any) -> str:
+def _picture(episode: Episode, recipe: Any) -> str:
     """What the player was shown, drawn again from its recipe and made smaller."""
-    image = envs.game("gp-vl").draw(recipe).copy()
-    image.thumbnail((240, 240))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    data = base64.b64encode(file.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="the picture of the cards">'
+    alt, side, form = _view(episode).PICTURE
+    image = envs.game(episode.task.cell).draw(recipe).copy()
+    image.thumbnail((side, side))
+    return img(image, alt, form)

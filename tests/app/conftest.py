@@ -52,7 +52,20 @@ class Broken:
         raise RuntimeError("the <b>weights</b> are torn")
 
 
+class Stubborn:
+    """Walks rightly until the first intersection, and stops there, twice."""
+
+    name = "stubborn"
+
+    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+        if turns[0].episode.position.state["intersection"]:
+            return [Answer('{"action": "stop()"}')]
+        return Expert().answer(turns)
+
+
 def load(spec: str, *, temperature: float) -> Any:
+    if spec == "stubborn":
+        return Stubborn()
     if spec == "broken":
         return Broken()
     if spec == "cut":
@@ -79,6 +92,13 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture
+def walkers() -> Catalogue:
+    """``stubborn`` fails at the first intersection; the expert arrives."""
+    kinds = {"stubborn": "rl", "expert": "expert", "broken": "rl"}
+    return Catalogue([info(spec, kind) for spec, kind in kinds.items()], load)
+
+
+@pytest.fixture
 def fresh_catalogue() -> Catalogue:
     """What a machine without a checkpoint has."""
     return Catalogue([info("expert", "expert")], load)
@@ -86,13 +106,13 @@ def fresh_catalogue() -> Catalogue:
 
 @pytest.fixture
 def record(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[[str], None]:
-    """Put lines where the bundled recordings are read from; without a call there are none."""
-    path = tmp_path / "recorded.jsonl"
-    monkeypatch.setattr(flow, "RECORDED", path)
+    """Put lines where a cell's bundled recordings are read from; without a call there are none."""
+    monkeypatch.setattr(flow, "BUNDLED", tmp_path)
     flow.recordings.cache_clear()
 
-    def write(lines: str) -> None:
-        path.write_text(lines, encoding="utf-8")
+    def write(lines: str, cell: str = "gp-l") -> None:
+        (tmp_path / cell).mkdir(exist_ok=True)
+        (tmp_path / cell / "recorded.jsonl").write_text(lines, encoding="utf-8")
         flow.recordings.cache_clear()
 
     yield write

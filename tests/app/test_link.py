@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from app import link
+from app import link, virl_state
 from app.state import CUSTOM, FieldError, Settings
 
 PLAYERS = ("tiny:gp-l/sft", "expert")
@@ -60,3 +60,45 @@ def test_unknown_keys_and_tabs_do_nothing():
 def test_a_link_to_what_cannot_be_dealt_is_not_made():
     with pytest.raises(FieldError, match="not a card"):
         link.write(Settings(cards="1 2 3"))
+
+
+WALK = virl_state.Settings(player="expert")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        WALK,
+        virl_state.Settings(
+            city="oldwick", route="oldwick-eval-0003", actions="relative", walk="free", cell="virl-vl",
+            attempts=4, temperature=0.7, player="tiny:gp-l/sft",
+        ),
+    ],
+)  # fmt: skip
+def test_a_link_brings_the_same_walk_back(settings):
+    asked = query(link.write_walk(settings))
+    assert link.read_walk(asked, WALK, PLAYERS) == (settings, [])
+    # The cards keep their own settings, and are told nothing that cannot be.
+    assert link.read(asked, PLAYERS) == (Settings(player=PLAYERS[0]), "virl", [])
+
+
+def test_a_link_to_a_walk_is_readable():
+    assert link.write_walk(WALK) == (
+        "?tab=virl&cell=virl-l&route=latticeport-eval-0000&rule=absolute&walk=rail&turns=2&T=0&a=expert"
+    )
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("route", "oldwick"), ("route", "oldwick-eval-0999"), ("route", "atlantis-eval-0000"), ("route", ""),
+        ("rule", "ten"), ("walk", "fly"), ("cell", "gp-l"), ("turns", "0"), ("T", "nan"), ("a", "/etc/passwd"),
+    ],
+)  # fmt: skip
+def test_a_walk_that_cannot_be_is_left_at_its_default(key, value):
+    assert link.read_walk({"tab": "virl", key: value}, WALK, PLAYERS) == (WALK, [key])
+
+
+def test_a_link_to_a_route_that_is_not_there_is_not_made():
+    with pytest.raises(FieldError, match="choose one from the list"):
+        link.write_walk(virl_state.Settings(route="<b>"))

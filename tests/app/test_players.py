@@ -1,6 +1,8 @@
 """Which players the app offers, and in which order."""
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -58,3 +60,36 @@ def test_the_first_model_is_loaded_before_it_is_asked_for():
     for spec, kind in (("whole", "tiny"), ("torn", "checkpoint"), ("expert", "expert")):
         catalogue(spec, kind).warm_up()
     assert loaded == ["whole", "torn"]
+
+
+def test_who_walks_at_the_start():
+    def walker(*specs, named=0):
+        return Catalogue([PlayerInfo(spec, "tiny", "") for spec in specs], named=named).walker()
+
+    assert walker("tiny:gp-l/init", "expert") == "expert", "a model that learned cards does not walk"
+    assert walker("tiny:gp-l/init", "expert", "tiny:virl-l/init") == "tiny:virl-l/init"
+    assert walker("run:mine@3", "tiny:virl-l/init", "expert", named=1) == "run:mine@3"
+    assert walker() is None
+
+
+def test_models_answer_one_at_a_time():
+    busy, seen = [], []
+
+    class Model:
+        name = "model"
+
+        def answer(self, turns):
+            busy.append(1)
+            seen.append(len(busy))
+            time.sleep(0.02)
+            busy.pop()
+            return []
+
+    catalogue = Catalogue([PlayerInfo("m", "tiny", "")], lambda spec, temperature: Model())
+    players = [catalogue.player("m", 0.0, lambda: False) for _ in range(4)]
+    threads = [threading.Thread(target=p.answer, args=([],)) for p in players]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1, 1, 1, 1]

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from app.presets import FIRST, PRESETS
-from app.record import record as record_presets
+from app.record import hands, record as record_presets
 from app.state import CUSTOM, Settings, Window
 from app.table import FROZEN, Table
 from labkit.envs import game
@@ -119,7 +119,7 @@ def test_another_deal_marks_the_old_episode_instead_of_erasing_it(table):
 
 
 def test_a_recorded_episode_is_there_before_anything_is_played(table, record, trap):
-    record("\n".join(record_presets(Script(trap, "sft-400"), [FIRST])))
+    record("\n".join(record_presets(Script(trap, "sft-400"), hands([FIRST]))))
     opened = table.open({})
     assert "recorded sft-400" in words(opened["status"]) and cards_in(opened["turns"]) == 3
     flipped = table.lay(replace(window(rule="ten"), shown=opened["shown"]))
@@ -127,7 +127,7 @@ def test_a_recorded_episode_is_there_before_anything_is_played(table, record, tr
 
 
 def test_a_recording_can_be_copied_into_a_file(table, record, trap):
-    lines = record_presets(Script(trap, "sft-400"), [FIRST])
+    lines = record_presets(Script(trap, "sft-400"), hands([FIRST]))
     record("\n".join(lines))
     assert table.export(replace(window(), shown=table.open({})["shown"]))["carrier"] == f"{lines[0]}\n"
 
@@ -168,7 +168,7 @@ def test_a_machine_without_checkpoints_says_how_to_get_one(fresh_catalogue, reco
 def test_a_link_to_a_player_that_is_gone(table, record, trap):
     opened = table.open({"a": "sft-<999>"})
     assert words(opened["notice"]) == "⊘ Player sft-<999> is not on this machine; choose another one."
-    record("\n".join(record_presets(Script(trap, "sft-400"), [FIRST])))
+    record("\n".join(record_presets(Script(trap, "sft-400"), hands([FIRST]))))
     opened = table.open({"a": "sft-999"})
     assert "is not on this machine; showing the recorded episode instead" in words(opened["notice"])
 

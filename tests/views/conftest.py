@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-VOID = {"img", "br", "path", "rect", "circle", "use", "polygon"}
+VOID = {"img"}
 
 
 @dataclass

@@ -6,7 +6,6 @@ The game asks here and does not know which of the two answers.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from labkit.envs.virl import routes as embedded
 from labkit.envs.virl.cities import TRAINING_CITY, city
 from labkit.envs.virl.files import DataFolder, read_folder
-from labkit.envs.virl.geometry import RELATIONS, bearing, edge_margin, relation, turn
+from labkit.envs.virl.geometry import RELATIONS, relation
+from labkit.envs.virl.rail import metres
 from labkit.envs.virl.streets import Streets
 from labkit.envs.virl.world import LatLng, Route, Sighting, to_point
 from labkit.errors import UsageError
@@ -37,8 +37,6 @@ SHARES = {"train": 70, "dev": 15, "test": 15}
 SIZE = 448
 """Pixels of the square of four views."""
 SIZES = range(64, 2049, 2)
-FRONT = 75.0
-"""A landmark is seen at up to so many degrees off its front."""
 AT = 6.0
 """Metres around a folder's milestone at which its landmarks are seen."""
 
@@ -81,8 +79,7 @@ def by_split(other_cities: bool, data: str | None) -> Mapping[str, tuple[Route, 
         return {"dev": tuple(r for r in many if _pair(r) not in walked), "test": tuple(few)}
     here = city(TRAINING_CITY)
     # By a hash of the two landmarks, so that a way and its way back lie in one split; a quarter more than
-    # needed,
-    # since the two halves are not quite equal.
+    # needed, since the two halves are not quite equal.
     held_out = embedded.routes(here, 5 * HELD_OUT // 2, split="eval")
     halves = [tuple(r for r in held_out if _hashed(_pair(r)) % 2 == k)[:HELD_OUT] for k in (0, 1)]
     training = tuple(embedded.routes(here, TRAINING, split="train"))
@@ -137,34 +134,15 @@ def sightings(place: LatLng, heading: float, where: str, data: str | None = None
     """
     if data:
         for milestone in (m for r in folder(data).routes for m in r.milestones):
-            if _metres(milestone.place, place) <= AT:
+            if metres(milestone.place, place) <= AT:
                 turned = heading - milestone.arriving
                 return tuple(
                     Sighting(name, relation(turned, 45.0 * RELATIONS.index(old)))
                     for name, old in milestone.sightings
                 )
         return ()
-    there = city(where)
-    here = to_point(place, there.origin)
-    for mark in sorted(there.landmarks, key=lambda m: (math.dist(here, m.point), m.name)):
-        if math.dist(here, mark.point) >= embedded.SIGHT:
-            break
-        towards = bearing(here, mark.point)
-        shows = abs(turn(mark.facing, towards + 180)) < FRONT
-        if shows and edge_margin(towards - heading) > embedded.MARGIN:
-            return (Sighting(mark.name, relation(heading, towards)),)
-    return ()
-
-
-def _metres(a: LatLng, b: LatLng) -> float:
-    return math.hypot(*to_point(b, a))
-
-
-def check_panoramas(route: Route, data: str) -> None:
-    """Raises UsageError unless every milestone of a folder's route has a panorama."""
-    for number, milestone in enumerate(route.milestones):
-        if not photographed(milestone.place, data):
-            raise UsageError(f"{data}: route {route.id}, milestone {number}: no panorama within 20 m")
+    seen = embedded.sighting(city(where), place, heading)
+    return (seen,) if seen else ()
 
 
 def photographed(place: LatLng, data: str) -> bool:
@@ -208,12 +186,10 @@ def _photographed(data: str, place: LatLng, heading: float, size: int) -> Image:
     from labkit.envs.virl.panorama import perspective
     from labkit.envs.virl.views import SIDES
 
-    found = folder(data).panorama(place)
-    if found is None:
-        raise UsageError(f"{data}: no panorama within 20 m of {place.lat:.6f}, {place.lng:.6f}")
-    panorama, half = found.load(), size // 2
+    panorama, rotation = folder(data).picture(place)
+    half = size // 2
     grid = Image.new("RGB", (size, size), "white")
     for number, (_, side) in enumerate(SIDES):
-        view = perspective(panorama, (heading + side) % 360, found.rotation, size=half)
+        view = perspective(panorama, (heading + side) % 360, rotation, size=half)
         grid.paste(view, (number % 2 * half, number // 2 * half))
     return grid

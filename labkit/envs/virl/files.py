@@ -117,20 +117,31 @@ class DataFolder:
             raise UsageError(f"{shown}: rotation is {rotation!r}, not a number of degrees")
         return float(rotation) % 360
 
-    def check_panoramas(self) -> None:
-        """See to it that every milestone of every route has one: what a picture cell needs.
+    def check_panoramas(self, route: Route) -> None:
+        """See to it that every milestone of a route has one: what a picture cell needs.
 
         Raises:
             UsageError: one has none within 20 m; the message names the route and the milestone.
         """
-        for number, route in enumerate(self.routes):
-            for at, milestone in enumerate(route.milestones):
-                if self.panorama(milestone.place) is None:
-                    where = "its start" if at == 0 else f"milestone {at - 1}"
-                    raise UsageError(
-                        f"{MAPPING}: route {number}, {where}: no panorama within {NEAR:g} m of "
-                        f"{milestone.place.lat:.6f}, {milestone.place.lng:.6f}"
-                    )
+        for number, milestone in enumerate(route.milestones):
+            if self.panorama(milestone.place) is None:
+                where = f"milestone {number - 1}" if number else "its start"
+                raise UsageError(f"{MAPPING}: route {route.id}, {where}: {_nowhere_near(milestone.place)}")
+
+    def picture(self, place: LatLng) -> tuple[Image.Image, float]:
+        """The panorama of a place and its rotation.
+
+        Raises:
+            UsageError: there is none within 20 m, or its files are missing or wrong.
+        """
+        found = self.panorama(place)
+        if found is None:
+            raise UsageError(f"{MAPPING}: {_nowhere_near(place)}")
+        return found.load(), found.rotation
+
+
+def _nowhere_near(place: LatLng) -> str:
+    return f"no panorama within {NEAR:g} m of {place.lat:.6f}, {place.lng:.6f}"
 
 
 def read_folder(path: str | Path) -> DataFolder:

@@ -12,6 +12,9 @@ at a point of the street network and faces some heading:
 
 An action that cannot be carried out may be answered again, as often as the task allows attempts at a step.
 Verdicts compare with the expert, who keeps to the route and, once off it, goes back to it.
+
+The streets of a folder are those of all its routes. In pictures, a walker who comes to a point of them that has
+no panorama within 20 m is an error that names the place: the rail only needs one at each milestone.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class VIRL:
             raise UsageError(f"no walk {walk!r}; use {' or '.join(WALKS)}")
         check_prompts(prompts)
         if self.pictured and data:
-            atlas.check_panoramas(route, str(data))
+            atlas.folder(str(data)).check_panoramas(route)
         return Task(
             cell=self.cell,
             deal={"route": plain.to_plain(route), "key": str(key)} | ({"data": str(data)} if data else {}),

@@ -93,8 +93,7 @@ def read_mapping(path: Path) -> dict[LatLng, str]:
 
     Raises:
         UsageError: the file is missing, larger than 256 MB, broken, would run code, or holds something else;
-        the
-            message names the entry.
+            the message names the entry.
     """
     try:
         if path.stat().st_size > MAX_BYTES:

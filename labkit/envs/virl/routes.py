@@ -56,6 +56,8 @@ BOW = 3.0
 """Metres."""
 SIGHT = 36.0
 """A landmark is named at a milestone within so many metres of it, when its front faces the milestone."""
+FRONT = 75.0
+"""Degrees; a landmark shows itself at up to so many off its front."""
 BEND = 20.0
 """Degrees; a street that bends by less at a junction is walked straight on."""
 MARGIN = 3.0
@@ -117,6 +119,22 @@ def routes(of: City, count: int, seed: int = 0, split: str = "train") -> list[Ro
 def mini_benchmark(per_city: int = 2, seed: int = 0) -> list[Route]:
     """Evaluation routes in the nine other cities: 18, as many as the paper's benchmark has, or more."""
     return [route for name in OTHER_CITIES for route in routes(city(name), per_city, seed, "eval")]
+
+
+def sighting(of: City, place: LatLng, heading: float) -> Sighting | None:
+    """The nearest landmark that shows its front to a place, if its relation to the heading is beyond doubt."""
+    here = to_point(place, of.origin)
+    near = sorted(
+        (math.dist(here, mark.point), mark.name, mark)
+        for mark in of.landmarks
+        if abs(mark.point.x - here.x) < SIGHT and abs(mark.point.y - here.y) < SIGHT
+    )
+    for distance, _, mark in near:
+        towards = bearing(here, mark.point)
+        shows = abs(turn(mark.facing, towards + 180)) < FRONT
+        if distance < SIGHT and shows and edge_margin(towards - heading) > MARGIN:
+            return Sighting(mark.name, relation(heading, towards))
+    return None
 
 
 def _split_of(of: City, one: str, other: str) -> str:
@@ -266,20 +284,8 @@ class _Walker:
         )
 
     def _sighting(self, node: int, heading: float) -> Sighting | None:
-        """The nearest landmark that shows its front to the node, if its relation is beyond doubt."""
         # From the place as routes give it: a centimetre off the node decides where a relation is in doubt.
-        here = to_point(self._latlng(self.city.nodes[node]), self.city.origin)
-        near = sorted(
-            (math.dist(here, mark.point), mark.name, mark)
-            for mark in self.city.landmarks
-            if abs(mark.point.x - here.x) < SIGHT and abs(mark.point.y - here.y) < SIGHT
-        )
-        for distance, _, mark in near:
-            towards = bearing(here, mark.point)
-            shows = abs(turn(mark.facing, towards + 180)) < 75
-            if distance < SIGHT and shows and edge_margin(towards - round(heading)) > MARGIN:
-                return Sighting(mark.name, relation(round(heading), towards))
-        return None
+        return sighting(self.city, self._latlng(self.city.nodes[node]), round(heading))
 
     def _milestone(
         self,

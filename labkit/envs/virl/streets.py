@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from labkit.envs.virl.geometry import along, bearing, length
+from labkit.envs.virl.geometry import Box, Index, along, bearing, length, point_distance
 from labkit.envs.virl.world import City, LatLng, Point, Route, to_latlng, to_point
 from labkit.errors import UsageError
 
 PACE = 20.0
 """Metres between points, at most."""
+JOIN = 4.0
+"""Metres; less than from one street to the next, more than a straight leg strays from a bent street."""
 FAR = 100.0
 """Farther from every street than this, in metres, a place is not in the city."""
 
@@ -54,15 +56,21 @@ class Streets:
     def of_routes(cls, routes: Sequence[Route]) -> Streets:
         """The streets that routes lead along, for a place of which nothing else is known.
 
-        Routes meet at milestones that are the same to the fifth decimal, about a metre.
+        Milestones within :data:`JOIN` metres of each other are one point, and a leg that passes one so closely
+        leads through it: routes along the same street share it, and can be left for each other.
         """
         origin = routes[0].milestones[0].place
-        lines = [
-            [to_point(LatLng(round(m.place.lat, 5), round(m.place.lng, 5)), origin) for m in pair]
-            for route in routes
-            for pair in pairwise(route.milestones)
-        ]
-        return cls([line for line in lines if line[0] != line[1]], origin)
+        places: Index[Point] = Index()
+
+        def known(place: LatLng) -> Point:
+            here = to_point(place, origin)
+            near = [p for p in places.near(Box.around((here,), JOIN)) if math.dist(p, here) < JOIN]
+            if not near:
+                places.add(Box.around((here,)), here)
+            return min(near, key=lambda p: math.dist(p, here), default=here)
+
+        legs = [(known(a.place), known(b.place)) for route in routes for a, b in pairwise(route.milestones)]
+        return cls(dict.fromkeys(piece for leg in legs for piece in _pieces(*leg, places)), origin)
 
     def ways(self, point: int) -> tuple[tuple[int, float], ...]:
         """The points next to a point, and the bearing of each."""
@@ -110,3 +118,10 @@ class Streets:
         while back[-1] != a:
             back.append(came[back[-1]])
         return tuple(reversed(back))
+
+
+def _pieces(a: Point, b: Point, places: Index[Point]) -> Iterator[tuple[Point, Point]]:
+    """A leg, cut at the places that it passes; each piece in the same direction, whichever way it is walked."""
+    passed = [p for p in places.near(Box.around((a, b), JOIN)) if point_distance(p, a, b) < JOIN]
+    for here, there in pairwise([a, *sorted({*passed} - {a, b}, key=lambda p: math.dist(a, p)), b]):
+        yield min(here, there), max(here, there)

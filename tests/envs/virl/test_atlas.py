@@ -83,7 +83,7 @@ def test_points_between_milestones_without_a_panorama_are_left_out(folder, tmp_p
 
     write_mapping(copied / "gps_pano_mapping.pkl", dict(list(kept.items())[1:]))
     atlas.folder.cache_clear()
-    with pytest.raises(UsageError, match=f"route {route.id}, milestone 0: no panorama"):
+    with pytest.raises(UsageError, match=f"gps_pano_mapping.pkl: route {route.id}, its start: no panorama"):
         game("virl-vl").task(route=route, data=str(copied))
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from labkit.envs import game, judge, start
 from labkit.envs.virl import atlas
+from labkit.envs.virl.cities import city
+from labkit.envs.virl.export import write_folder
 from labkit.envs.virl.free import Guide, State, gone_on, turned
 from labkit.envs.virl.geometry import COMPASS
 from labkit.envs.virl.rail import metres
@@ -240,16 +242,57 @@ def test_pictures_are_of_where_one_stands():
         episode = judge(episode, game("virl-vl").expert(episode))
 
 
-def test_streets_of_a_folder_are_those_of_its_routes():
-    def mile(x, y, leaving):
-        place = LatLng(36.5 + y / 111194.9, -48.0 + x / 111194.9 / 0.80386)
-        return Milestone(place, (), 0.0, leaving, 40.0)
+def leg(*places):
+    """A route through places given in metres east and north."""
+    at = [LatLng(36.5 + y / 111194.9, -48.0 + x / 111194.9 / 0.80386) for x, y in places]
+    last = len(at) - 1
+    milestones = (Milestone(p, (), 0.0, None if n == last else 0.0, 40.0) for n, p in enumerate(at))
+    return Route("a", "b", Place("x", ORIGIN), Place("x", ORIGIN), tuple(milestones))
 
-    place = Place("x", ORIGIN)
-    one = Route("a", "b", place, place, (mile(0, 0, 0.0), mile(0, 40, 90.0), mile(40, 40, None)))
-    two = Route("c", "b", place, place, (mile(0, 80, 180.0), mile(0, 40, 180.0), mile(0, 40, None)))
-    net = Streets.of_routes([one, two])
-    # Legs of 40 m in 2 parts (a hair over may take 3); the middle is where three legs meet.
-    middle = net.nearest(one.milestones[1].place)
-    assert len(net.ways(middle)) == 3
-    assert len(net.path(net.nearest(two.milestones[0].place), net.nearest(one.milestones[2].place))) in (5, 6, 7)
+
+def junctions(net):
+    """Whole coordinates of the points where other than two ways meet, and how many."""
+    return {(round(p.x), round(p.y)): len(net.ways(n)) for n, p in enumerate(net.points) if len(net.ways(n)) != 2}
+
+
+def test_streets_of_a_folder_are_those_of_its_routes():
+    net = Streets.of_routes([leg((0, 0), (0, 40), (40, 40)), leg((0, 80), (0, 40))])
+    assert junctions(net) == {(0, 0): 1, (0, 40): 3, (40, 40): 1, (0, 80): 1}
+
+
+def test_routes_along_one_street_share_it_in_either_direction():
+    # North along x = 0 for 120 m; back from its middle, 3 m aside; across it at 90 m, where neither turns.
+    along = leg((0, 0), (0, 120), (60, 120))
+    back = leg((3, 60), (0, 0), (-60, 0))
+    across = leg((-60, 90), (60, 90))
+    for order in ([along, back], [back, along]):
+        net = Streets.of_routes(order)
+        assert list(junctions(net).values()) == [1, 1]  # the two free ends, and no junction
+        assert len(net.ways(net.nearest(back.milestones[0].place))) == 2
+        # Four pieces of 60 m, in 3 parts each; a hair more takes 4.
+        assert len(net.points) - 1 in range(12, 17)
+    # Crossing without a milestone there is no junction: nothing says that one can turn.
+    assert junctions(Streets.of_routes([along, across])) == {
+        (0, 0): 1, (60, 120): 1, (-60, 90): 1, (60, 90): 1,
+    }  # fmt: skip
+
+
+def test_streets_side_by_side_stay_apart():
+    net = Streets.of_routes([leg((0, 0), (0, 120)), leg((6, 0), (6, 120))])
+    assert set(junctions(net)) == {(0, 0), (0, 120), (6, 0), (6, 120)}
+
+
+def test_a_leg_of_no_length_is_a_point():
+    net = Streets.of_routes([leg((0, 0), (0, 0))])
+    assert net.points == (Point(0.0, 0.0),) and net.ways(0) == ()
+
+
+@pytest.mark.parametrize("actions", ["absolute", "relative"])
+def test_the_expert_walks_freely_through_a_folder_of_many_routes(tmp_path, actions):
+    """Sixty routes cross and overlap on the same streets."""
+    routes = atlas.routes("id", "test")[:60]
+    write_folder(city("latticeport"), routes, tmp_path)
+    for number, route in enumerate(routes):
+        task = game("virl-l").task(route=route, walk="free", actions=actions, data=str(tmp_path), key=str(number))
+        episode = play(task, Expert())
+        assert episode.success and all(a.verdict.success for a in episode.attempts), route.id

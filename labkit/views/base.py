@@ -1,0 +1,57 @@
+"""What a game adds to the views of its episodes: :mod:`general_points` and :mod:`virl` each supply it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from labkit.episode import Attempt, Episode, Position
+from labkit.views.markup import Mark
+
+
+class Row(NamedTuple):
+    """One field of an answer, held against the truth."""
+
+    name: str
+    value: str
+    ok: bool | None
+    """None where the field is not there to be judged."""
+    note: str = ""
+
+
+class Picture(NamedTuple):
+    """How the picture of an image cell is shown in a prompt."""
+
+    alt: str
+    side: int
+    """Pixels of the longer side, at most."""
+    form: str
+    """``PNG`` or ``JPEG``."""
+
+
+class View(Protocol):
+    """The parts of a view that differ between games. All functions return escaped HTML but where said."""
+
+    TAGS: Mapping[str, str]
+    """What each failure tag means."""
+    ENDED: Mapping[str, Mark]
+    """How each final status of an episode is called."""
+    PICTURE: Picture
+
+    def setting(self, episode: Episode) -> str:
+        """What was asked, in a few words of plain text."""
+
+    def hand(self, episode: Episode, height: int) -> str:
+        """The task as a picture with its caption."""
+
+    def step(self, episode: Episode, position: int) -> str:
+        """Plain text that names a position, ``Step 3 of 9``; empty where a game has only one."""
+
+    def situation(self, episode: Episode, position: int) -> str:
+        """Plain text that tells a position from the others; empty where a game has only one."""
+
+    def fields(self, episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
+        """The fields that the answer format asks for; none where nothing could be read. Plain text."""
+
+    def other_rule_label(self, position: Position) -> str:
+        """Plain text: the rule that :attr:`labkit.episode.Attempt.other_rule` judges by."""
