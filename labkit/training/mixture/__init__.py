@@ -7,38 +7,51 @@ write the kinds and say what is kept out of them; the shares are here.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from labkit.training.examples import Dialogue
 from labkit.training.mixture import cards, streets
 
 SHARES: dict[Callable[[random.Random], Dialogue], float] = {
-    cards.solve: 0.25,
-    cards.targets: 0.04,
+    cards.solve: 0.24,
+    cards.targets: 0.03,
     cards.evaluate: 0.03,
-    cards.map_faces: 0.16,
-    cards.compose: 0.04,
-    cards.in_json: 0.13,
-    cards.revise: 0.07,
-    streets.bearing: 0.03,
-    streets.walk: 0.07,
-    streets.sentence: 0.04,
-    streets.step: 0.04,
+    cards.map_faces: 0.15,
+    cards.compose: 0.03,
+    cards.in_json: 0.11,
+    cards.revise: 0.05,
+    streets.bearing: 0.02,
+    streets.repeat: 0.02,
+    streets.read: 0.06,
+    streets.walk: 0.06,
+    streets.sentence: 0.05,
+    streets.step: 0.05,
     streets.in_json: 0.07,
     streets.revise: 0.03,
 }
 """How often each kind is drawn."""
+FIRST: dict[Callable[[random.Random], Dialogue], float] = {
+    streets.repeat: 0.6,
+    streets.read: 0.2,
+    streets.bearing: 0.05,
+    cards.map_faces: 0.15,
+}
+"""How often in the first :data:`FIRST_STEPS` steps: short documents that are answered by copying and looking up. A
+model that can do that learns to read a page of instructions; one that has to learn both at once takes many times
+as long."""
+FIRST_STEPS = 200
 
 
-def document(rng: random.Random) -> Dialogue:
-    """One document of the mixture."""
-    kind = rng.choices(list(SHARES), weights=list(SHARES.values()))[0]
+def document(rng: random.Random, shares: Mapping[Callable[[random.Random], Dialogue], float] = SHARES) -> Dialogue:
+    """One document."""
+    kind = rng.choices(list(shares), weights=list(shares.values()))[0]
     return kind(rng)
 
 
 def documents(seed: int, step: int, count: int) -> list[Dialogue]:
-    """The documents of a training step; the same arguments give the same documents."""
-    return [document(random.Random(f"mixture/{seed}/{step}/{i}")) for i in range(count)]
+    """The documents of a training step, counted from 0; the same arguments give the same documents."""
+    shares = FIRST if 0 <= step < FIRST_STEPS else SHARES
+    return [document(random.Random(f"mixture/{seed}/{step}/{i}"), shares) for i in range(count)]
 
 
 def vocabulary() -> list[str]:

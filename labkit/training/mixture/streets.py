@@ -4,6 +4,8 @@
 kind       what it teaches
 ========== ============================================================================
 bearing    two headings -> the word for the turn between them; a heading and a turn -> the new heading
+repeat     a few names -> the same again, which is how copying is learnt
+read       a list of sentences -> the one that is asked for, word for word
 walk       an invented route walked in a conversation, one action a turn
 sentence   a walk so far -> the sentence of the instruction that is to be followed now
 step       a walk so far -> the next action
@@ -84,6 +86,28 @@ def bearing(rng: random.Random) -> Dialogue:
     word = rng.choice(TURNS)
     eighths = {"left": -2, "right": 2, "slightly left": -1, "slightly right": 1}[word]
     return _chat(f"Facing {facing}, turn {word}: facing", COMPASS[(before + eighths) % 8])
+
+
+def repeat(rng: random.Random) -> Dialogue:
+    """One to three names, said again."""
+    names = " ".join(_name(rng) for _ in range(rng.choice((1, 1, 2, 3))))
+    return _chat(f"Say: {names}", names)
+
+
+def read(rng: random.Random) -> Dialogue:
+    """Sentences of an instruction in any order, and one of them: reading, where there is nothing else to do."""
+    told = _some_sentences(rng)
+    number = rng.randrange(len(told))
+    listed = "\n".join(f"{n}. {text}" for n, text in enumerate(told, 1))
+    return _chat(f"{listed}\n{rng.choice(('Sentence', 'Read', 'Say'))} {number + 1}.", told[number])
+
+
+def _some_sentences(rng: random.Random) -> list[str]:
+    """Two to five sentences such as instructions and observations hold."""
+    told = _invent(rng, "")
+    seen = [prompts.observation((Sighting(_name(rng), rng.choice(RELATIONS)),), rng.random() < 0.5)]
+    texts = [*told.sentences, *seen]
+    return rng.sample(texts, min(len(texts), rng.randint(2, 5)))
 
 
 def walk(rng: random.Random) -> Dialogue:

@@ -59,6 +59,19 @@ def test_the_answer_is_what_a_careful_reader_finds(kind):
             assert fields["current observation"] in question.splitlines()[-2]
 
 
+def test_what_is_to_be_said_is_said_again():
+    for document in draw(streets.repeat):
+        assert document.messages[0].text == f"Say: {document.messages[1].text}"
+
+
+def test_reading_is_word_for_word():
+    for document in draw(streets.read):
+        *listed, asked = document.messages[0].text.splitlines()
+        number = re.fullmatch(r"(?:Sentence|Read|Say) (\d)\.", asked)[1]
+        assert f"{number}. {document.messages[1].text}" in listed
+        assert 2 <= len(listed) <= 5
+
+
 def test_a_walk_learns_every_action_and_ends_at_the_destination():
     for document in draw(streets.walk, 100):
         assert document.learnt == tuple(range(1, len(document.messages), 2))
