@@ -352,6 +352,33 @@ print(check_column(column))
 # <details><summary>Solution</summary><code>return (width / 2 + (heading - 180) % 360 * width / 360) % width</code>.
 # A sign error here shows as a world in a mirror: signs can still be read, but left is right.</details>
 #
+# ## A model that reads
+#
+# `tiny:virl-l/init` is a language model with a million parameters that was trained for this lab: it has read walks
+# along invented routes, told in other words, and then a few expert answers to this prompt, under the trained rule.
+#
+# **Predict**: of `forward()`, `stop()` and turns, which will it get wrong? And what changes when turns are *left* and
+# *right*?
+
+# %%
+from labkit.players.registry import load
+
+walker = load("tiny:virl-l/init")
+results = {suite: evaluate(walker, "virl-l", suite, split="dev", episodes=20) for suite in ("id", "rule-ood")}
+for suite, result in results.items():
+    told = {"all answers": result.details["per_step_accuracy"], "turns": result.details["turn_accuracy"]}
+    told |= {"other steps": result.details["other_accuracy"], "whole routes": result.details["route_success"]}
+    for name, figure in told.items():
+        low, high = figure.ci95
+        print(f"{suite:9} {name:13} {figure.value:4.0%}  [{low:4.0%}, {high:4.0%}]  n = {figure.n}")
+
+# %%
+EpisodeViewer(sorted(results["rule-ood"].episodes, key=lambda e: e.success)).static()
+
+# %% [markdown]
+# When to walk on and when to stop it has learnt; at corners it picks a sentence of the instruction, and not always the
+# right one. A wrong step is asked again, and after two attempts the walk is over.
+#
 # ## What would change my mind
 #
 # * The drawn cities are legible on purpose: signs face the walker and grow with the distance. Success in pictures says

@@ -1,6 +1,8 @@
-"""Put a finished run's last checkpoint into the package, with a card of what it is and what it scores.
+"""Put a checkpoint of a run into the package, with a card of what it is and what it scores.
 
-    python scripts/bundle.py RUN NAME "one line about it"
+    python scripts/bundle.py RUN[@STEP] NAME "one line about it"
+
+Without a STEP it is the last one.
 
 NAME is the player's name without ``tiny:`` (``base``, ``gp-l/init``). The card's figures are measured here, on deals
 fixed beforehand (seed 0, greedy; 500 hands or 200 routes of each suite); ``card.json`` holds them, ``README.md`` says
@@ -35,9 +37,10 @@ OWN = {
 """What a card says besides, by cell, and the heading of its column."""
 
 
-def card_of(run: Run, name: str, summary: str) -> dict[str, Any]:
+def card_of(run: Run, step: int, name: str, summary: str) -> dict[str, Any]:
     """Where the checkpoint comes from."""
     metrics, environment = run.metrics(), json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
+    metrics = [m for m in metrics if m["step"] <= step]
     last = metrics[-1]
     return {
         "player": f"tiny:{name}",
@@ -71,7 +74,7 @@ def readme(card: dict[str, Any]) -> str:
         "",
         f"{card['summary']} A Llama with {shape}, trained from nothing by labkit; Apache-2.0.",
         "",
-        f"* Stage `{config['stage']}`, {card['steps']} steps of {config['batch_size']} dialogues, seed {config['seed']}: "
+        f"* Stage `{config['stage']}`, {card['steps']} of {config['steps']} steps of {config['batch_size']} dialogues, seed {config['seed']}: "
         f"{card['trained_tokens'] / 1e6:.1f} million tokens, {card['training_flops'] / 1e12:.1f} TFLOP, "
         f"{card['seconds'] / 60:.1f} minutes on a machine with {card['machine']['cpus']} CPU cores.",
         f"* Starts from {'`' + config['model'] + '`' if 'model' in config else 'random weights'}.",
@@ -107,14 +110,15 @@ def _rate(figure: dict[str, Any]) -> str:
 
 
 def main(run_id: str, name: str, summary: str) -> None:
+    run_id, _, step = run_id.partition("@")
     run = find(run_id)
-    source = list(run.checkpoints().values())[-1]
+    source = run.checkpoint(int(step)) if step else list(run.checkpoints().values())[-1]
     target = BUNDLED / name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for file in KEPT:
         shutil.copyfile(source / file, target / file)
-    card = card_of(run, name, summary)
+    card = card_of(run, int(source.name.removeprefix("step-")), name, summary)
     card["parameters"] = load(f"tiny:{name}", device="cpu").loaded.parameters
     if "cell" in run.config:
         card["results"] = measured(name, run.config["cell"])

@@ -13,21 +13,21 @@ from labkit.training.examples import Dialogue
 from labkit.training.mixture import cards, streets
 
 SHARES: dict[Callable[[random.Random], Dialogue], float] = {
-    cards.solve: 0.24,
-    cards.targets: 0.03,
+    cards.solve: 0.31,
+    cards.targets: 0.04,
     cards.evaluate: 0.03,
-    cards.map_faces: 0.15,
-    cards.compose: 0.03,
-    cards.in_json: 0.11,
-    cards.revise: 0.05,
-    streets.bearing: 0.02,
-    streets.repeat: 0.02,
-    streets.read: 0.06,
-    streets.walk: 0.06,
-    streets.sentence: 0.05,
-    streets.step: 0.05,
-    streets.in_json: 0.07,
-    streets.revise: 0.03,
+    cards.map_faces: 0.18,
+    cards.compose: 0.05,
+    cards.in_json: 0.14,
+    cards.revise: 0.07,
+    streets.bearing: 0.01,
+    streets.repeat: 0.01,
+    streets.read: 0.02,
+    streets.walk: 0.03,
+    streets.sentence: 0.025,
+    streets.step: 0.025,
+    streets.in_json: 0.04,
+    streets.revise: 0.02,
 }
 """How often each kind is drawn."""
 FIRST: dict[Callable[[random.Random], Dialogue], float] = {
