@@ -96,6 +96,7 @@ def test_a_pipe_that_nobody_reads_is_no_error(tmp_path):
 
 
 def test_ctrl_c_stops_with_a_word(tmp_path):
+    # Tests started by a shell's & inherit deafness to Ctrl-C; a program at a terminal does not.
     with subprocess.Popen(
         [*LABKIT, "play", "gp-l", "--cards", "3 3 8 8"],
         stdin=subprocess.PIPE,
@@ -103,6 +104,7 @@ def test_ctrl_c_stops_with_a_word(tmp_path):
         stderr=subprocess.PIPE,
         cwd=tmp_path,
         env=ENV,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while not process.stdout.readline().startswith(b"Cards"):
             pass
