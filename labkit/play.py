@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import count, islice
 
 from labkit.envs import judge, start
 from labkit.episode import Episode, Task
@@ -66,20 +66,28 @@ def play(task: Task | Episode, player: Player, *, key: tuple[int, ...] = (0,)) -
 
 
 def play_many(
-    tasks: Iterable[Task], player: Player, *, batch: int = 64, key: tuple[int, ...] = (0,)
+    tasks: Iterable[Task],
+    player: Player,
+    *,
+    batch: int = 64,
+    key: tuple[int, ...] = (0,),
+    places: Iterable[int] | None = None,
 ) -> Iterator[Played]:
     """Play many tasks, ``batch`` at a time; all live episodes advance together.
 
     A finished episode is yielded and its place is taken by the next task at once, so the batch stays full
     until the tasks run out. Sampling noise is keyed by (``key``, place of the task, attempt): what an episode
     becomes does not depend on the batch it was played in.
+
+    Args:
+        places: of the tasks in the whole that they are a part of; 0, 1, 2 ... if not given.
     """
     if batch < 1:
         raise ValueError(f"the batch is a whole number from 1, not {batch}")
-    waiting = enumerate(tasks)
+    waiting = zip(count() if places is None else places, tasks, strict=False)
 
-    def deal(count: int) -> list[_Live]:
-        return [_Live(i, start(task, player.name), (*key, i)) for i, task in islice(waiting, count)]
+    def deal(most: int) -> list[_Live]:
+        return [_Live(i, start(task, player.name), (*key, i)) for i, task in islice(waiting, most)]
 
     live = deal(batch)
     while live:

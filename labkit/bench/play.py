@@ -35,7 +35,7 @@ def rows(rounds: int = 3) -> list[Row]:
     """Time episodes a second by batch size, on the CPU."""
     transformers.logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
-        path, whose = _checkpoint(Path(folder))
+        path, whose = checkpoint(Path(folder))
         player = registry.load(
             str(path), device="cpu", dtype="float32", max_new_tokens=NEW_TOKENS, batch=max(EPISODES)
         )
@@ -80,7 +80,7 @@ class PlainLoop:
         return episode.status
 
 
-def _checkpoint(folder: Path) -> tuple[Path, str]:
+def checkpoint(folder: Path) -> tuple[Path, str]:
     """The bundled checkpoint, or a model of the same kind with random weights made on the spot."""
     for info in registry.players():
         if info.spec == BUNDLED and info.path:

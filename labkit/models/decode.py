@@ -8,27 +8,28 @@ Where this departs from ``generate`` of transformers, and why:
 * Noise belongs to an answer, not to a batch: one uniform number a token, from a counter-based generator
   (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") under a key that the caller gives. The
   same key gives the same answer alone, in any batch and in any process.
-* Nothing is computed twice: equal contexts are read once, and so is the beginning that all of them share;
-  rows that have ended leave the batch; a token is appended to the cache without copying the rest.
+* Nothing is computed twice: equal contexts are read once, and so is the beginning that all of them share, or
+  that one shares with a row of the call before; rows that have ended leave the batch; a token is appended to
+  the cache without copying the rest.
+* A step can give several tokens: those that are guessed right (:mod:`labkit.models.guess`).
 
-Shape suffixes: N answers, B rows still in the batch, C context, T new tokens, V vocabulary, H heads, D size
-of a head.
+Shape suffixes: B rows in the batch, C columns, T tokens read or drawn in a step, V vocabulary.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from labkit.errors import UsageError
+from labkit.models.cache import Beginning, Memory, RowCache, attends_to_all, beginnings
+from labkit.models.guess import ORDER, Guesser, Habits, learn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,8 +38,6 @@ PADDING = 2048
 """Padding, in tokens, beyond which rows are decoded apart; on a CPU it costs what another batch does."""
 SHARED = 8
 """A common beginning of fewer tokens is not worth a forward pass of its own."""
-SPARE = 64
-"""Tokens for which the cache makes room at a time."""
 
 
 class Generated(NamedTuple):
@@ -63,6 +62,7 @@ def generate(
     pad_id: int = 0,
     batch: int = 64,
     should_stop: Callable[[], bool] | None = None,
+    memory: Memory | None = None,
 ) -> list[Generated]:
     """Sample one answer to each context.
 
@@ -75,7 +75,8 @@ def generate(
         noise: a key for each context.
         pad_id: any token of the vocabulary.
         batch: the most rows that are decoded side by side.
-        should_stop: asked before each token; once it says yes, the answers end where they are.
+        should_stop: asked before each step; once it says yes, the answers end where they are.
+        memory: what was read for earlier calls, and from then on for this one. It changes no answer.
 
     Returns:
         An answer for each context, in order. One that fills the model's whole context gets an empty, truncated
@@ -85,29 +86,43 @@ def generate(
         UsageError: the model's probabilities are not numbers.
     """
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
-    nothing = Generated(np.zeros(0, np.int64), np.zeros(0, np.float32), True)
-    answers = dict.fromkeys(range(len(contexts)), nothing)
-    for rows in _groups({i: len(c) for i, c in enumerate(contexts) if len(c) < limit}, batch):
+    memory = Memory(limit=0) if memory is None else memory
+    stops = frozenset(stop_ids)
+    answers = []
+    for context, key in zip(contexts, noise, strict=True):
+        room = max(0, min(max_new_tokens, limit - len(context)))
+        answers.append(_Answer(context, room, key if temperature > 0 else None, stops, memory.habits))
+    fitting = [i for i, c in enumerate(contexts) if len(c) < limit]
+    found = _begun(model, [contexts[i] for i in fitting], memory, pad_id)
+    begun = dict(zip(fitting, found, strict=True))
+    sizes = {i: (len(contexts[i]), len(contexts[i]) - (b.length if b else 0)) for i, b in begun.items()}
+    kept = []
+    for rows in _groups(sizes, batch):
         if should_stop and should_stop():
             break
-        room = [min(max_new_tokens, limit - len(contexts[i])) for i in rows]
-        uniform_NT = np.stack([_uniform(noise[i], max(room)) for i in rows]) if temperature > 0 else None
-        reading = _read(model, [contexts[i] for i in rows], pad_id)
-        sampled = _decode(model, *reading, room, temperature, uniform_NT, stop_ids, should_stop)
-        answers |= zip(rows, sampled, strict=True)
-    return [answers[i] for i in range(len(contexts))]
+        logits_BV, cache = _read(model, [contexts[i] for i in rows], [begun[i] for i in rows], pad_id)
+        _decode(model, logits_BV, cache, [answers[i] for i in rows], temperature, pad_id, should_stop)
+        for i in rows:
+            learn(memory.habits, [*contexts[i][-ORDER:], *answers[i].ids])
+        # The last token of an answer was never read.
+        kept += cache.rows([np.array([*contexts[i], *answers[i].ids[:-1]]) for i in rows])
+    memory.keep(model, kept)
+    return [answer.generated() for answer in answers]
 
 
-def _groups(lengths: Mapping[int, int], batch: int) -> Iterator[list[int]]:
-    """Row numbers in batches of like length; ``lengths`` gives the length of each row."""
+def _groups(sizes: Mapping[int, tuple[int, int]], batch: int) -> Iterator[list[int]]:
+    """Row numbers in batches of like size; ``sizes`` gives each row's length and how much of it is to be read."""
     rows: list[int] = []
-    real = 0
-    for row in sorted(lengths, key=lengths.__getitem__):
-        if len(rows) == batch or len(rows) * lengths[row] - real > PADDING:
+    lengths = reads = most = 0
+    for row in sorted(sizes, key=sizes.__getitem__):
+        length, read = sizes[row]
+        most = max(most, read)
+        padding = max(len(rows) * length - lengths, (len(rows) + 1) * most - reads - read)
+        if len(rows) == batch or padding > PADDING:
             yield rows
-            rows, real = [], 0
+            rows, lengths, reads, most = [], 0, 0, read
         rows.append(row)
-        real += lengths[row]
+        lengths, reads = lengths + length, reads + read
     if rows:
         yield rows
 
@@ -122,175 +137,197 @@ def _uniform(key: tuple[int, ...], count: int) -> np.ndarray:
 def _decode(
     model: PreTrainedModel,
     logits_BV: torch.Tensor,
-    mask_BC: torch.Tensor,
-    cache: DynamicCache,
-    room: Sequence[int],
+    cache: RowCache,
+    answers: Sequence[_Answer],
     temperature: float,
-    uniform_NT: np.ndarray | None,
-    stop_ids: Sequence[int],
+    pad_id: int,
     should_stop: Callable[[], bool] | None,
-) -> list[Generated]:
-    """Go on from contexts that have been read: at most ``room`` tokens each, all rows side by side."""
-    device, (count, seen) = mask_BC.device, mask_BC.shape
-    stop_V = torch.zeros(logits_BV.shape[1], dtype=torch.bool, device=device)
-    stop_V[[i for i in stop_ids if i < len(stop_V)]] = True
-    # The rows of the batch, which shrinks: whose answer each is, its limit, whether it goes on, its noise.
-    row_B = torch.arange(count, device=device)
-    room_B = torch.tensor(room, device=device)
-    live_B = torch.ones(count, dtype=torch.bool, device=device)
-    noise_BT = None
-    if uniform_NT is not None:
-        # Apple's GPUs know no fp64.
-        precision = torch.float32 if device.type == "mps" else torch.float64
-        noise_BT = torch.from_numpy(uniform_NT).to(device, precision)
-    position_B = mask_BC.sum(1)
-    mask_BC = torch.cat([mask_BC, mask_BC.new_ones(count, max(room))], dim=1)
-    drawn = []
-    for step in range(max(room)):
-        token_B, logp_B = _draw(logits_BV, temperature, noise_BT[:, step] if noise_BT is not None else None)
-        drawn.append((row_B, token_B, logp_B))
-        live_B = live_B & ~stop_V[token_B] & (room_B > step + 1)
-        left = int(live_B.sum())
-        if not left or (should_stop and should_stop()):
-            break
-        # Taking rows out copies the cache, about what a step costs: not for every single row.
-        if 8 * left <= 7 * len(live_B):
-            keep = live_B.nonzero()[:, 0]
-            cache.batch_select_indices(keep)
-            token_B, row_B, room_B, live_B, position_B = (
-                x[keep] for x in (token_B, row_B, room_B, live_B, position_B)
-            )
-            mask_BC, noise_BT = mask_BC[keep], noise_BT[keep] if noise_BT is not None else None
-        mask = mask_BC[:, : seen + step + 1]
-        logits_BV = _forward(model, token_B[:, None], mask, (position_B + step)[:, None], cache)
-    return _answers(drawn, room, stop_ids)
+) -> None:
+    """Go on from contexts that have been read, all answers side by side.
+
+    Each step reads the token that was drawn last and some that are guessed to follow, as many in each row, and
+    draws behind each. What was guessed wrong stays in the cache, masked.
+    """
+    device = logits_BV.device
+    # Apple's GPUs know no fp64.
+    precision = torch.float32 if device.type == "mps" else torch.float64
+    batch, guesses, logits_BTV = list(answers), [[] for _ in answers], logits_BV[:, None]
+    while True:
+        count = logits_BTV.shape[1]
+        uniform_BT = None
+        if temperature > 0:
+            uniform_BT = torch.from_numpy(np.stack([a.uniform(count) for a in batch])).to(device, precision)
+        drawn = [x.tolist() for x in _draw(logits_BTV, temperature, uniform_BT)]
+        right = [a.take(*row) for a, *row in zip(batch, *drawn, guesses, strict=True)]
+        live = [a for a in batch if not a.ended]
+        if not live or (should_stop and should_stop()):
+            return
+        if count > 1:
+            wrong_BT = torch.arange(1, count) > torch.tensor(right)[:, None]
+            cache.mask_BC[:, 1 - count :] *= ~wrong_BT.to(device)
+        # Taking rows out copies them: not for every single one.
+        if 8 * len(live) <= 7 * len(batch):
+            order = cache.leave({row for row, a in enumerate(batch) if a.ended})
+            batch = [batch[row] for row in order]
+        guesses = [a.guess() for a in batch] if cache.whole else [[] for _ in batch]
+        count = 1 + round(sum(map(len, guesses)) / len(live))
+        guesses = [guess[: count - 1] for guess in guesses]
+        ids = [[a.ids[-1], *guess, *[pad_id] * (count - 1 - len(guess))] for a, guess in zip(batch, guesses)]
+        position_BT = torch.tensor([a.positions(count) for a in batch], device=device)
+        cache.mask_BC = torch.cat([cache.mask_BC, cache.mask_BC.new_ones(len(batch), count)], dim=1)
+        logits_BTV = _forward(model, torch.tensor(ids, device=device), position_BT, cache, keep=count)
 
 
-def _answers(
-    drawn: Sequence[tuple[torch.Tensor, ...]], room: Sequence[int], stop_ids: Sequence[int]
-) -> list[Generated]:
-    """Cut what was drawn (rows, ids and log-probabilities of each step) where each answer ends."""
-    row, ids, logp = (torch.cat(column).cpu().numpy() for column in zip(*drawn, strict=True))
-    if not np.isfinite(logp).all():
-        raise UsageError("the model's probabilities are not numbers; use a checkpoint from before that")
-    step = np.repeat(np.arange(len(drawn)), [len(tokens) for _, tokens, _ in drawn])
-    ids_NT = np.zeros((len(room), len(drawn)), np.int64)
-    logp_NT = np.zeros((len(room), len(drawn)), np.float32)
-    ids_NT[row, step], logp_NT[row, step] = ids, logp
-    ends_NT = np.isin(ids_NT, stop_ids)
-    answers = []
-    for n, most in enumerate(room):
-        stops = ends_NT[n, :most].nonzero()[0]
-        length = stops[0] + 1 if len(stops) else min(most, len(drawn))
-        answers.append(Generated(ids_NT[n, :length].copy(), logp_NT[n, :length].copy(), not len(stops)))
-    return answers
+class _Answer:
+    """An answer that is being sampled.
+
+    Args:
+        room: the most tokens.
+        noise: its key, or None to take the likeliest token.
+        habits: of the answers before; guesses go by them.
+    """
+
+    def __init__(
+        self,
+        context: Sequence[int],
+        room: int,
+        noise: tuple[int, ...] | None,
+        stop_ids: Collection[int],
+        habits: Habits,
+    ) -> None:
+        self.ids: list[int] = []
+        self.logp: list[float] = []
+        self.ended = False
+        self.truncated = True
+        self._begin = len(context)
+        self._room = room
+        self._noise = None if noise is None else _uniform(noise, room)
+        self._stop_ids = stop_ids
+        self._guesser = Guesser(context, habits)
+
+    def uniform(self, count: int) -> np.ndarray:
+        """The noise of its next tokens, ``[count]``; of those that there is no room for, anything."""
+        return np.resize(self._noise[min(len(self.ids), self._room - 1) :][:count], count)
+
+    def positions(self, count: int) -> list[int]:
+        """Of its last token and of those that follow, ``[count]``; none beyond its room."""
+        first = self._begin + len(self.ids) - 1
+        return [min(first + t, self._begin + self._room - 1) for t in range(count)]
+
+    def guess(self) -> list[int]:
+        """What may follow."""
+        return [] if self.ended else self._guesser.guess(self._room - len(self.ids) - 1)
+
+    def take(self, ids: Sequence[int], logp: Sequence[float], guess: Sequence[int]) -> int:
+        """Take the tokens that were drawn behind its last one and behind each right guess; how many were right.
+
+        Args:
+            ids, logp: as drawn behind the last token, then behind each of ``guess``; ids of padding may follow.
+        """
+        if self.ended:
+            return 0
+        right = next((t for t, token in enumerate(guess) if ids[t] != token), len(guess))
+        new = ids[: right + 1]
+        stop = next((t for t, token in enumerate(new) if token in self._stop_ids), None)
+        new = new if stop is None else new[: stop + 1]
+        self.truncated = stop is None
+        self.ids += new
+        self.logp += logp[: len(new)]
+        self.ended = stop is not None or len(self.ids) == self._room
+        self._guesser.add(new, len(guess))
+        return right
+
+    def generated(self) -> Generated:
+        """The answer as far as it goes."""
+        if not np.isfinite(self.logp).all():
+            raise UsageError("the model's probabilities are not numbers; use a checkpoint from before that")
+        return Generated(np.array(self.ids, np.int64), np.array(self.logp, np.float32), self.truncated)
 
 
 def _draw(
-    logits_BV: torch.Tensor, temperature: float, uniform_B: torch.Tensor | None
+    logits_V: torch.Tensor, temperature: float, uniform: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A token for each row and its log-probability: the likeliest, or with noise by inversion of the CDF."""
-    logp_BV = torch.log_softmax(logits_BV.float() / (temperature or 1.0), dim=-1)
-    if uniform_B is None:
-        token_B1 = logp_BV.argmax(-1, keepdim=True)
+    """A token for each place and its log-probability: the likeliest, or with noise by inversion of the CDF.
+
+    Args:
+        logits_V: ``[..., V]``; ``uniform`` and what is returned are ``[...]``.
+    """
+    logp_V = torch.log_softmax(logits_V.float() / (temperature or 1.0), dim=-1)
+    if uniform is None:
+        token_1 = logp_V.argmax(-1, keepdim=True)
     else:
         # In fp64, since over a large vocabulary the rounding of a sum in fp32 exceeds small probabilities.
-        cdf_BV = logp_BV.exp().cumsum(-1, dtype=uniform_B.dtype)
-        point_B1 = uniform_B[:, None] * cdf_BV[:, -1:]
-        token_B1 = torch.searchsorted(cdf_BV, point_B1, right=True).clamp_(max=cdf_BV.shape[1] - 1)
-    return token_B1[:, 0], logp_BV.gather(1, token_B1)[:, 0]
+        cdf_V = logp_V.exp().cumsum(-1, dtype=uniform.dtype)
+        point_1 = uniform[..., None] * cdf_V[..., -1:]
+        token_1 = torch.searchsorted(cdf_V, point_1, right=True).clamp_(max=cdf_V.shape[-1] - 1)
+    return token_1[..., 0], logp_V.gather(-1, token_1)[..., 0]
+
+
+def _begun(
+    model: PreTrainedModel, contexts: Sequence[Sequence[int]], memory: Memory, pad_id: int
+) -> list[Beginning | None]:
+    """The beginning of each context that is at hand: in memory, or since all share it and it is read first."""
+    if not contexts or not attends_to_all(model):
+        return [None] * len(contexts)
+    rows = memory.recall(model)
+    found = beginnings(rows, contexts)
+    unique = set(map(tuple, contexts))
+    # A token is left for each row to read by itself.
+    shared = min(len(commonprefix(list(unique))), min(map(len, unique)) - 1)
+    if len(unique) > 1 and shared - min(b.length if b else 0 for b in found) >= SHARED:
+        beginning = contexts[0][:shared]
+        _, cache = _read(model, [beginning], [None], pad_id)
+        found = beginnings((*rows, *cache.rows([np.array(beginning)])), contexts)
+    return found
 
 
 @torch.inference_mode()
 def _read(
-    model: PreTrainedModel, contexts: Sequence[Sequence[int]], pad_id: int
-) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
-    """Read the contexts: logits after each ``[B, V]``, the mask of real tokens ``[B, C]``, the filled cache.
+    model: PreTrainedModel,
+    contexts: Sequence[Sequence[int]],
+    begun: Sequence[Beginning | None],
+    pad_id: int,
+) -> tuple[torch.Tensor, RowCache]:
+    """Read the contexts from where they were ``begun``; logits after each ``[B, V]``, and the filled cache.
 
-    The beginning that all contexts share is read once; padding lies behind it, on the left of the rest.
+    Rows end in the same column, padded on the left. All read as many tokens as the one that has most to read:
+    a token that is read again costs no more than padding, and rows have no holes.
     """
-    unique = {c: i for i, c in enumerate(dict.fromkeys(map(tuple, contexts)))}
-    cache = DynamicCache(config=model.config)
-    # Windows and recurrent layers count padding: for them it has to come first.
-    full_attention = all(type(layer) is DynamicLayer for layer in cache.layers)
-    shared = 0
-    if full_attention:
-        cache.layers = [_RoomyLayer() for _ in cache.layers]
-        # A token is left for each row to read by itself.
-        shared = min(len(commonprefix(list(unique))), min(map(len, unique)) - 1)
-        if len(unique) == 1 or shared < SHARED:
-            shared = 0
-    longest = max(map(len, unique))
-    ids_BC = torch.full((len(unique), longest), pad_id)
+    start = dict(zip(map(tuple, contexts), begun, strict=True))
+    longest = max(map(len, start))
+    new = max(len(c) - (b.length if b else 0) for c, b in start.items())
+    ids_BC = torch.full((len(start), longest), pad_id)
     mask_BC = torch.zeros_like(ids_BC)
-    for context, row in unique.items():
-        ids_BC[row, longest - len(context) + shared :] = torch.tensor(context[shared:])
-        mask_BC[row, longest - len(context) + shared :] = 1
-    if shared:
-        ids_BC[:, :shared] = torch.tensor(next(iter(unique))[:shared])
-        mask_BC[:, :shared] = 1
+    for row, context in enumerate(start):
+        ids_BC[row, longest - len(context) :] = torch.tensor(context)
+        mask_BC[row, longest - len(context) :] = 1
     ids_BC, mask_BC = ids_BC.to(model.device), mask_BC.to(model.device)
     position_BC = (mask_BC.cumsum(1) - 1).clamp_(min=0)
-    if shared:
-        _forward(model, ids_BC[:1, :shared], mask_BC[:1, :shared], position_BC[:1, :shared], cache)
-        cache.batch_select_indices(torch.zeros(len(unique), dtype=torch.long, device=model.device))
-    logits_BV = _forward(model, ids_BC[:, shared:], mask_BC, position_BC[:, shared:], cache)
-    if len(unique) < len(contexts):
-        again = torch.tensor([unique[tuple(c)] for c in contexts], device=model.device)
-        cache.batch_select_indices(again)
-        logits_BV, mask_BC = logits_BV[again], mask_BC[again]
-    return logits_BV, mask_BC, cache
+    cache, known = RowCache(model, mask_BC), longest - new
+    if known:
+        cache.fill(list(start.values()), [max(0, len(c) - new) for c in start], known, new)
+    logits_BV = _forward(model, ids_BC[:, known:], position_BC[:, known:], cache, keep=1)[:, 0]
+    if len(start) < len(contexts):
+        row_of = {context: row for row, context in enumerate(start)}
+        again = torch.tensor([row_of[tuple(c)] for c in contexts], device=model.device)
+        cache.expand(again)
+        logits_BV = logits_BV[again]
+    return logits_BV, cache
 
 
 def _forward(
-    model: PreTrainedModel,
-    ids_BT: torch.Tensor,
-    mask_BC: torch.Tensor,
-    position_BT: torch.Tensor,
-    cache: DynamicCache,
+    model: PreTrainedModel, ids_BT: torch.Tensor, position_BT: torch.Tensor, cache: RowCache, keep: int
 ) -> torch.Tensor:
-    """Logits after the last of the new tokens, ``[B, V]``. Positions are given, since the mask has holes."""
+    """Logits after the last ``keep`` of the new tokens, ``[B, keep, V]``.
+
+    Positions are given, since the mask, which has the new tokens' columns already, can have holes.
+    """
     out = model(
         input_ids=ids_BT,
-        attention_mask=mask_BC,
+        attention_mask=cache.mask_BC,
         position_ids=position_BT,
         past_key_values=cache,
         use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=keep,
     )
-    return out.logits[:, -1]
-
-
-class _RoomyLayer(DynamicLayer):
-    """Keys and values ``[B, H, C, D]`` at the front of buffers with room to spare."""
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append to the cache; all of it is copied only when the room runs out."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self._room = 0
-        first, new = self.get_seq_length(), key_states.shape[-2]
-        if first + new > self._room:
-            self._room = first + new + SPARE
-            self._keys = _buffer(self.keys, key_states, first, self._room)
-            self._values = _buffer(self.values, value_states, first, self._room)
-        self._keys.narrow(-2, first, new).copy_(key_states)
-        self._values.narrow(-2, first, new).copy_(value_states)
-        self.keys = self._keys.narrow(-2, 0, first + new)
-        self.values = self._values.narrow(-2, 0, first + new)
-        return self.keys, self.values
-
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep the rows ``indices``; the next update makes room again."""
-        super().batch_select_indices(indices)
-        self._room = 0
-
-
-def _buffer(old: torch.Tensor, new: torch.Tensor, first: int, room: int) -> torch.Tensor:
-    """A buffer for ``room`` tokens shaped like ``new`` that begins with the ``first`` ones of ``old``."""
-    buffer = new.new_empty((*new.shape[:-2], room, new.shape[-1]))
-    if first:
-        buffer.narrow(-2, 0, first).copy_(old)
-    return buffer
+    return out.logits[:, -keep:]

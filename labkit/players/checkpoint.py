@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,10 @@ import numpy as np
 from labkit.envs import game, prompt
 from labkit.episode import Sample
 from labkit.errors import UsageError
+from labkit.models.cache import Memory
 from labkit.models.decode import Generated, generate
-from labkit.models.loader import render, suffix
+from labkit.models.loader import DTYPES, render, suffix
+from labkit.models.sampler import Sampler
 from labkit.players.base import Answer, Tokens, Turn
 
 if TYPE_CHECKING:
@@ -38,6 +42,9 @@ class Checkpoint:
         temperature: 0 takes the likeliest token every time.
         max_new_tokens: the longest answer; :data:`MAX_NEW_TOKENS` if not given.
         batch: the most answers that are sampled side by side.
+        sampler: the precision to sample in, a name in :data:`labkit.models.loader.DTYPES`; the model's own if not
+            given. In ``bfloat16`` a copy of the model is sampled, which follows the model's weights: the tokens
+            and the recorded log-probabilities are the copy's.
 
     Raises:
         UsageError: one of these cannot be.
@@ -51,6 +58,7 @@ class Checkpoint:
         temperature: float = 0.0,
         max_new_tokens: int | None = None,
         batch: int = 64,
+        sampler: str | None = None,
     ) -> None:
         if not 0 <= temperature < float("inf"):
             raise UsageError(f"the temperature is a number from 0, not {temperature}")
@@ -58,11 +66,17 @@ class Checkpoint:
             raise UsageError(f"an answer has room for at least one token, not {max_new_tokens}")
         if batch < 1:
             raise UsageError(f"the batch is a whole number from 1, not {batch}")
+        if sampler is not None and sampler not in DTYPES:
+            raise UsageError(f"no dtype {sampler!r}; use {', '.join(DTYPES)}")
         self.loaded = loaded
         self.name = name
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
         self.batch = batch
+        self._sampler = Sampler(loaded.model, DTYPES[sampler]) if sampler else None
+        # What a verifier says comes from a short list.
+        self._suffix = lru_cache(maxsize=1024)(lambda said, ended: suffix(loaded, said, ended=ended))
+        self._memory = Memory()
         self.should_stop: Callable[[], bool] | None = None
         """Asked before each token, if set; once it says yes, answers end where they are."""
 
@@ -75,7 +89,7 @@ class Checkpoint:
         begun = time.perf_counter()
         contexts = [self._context(turn) for turn in turns]
         sampled = generate(
-            self.loaded.model,
+            self._sampler.current() if self._sampler else self.loaded.model,
             contexts,
             max_new_tokens=self.max_new_tokens,
             temperature=self.temperature,
@@ -84,6 +98,7 @@ class Checkpoint:
             pad_id=self.loaded.pad_id,
             batch=self.batch,
             should_stop=self.should_stop,
+            memory=self._memory,
         )
         seconds = (time.perf_counter() - begun) / max(1, len(turns))
         return [
@@ -99,7 +114,7 @@ class Checkpoint:
         last = turn.history[-1] if turn.history else None
         if last is None or last.tokens is None or last.sample is None:
             return render(self.loaded, messages)
-        behind = suffix(self.loaded, messages[-1].text, ended=not last.sample.truncated)
+        behind = self._suffix(messages[-1].text, not last.sample.truncated)
         return [*last.tokens.context.tolist(), *last.tokens.ids.tolist(), *behind]
 
     def _answer(self, turn: Turn, context: Sequence[int], generated: Generated, seconds: float) -> Answer:
@@ -135,20 +150,24 @@ def token_range(
 ) -> tuple[int, int]:
     """The half-open range of ``ids`` that overlaps the characters ``span`` of their text, for any tokenizer.
 
-    Found by decoding beginnings of ``ids``: how many characters of the text each already holds. A token that
-    holds part of a character overlaps it.
+    A token that holds part of a character overlaps it.
     """
-    whole = decode(tokenizer, ids)
+    begin, end = span
+    if begin == end:
+        return 0, 0
+    whole, pieces = decode(tokenizer, ids), [[int(i)] for i in ids]
+    alone = tokenizer.batch_decode(pieces, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    if "".join(alone) == whole:
+        ends = list(accumulate(map(len, alone)))
+        return bisect_right(ends, begin), bisect_left(ends, end) + 1
 
+    # Some tokens hold parts of characters: then decode beginnings of all, and see how much each holds.
     def held(count: int) -> tuple[int, bool]:
         """Whole characters in the first ``count`` ids, and whether part of another follows."""
         text = decode(tokenizer, ids[:count])
         same = len(commonprefix([text, whole]))
         return same, same < len(text)
 
-    begin, end = span
-    if begin == end:
-        return 0, 0
     first = bisect_left(range(len(ids)), begin, key=lambda count: held(count)[0])
     characters, more = held(first)
     # The token before holds the beginning of the span's first character, or all of it.

@@ -83,12 +83,12 @@ class TestAdapter:
         # Rank 4 on q (32 in, 32 out) and v (32 in, 16 out) of two layers: 2 * 4 * (32 + 32 + 32 + 16) = 896.
         assert loaded.parameters == base.parameters + 896
         context = render(loaded, [Message("user", "Make 24.")])
-        settings = {"max_new_tokens": 8, "temperature": 0.0, "stop_ids": loaded.stop_ids, "noise": [(0,)] * 3}
+        settings = {"max_new_tokens": 8, "temperature": 0.0, "stop_ids": loaded.stop_ids}
         rows = [context, context[:-3], context[:5]]
-        together = generate(loaded.model, rows, **settings)
+        together = generate(loaded.model, rows, noise=[(0,)] * 3, **settings)
         for row, answer in zip(rows, together, strict=True):
-            assert generate(loaded.model, [row], **settings)[0].ids.tolist() == answer.ids.tolist()
-        assert generate(base.model, [context], **settings)[0].ids.tolist() != together[0].ids.tolist()
+            assert generate(loaded.model, [row], noise=[(0,)], **settings)[0].ids.tolist() == answer.ids.tolist()
+        assert generate(base.model, [context], noise=[(0,)], **settings)[0].ids.tolist() != together[0].ids.tolist()
 
     def test_its_base_may_be_named(self, adapter, copy, tmp_path):
         moved = copy.rename(tmp_path / "elsewhere")

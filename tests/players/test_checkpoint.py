@@ -1,6 +1,8 @@
 """A model as a player: what it is sent, what is recorded, and where the decisive field lies."""
 
+import copy
 import random
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -14,9 +16,10 @@ from labkit.episode import Sample
 from labkit.errors import UsageError
 from labkit.models.decode import generate
 from labkit.models.loader import load, render, suffix
-from labkit.play import play, play_many
+from labkit.play import play, play_many, stream
 from labkit.players import Answer, Tokens, Turn
 from labkit.players.checkpoint import Checkpoint, decode, token_range
+from labkit.players.simple import Expert
 from tests import tiny_models
 
 # A space before a comma, and characters of several bytes, which the tokenizer has no token for.
@@ -289,3 +292,101 @@ def test_the_tokens_of_a_span_in_what_models_sample():
         first = rng.randrange(len(text))
         begin, end = token_range(words, ids, (first, rng.randrange(first, len(text)) + 1))
         assert 0 <= begin < end <= 12
+
+
+# The memory of a player, and its sampler
+
+
+def same(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        assert (a.text, a.sample.truncated) == (b.text, b.sample.truncated)
+        assert a.tokens.context.tolist() == b.tokens.context.tolist()
+        assert a.tokens.ids.tolist() == b.tokens.ids.tolist()
+        np.testing.assert_allclose(a.tokens.logp, b.tokens.logp, atol=1e-4)
+
+
+def exactly(loaded, answers, temperature=1.0):
+    """Each recorded log-probability is that of a plain forward pass over context and answer."""
+    for answer in answers:
+        context, ids = answer.tokens.context, answer.tokens.ids
+        with torch.inference_mode():
+            logits = loaded.model(input_ids=torch.tensor([[*context, *ids]])).logits[0, len(context) - 1 : -1]
+        exact = torch.log_softmax(logits / temperature, -1)[range(len(ids)), ids]
+        np.testing.assert_allclose(answer.tokens.logp, exact.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [3, 8])
+def test_a_rollout_is_its_episodes_one_by_one(loaded, batch):
+    """Places in the batch are taken over by other episodes while the rest are in their later attempts."""
+    tasks = [task(attempts=1 + i % 4) for i in range(10)]
+    played = sorted(play_many(tasks, player(loaded), batch=batch, key=(5,)), key=lambda p: p.index)
+    for index, (one, found) in enumerate(zip(tasks, played, strict=True)):
+        fresh, alone = start(one), []
+        while not fresh.done:
+            # A new player each turn has nothing in memory.
+            alone += player(loaded).answer([Turn(fresh, tuple(alone), (5, index))])
+            fresh = judge(fresh, alone[-1].text, alone[-1].sample)
+        same(found.answers, alone)
+    exactly(loaded, [a for p in played for a in p.answers])
+    assert {a.sample.truncated for p in played for a in p.answers} >= {True}
+
+
+@pytest.fixture(scope="module")
+def walker(tmp_path_factory):
+    model = tiny_models.llama(max_position_embeddings=4096)
+    return load(tiny_models.save(tmp_path_factory.mktemp("walker"), model, tiny_models.tokenizer()))
+
+
+def test_positions_of_a_walk_are_answered_as_if_each_were_the_first(walker):
+    tasks = list(islice(game("virl-l").tasks("id"), 3))
+    walks = [[e for e in stream(t, Expert()) if not e.done][:4] for t in tasks]
+    remembers, read = player(walker), []
+    handle = walker.model.register_forward_pre_hook(
+        lambda module, args, kwargs: read.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    for at in range(4):
+        turns = [Turn(walk[at], (), (i,)) for i, walk in enumerate(walks)]
+        before = len(read)
+        found = remembers.answer(turns)
+        longest = max(len(a.tokens.context) for a in found)
+        # From the second position on, the instruction and the way so far are not read again.
+        assert at == 0 or max(read[before:]) < longest / 2
+        for turn, answer in zip(turns, found, strict=True):
+            same([answer], player(walker).answer([turn]))
+    handle.remove()
+    exactly(walker, found)
+
+
+def test_a_vision_model_plays_text_with_a_memory(tmp_path):
+    model = tiny_models.idefics3()
+    model.config.text_config.max_position_embeddings = 2048
+    loaded = load(tiny_models.save(tmp_path, model, tiny_models.tokenizer(tiny_models.CHATML_PARTS)))
+    played = list(play_many([task(), task()], player(loaded, max_new_tokens=12), batch=2))
+    assert len({a.text for p in played for a in p.answers}) == 6
+    exactly(loaded, [a for p in played for a in p.answers])
+
+
+def test_a_sampler_in_half_precision(loaded):
+    """Tokens and log-probabilities are the copy's: near the model's, and the copy follows the model."""
+    model = copy.deepcopy(loaded.model)
+    mine = replace(loaded, model=model)
+    halved = player(mine, sampler="bfloat16")
+    turns = [Turn(start(task()), (), (i,)) for i in range(8)]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    said = []
+    for _ in range(2):
+        found = halved.answer(turns)
+        said.append([a.text for a in found])
+        for answer in found:
+            context, ids = answer.tokens.context, answer.tokens.ids
+            with torch.inference_mode():
+                logits = model(input_ids=torch.tensor([[*context, *ids]])).logits[0, len(context) - 1 : -1]
+            exact = torch.log_softmax(logits, -1)[range(len(ids)), ids].numpy()
+            assert 1e-4 < np.abs(answer.tokens.logp - exact).max()
+            assert np.abs(answer.tokens.logp - exact).mean() < 0.3
+        ids = torch.tensor([answer.tokens.context.tolist()])
+        model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+    assert said[0] != said[1]
+    with pytest.raises(UsageError, match="no dtype"):
+        player(loaded, sampler="bf16")

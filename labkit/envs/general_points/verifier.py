@@ -81,7 +81,7 @@ def read(answer: str) -> Reading:
     return _read(answer) if len(answer) <= LIMIT else Reading({})
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=1024)
 def _read(answer: str) -> Reading:
     """Cached, since the answers of an episode are looked at again with each further attempt."""
     found = last_object(answer, "formula")

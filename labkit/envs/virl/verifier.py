@@ -84,7 +84,7 @@ def read(answer: str) -> Reading:
     return _read(answer) if len(answer) <= LIMIT else Reading({})
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=1024)
 def _read(answer: str) -> Reading:
     """Cached, since an answer is judged under both rules and looked at again with the next attempt."""
     found = last_object(answer, "action")
