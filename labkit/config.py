@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -84,7 +84,9 @@ def _first_fault(cls: type[BaseModel], error: ValidationError) -> str:
 def _keys_beside(cls: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
     for part in loc[:-1]:
         inner = cls.model_fields[part].annotation if part in cls.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        # Of an optional section, the section.
+        sections = [t for t in (inner, *get_args(inner)) if isinstance(t, type) and issubclass(t, BaseModel)]
+        if not sections:
             break
-        cls = inner
+        cls = sections[0]
     return list(cls.model_fields)

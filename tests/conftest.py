@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = sum("browser" in report.keywords for report in terminalreporter.stats.get("skipped", ()))
+    skipped = sum("browser" in getattr(report, "keywords", ()) for report in terminalreporter.stats.get("skipped", ()))
     if CHROMIUM is None and skipped:
         terminalreporter.write_line(f"{skipped} browser tests were skipped: {INSTALL_CHROMIUM}", yellow=True)
 

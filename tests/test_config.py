@@ -15,6 +15,7 @@ class Settings(Config):
     stage: Literal["sft"] = "sft"
     lr: float
     inner: Inner = Inner()
+    adapter: Inner | None = None
 
 
 def test_a_file_gives_its_values_and_defaults_fill_the_rest(tmp_path):
@@ -40,7 +41,8 @@ def test_overrides_reach_into_sections(tmp_path):
     [
         ({"lr": 1, "stagee": "sft"}, "unknown key 'stagee'; did you mean 'stage'?"),
         ({"lr": 1, "inner": {"widht": 1}}, "unknown key 'inner.widht'; did you mean 'width'?"),
-        ({"lr": 1, "zzz": 1}, "unknown key 'zzz'; the keys are stage, lr, inner"),
+        ({"lr": 1, "adapter": {"wdth": 1}}, "unknown key 'adapter.wdth'; did you mean 'width'?"),
+        ({"lr": 1, "zzz": 1}, "unknown key 'zzz'; the keys are stage, lr, inner, adapter"),
         ({}, "the key 'lr' is missing"),
         ({"lr": "fast"}, "lr = 'fast'"),
         ({"lr": 1, "stage": "rl"}, "stage = 'rl'"),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CELLS = ("gp-l", "gp-vl", "virl-l", "virl-vl")
 """The cells that can be played: an environment, in text (``-l``) or in pictures (``-vl``)."""
+_REGISTERED: dict[str, Game] = {}
+"""Cells of one's own; see :func:`register`."""
 
 
 class Game(Protocol):
@@ -35,6 +37,15 @@ class Game(Protocol):
     """The built-in prompt templates."""
     decisive_field: str
     """The answer's field that decides the verdict."""
+    pictured: bool
+    """Whether prompts hold pictures."""
+
+    def wording(self, number: int) -> dict[str, str]:
+        """Prompt templates that say the same in other words; number 0 are the built-in ones.
+
+        Raises:
+            UsageError: there are not so many.
+        """
 
     def task(self, **settings: Any) -> Task:
         """One task from explicit settings (cards, rule, ...)."""
@@ -59,6 +70,9 @@ class Game(Protocol):
     def random(self, episode: Episode, rng: random.Random) -> str:
         """A well-formed answer chosen blindly."""
 
+    def wrong(self, episode: Episode, rng: random.Random) -> str:
+        """A wrong answer such as models make, never by the rule that only ``rule-ood`` asks for."""
+
     def decisive_span(self, answer: str) -> tuple[int, int] | None:
         """Character offsets of the decisive field in an answer; None if it has none."""
 
@@ -66,13 +80,29 @@ class Game(Protocol):
         """The picture of a recipe."""
 
 
-@cache
 def game(cell: str) -> Game:
     """The game of a cell.
 
     Raises:
         UsageError: there is no such cell.
     """
+    return _REGISTERED.get(cell) or _built_in(cell)
+
+
+def register(own: Game) -> None:
+    """Make a game of one's own a cell, under the name that it gives as ``cell``: from then on it can be played and
+    trained on like the others.
+
+    Raises:
+        UsageError: the name is taken.
+    """
+    if own.cell in (*CELLS, *_REGISTERED):
+        raise UsageError(f"there is a cell {own.cell!r} already")
+    _REGISTERED[own.cell] = own
+
+
+@cache
+def _built_in(cell: str) -> Game:
     if cell in ("gp-l", "gp-vl"):
         from labkit.envs.general_points.game import GeneralPoints
 
@@ -81,7 +111,7 @@ def game(cell: str) -> Game:
         from labkit.envs.virl.game import VIRL
 
         return VIRL(cell)
-    raise UsageError(f"no cell {cell!r}; the cells are {', '.join(CELLS)}")
+    raise UsageError(f"no cell {cell!r}; the cells are {', '.join((*CELLS, *_REGISTERED))}")
 
 
 def start(task: Task, player: str = "") -> Episode:

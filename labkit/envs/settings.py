@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit.errors import UsageError
@@ -43,6 +43,23 @@ def merged(default: Mapping[str, str], given: Mapping[str, str] | None) -> Mappi
         if not isinstance(text, str):
             raise UsageError(f"template {name!r} must be text, not {type(text).__name__}")
     return {**default, **(given or {})}
+
+
+def reworded(default: Mapping[str, str], others: Mapping[str, Sequence[str]], number: int) -> dict[str, str]:
+    """The wording of a number, from 0, which is the default.
+
+    With k versions of each section, the default included, there are k * k wordings; the first k have no section in
+    common.
+
+    Raises:
+        UsageError: there is no such wording.
+    """
+    count = min(map(len, others.values())) + 1
+    if not 0 <= number < count * count:
+        raise UsageError(f"there are {count * count} wordings of the prompt, not {number + 1}")
+    shift, first = divmod(number, count)
+    versions = [(default[name], *texts) for name, texts in others.items()]
+    return {name: v[(first + at * shift) % count] for at, (name, v) in enumerate(zip(others, versions, strict=True))}
 
 
 def fill(template: str, **values: Any) -> str:

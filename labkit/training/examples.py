@@ -1,17 +1,19 @@
 """Dialogues as training examples: token ids and where the loss falls, for any chat template.
 
 A dialogue is cut where the template changes hands, every piece is tokenised by itself, and the ids are joined.
-So it is cut exactly where sampling cuts it: what a model is trained to say is what it will be asked to sample.
+So it is cut exactly where sampling cuts it: what a model is trained to say is what it will be asked to sample,
+up to the token that ends its turn. What a template writes behind that is not learnt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from labkit.errors import UsageError
+from labkit.models.files import first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,26 +37,44 @@ class Dialogue(NamedTuple):
     learnt: tuple[int, ...]
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, dialogues: Iterable[Dialogue]) -> list[Example]:
+def encode(
+    tokenizer: PreTrainedTokenizerBase, dialogues: Iterable[Dialogue], *, parts: bool = False
+) -> list[Example]:
     """Examples of ``dialogues``, tokenised together.
+
+    Args:
+        parts: the chat template takes a message as a list of parts, as those of vision models do.
 
     Raises:
         UsageError: the tokenizer has no chat template, or one that rewrites earlier turns.
     """
-    cut = [_pieces(tokenizer, dialogue) for dialogue in dialogues]
+    cut = [_pieces(tokenizer, dialogue, parts) for dialogue in dialogues]
     ids = iter(tokenizer([text for pieces in cut for text, _ in pieces], add_special_tokens=False)["input_ids"])
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     examples = []
     for pieces in cut:
-        parts = [(next(ids), learnt) for _, learnt in pieces]
-        joined = np.array([i for part, _ in parts for i in part], dtype=np.int64)
-        loss = np.repeat([learnt for _, learnt in parts], [len(part) for part, _ in parts])
-        examples.append(Example(joined, loss))
+        joined, loss = [], []
+        for _, learnt in pieces:
+            piece = next(ids)
+            count = _up_to_end(piece, special) if learnt else 0
+            joined += piece
+            loss += [True] * count + [False] * (len(piece) - count)
+        examples.append(Example(np.array(joined, dtype=np.int64), np.array(loss)))
     return examples
 
 
-def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue) -> list[tuple[str, bool]]:
+def _up_to_end(ids: Sequence[int], special: Collection[int]) -> int:
+    """How many ids of an answer come up to the last special one, which ends the turn; all where there is none."""
+    ends = [at for at, i in enumerate(ids, 1) if i in special]
+    return ends[-1] if ends else len(ids)
+
+
+def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, parts: bool) -> list[tuple[str, bool]]:
     """The rendered text, cut around each learnt turn; True marks those."""
-    said = [{"role": m.role, "content": m.text} for m in dialogue.messages]
+    said = [
+        {"role": m.role, "content": [{"type": "text", "text": m.text}] if parts else m.text}
+        for m in dialogue.messages
+    ]
     pieces, before = [], ""
     for turn in dialogue.learnt:
         asked = _render(tokenizer, said[:turn], prompt=True)
@@ -66,8 +86,9 @@ def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue) -> list[tupl
     return pieces
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], *, prompt: bool) -> str:
+def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, Any]], *, prompt: bool) -> str:
     try:
         return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
-    except ValueError as error:
-        raise UsageError(f"cannot render a dialogue: {str(error).splitlines()[0]}") from None
+    except Exception as error:
+        # A template is a program that comes with the checkpoint and may fail in any way.
+        raise UsageError(f"the chat template cannot render a dialogue: {first_line(error)}") from error

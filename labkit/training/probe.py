@@ -51,7 +51,7 @@ class Probe(Config):
                     attempts=self.attempts,
                     seed=self.seed,
                 )
-                run.add_episodes(f"{suite}-{step}", result.episodes)
+                run.put_episodes(f"{suite}-{step}", result.episodes)
                 found |= {
                     f"eval/{suite}/{result.metric}": result.value,
                     f"eval/{suite}/ci95": list(result.ci95),

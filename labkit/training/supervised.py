@@ -1,4 +1,4 @@
-"""Cross-entropy on chosen tokens: the one loop behind pre-training and SFT.
+"""Learning to predict chosen tokens: the one loop behind pre-training and SFT.
 
 Read top to bottom: settings, batch, loss, step, log. Data is a function of the step (``batch_of(step)``), never
 an iterator with a hidden place in it, so a resumed run sees what an uninterrupted one would have seen, and on a
@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from pydantic import Field
 
 from labkit.compute import Meter
 from labkit.config import Config
+from labkit.training import world
+from labkit.training.adapt import InitialPolicy, trainable
+from labkit.training.batches import micro_batches
 from labkit.training.examples import Example
 from labkit.training.progress import Progress
 from labkit.training.state import TrainState
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from labkit.runs import Run
@@ -37,6 +40,10 @@ _WIDTH = 8
 class Optimisation(Config):
     """How the weights move; shared by the supervised stages."""
 
+    seed: int = 0
+    """Of everything that is random."""
+    processes: int | None = Field(None, ge=1)
+    """How many are to train together: a run on another number refuses to start. Any number gives the same weights."""
     steps: int = Field(ge=1)
     """Optimiser steps."""
     batch_size: int = Field(64, ge=1)
@@ -90,20 +97,46 @@ def collate(examples: Sequence[Example], pad_id: int) -> dict[str, torch.Tensor]
     return {"input_ids": ids_BT, "attention_mask": mask_BT, "labels": labels_BT}
 
 
-def micro_batches(examples: Sequence[Example], tokens: int) -> Iterator[Sequence[Example]]:
-    """Cut examples that are sorted by length into runs of at most ``tokens`` tokens, padding included."""
-    first = 0
-    for last in range(1, len(examples) + 1):
-        if last == len(examples) or len(examples[last].ids) * (last + 1 - first) > tokens:
-            yield examples[first:last]
-            first = last
+def learnt(logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What predicts the N tokens that carry loss, in fp32, and those tokens: ``[N, V]`` and ``[N]``.
+
+    Position t predicts token t + 1.
+    """
+    labels_BS = labels_BT[:, 1:]
+    there_BS = labels_BS != -100
+    return logits_BTV[:, :-1][there_BS].float(), labels_BS[there_BS]
 
 
-def token_loss(logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> torch.Tensor:
-    """Summed cross-entropy, in fp32, of the tokens that carry loss; position t predicts token t + 1."""
-    return F.cross_entropy(
-        logits_BTV[:, :-1].flatten(0, 1).float(), labels_BT[:, 1:].flatten(), ignore_index=-100, reduction="sum"
-    )
+def dft(nll_N: torch.Tensor) -> torch.Tensor:
+    """Dynamic fine-tuning (arXiv 2508.05629): each token's ``-log p`` times ``p``, with no gradient through that.
+
+    The gradient of cross-entropy is a policy gradient whose reward is 1/p; the factor takes that out.
+    """
+    return nll_N * torch.exp(-nll_N.detach())
+
+
+def kl_divergence(logits_NV: torch.Tensor, initial_NV: torch.Tensor) -> torch.Tensor:
+    """KL(policy || initial policy) over the whole vocabulary at each token, in nats, ``[N]``; RL's penalty is an
+    estimate of the same."""
+    logp_NV, initial_logp_NV = logits_NV.log_softmax(-1), initial_NV.log_softmax(-1)
+    return F.kl_div(initial_logp_NV, logp_NV, reduction="none", log_target=True).sum(-1)
+
+
+class Objective(NamedTuple):
+    """What is minimised, as a mean over the tokens that carry loss."""
+
+    loss: Literal["cross-entropy", "dft"] = "cross-entropy"
+    kl: float = 0.0
+    """Coefficient of the KL to the policy that training starts from, which is added to the loss."""
+
+
+CROSS_ENTROPY = Objective()
+
+
+def make_optimizer(model: torch.nn.Module, settings: Optimisation) -> torch.optim.AdamW:
+    """AdamW over the parameters that require gradients."""
+    parameters = trainable(model).values()
+    return torch.optim.AdamW(parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
 
 
 def fit(
@@ -113,10 +146,11 @@ def fit(
     settings: Optimisation,
     run: Run,
     *,
+    objective: Objective = CROSS_ENTROPY,
     resume: bool = False,
     evaluate: Callable[[int, PreTrainedModel], dict[str, Any]] | None = None,
 ) -> Meter:
-    """Train ``model`` in place.
+    """Train in place those parameters of ``model`` that require gradients.
 
     Args:
         batch_of: the examples of a step; the same step gives the same examples.
@@ -127,37 +161,55 @@ def fit(
     Raises:
         KeyboardInterrupt: stopped by hand; the state is saved first.
     """
-    precision = "bf16" if settings.precision == "bf16" else "no"
-    accelerator = Accelerator(mixed_precision=precision, cpu=model.device.type == "cpu")
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
-    )
+    # Text reaches no vision tower.
+    unused = hasattr(model.config, "vision_config")
+    accelerator = world.accelerator(model.device, settings.precision, unused=unused)
+    optimizer = make_optimizer(model, settings)
     meter = Meter(sum(p.numel() for p in model.parameters()))
+    initial = InitialPolicy(model) if objective.kl else None
     state = TrainState(run, model, optimizer, meter)
-    first = state.load() if resume else 0
     trained, optimizer = accelerator.prepare(model, optimizer)
+    first = state.load() if resume else 0
     if settings.compile:
         trained = torch.compile(trained, dynamic=True)
-    progress = Progress("steps", settings.steps, first, enabled=accelerator.is_main_process)
+    main = accelerator.is_main_process
+    progress = Progress("steps", settings.steps, first, enabled=main)
+
+    def measured(done: int) -> dict[str, Any]:
+        return world.whole(trained, lambda: evaluate(done, model) if main else {}) if evaluate else {}
+
     if evaluate and first == 0:
-        run.log({"step": 0, "flops": 0.0, **evaluate(0, model)})
+        found = measured(0)
+        if main:
+            run.log({"step": 0, "flops": 0.0, **found})
     step = first
     try:
         for step in range(first, settings.steps):
             began = time.perf_counter()
             model.train()
-            metrics = _step(trained, optimizer, batch_of(step), settings, step, accelerator, tokenizer.pad_token_id, meter)
+            examples = batch_of(step)
+            # Dropout's noise is a function of the step too.
+            torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
+            means = _gradients(trained, initial, examples, objective, settings, accelerator, tokenizer.pad_token_id)
+            norm = accelerator.clip_grad_norm_(trained.parameters(), settings.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate(step)
+            optimizer.step()
+            optimizer.zero_grad()
+            read = sum(len(e.ids) for e in examples)
+            meter.trained_tokens += read
+            meter.sampled_tokens += read if initial else 0
+            metrics = {**means, "lr": settings.rate(step), "grad_norm": float(norm)}
             metrics["seconds"] = time.perf_counter() - began
-            if evaluate:
-                metrics |= evaluate(step + 1, model)
-            if accelerator.is_main_process:
+            metrics |= measured(step + 1)
+            if main:
                 run.log({"step": step + 1, **metrics, "flops": meter.flops, "trained_tokens": meter.trained_tokens})
                 progress.update(step + 1, loss=metrics["loss"], lr=metrics["lr"])
-                last = step + 1 == settings.steps
-                if last or step + 1 in settings.checkpoints:
-                    state.checkpoint(step + 1, tokenizer)
-                if last or (step + 1) % settings.save_every == 0:
-                    state.save(step + 1)
+            last = step + 1 == settings.steps
+            if last or step + 1 in settings.checkpoints:
+                state.checkpoint(step + 1, model, tokenizer)
+            if last or (step + 1) % settings.save_every == 0:
+                state.save(step + 1)
     except KeyboardInterrupt:
         # The step in hand may be half done: go on from the last state that was saved whole.
         progress.close()
@@ -166,36 +218,47 @@ def fit(
     return meter
 
 
-def _step(
+def _gradients(
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    initial: InitialPolicy | None,
     examples: Sequence[Example],
+    objective: Objective,
     settings: Optimisation,
-    step: int,
     accelerator: Accelerator,
     pad_id: int,
-    meter: Meter,
 ) -> dict[str, float]:
-    """One optimiser step on ``examples``: the mean loss over all tokens that carry loss, in the whole batch."""
-    world, rank = accelerator.num_processes, accelerator.process_index
-    mine = sorted(examples, key=lambda e: len(e.ids))[rank::world]
+    """Leave the gradient of the objective in the parameters; returns means over the tokens that carry loss.
+
+    The mean is that of the whole batch, however it is cut and dealt to processes.
+    """
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    batches = list(micro_batches(examples, settings.micro_batch_tokens, rank, processes))
     targets = sum(int(e.loss[1:].sum()) for e in examples)
-    summed = torch.zeros((), device=accelerator.device)
-    for rows in micro_batches(mine, settings.micro_batch_tokens):
-        batch = collate(rows, pad_id)
-        batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
+    zero = torch.zeros((), device=accelerator.device)
+    sums = {"loss": zero, "nll": zero} | ({"kl": zero} if initial else {})
+    for number, (rows, counts) in enumerate(batches, 1):
+        batch = {name: tensor.to(accelerator.device) for name, tensor in collate(rows, pad_id).items()}
         labels_BT = batch.pop("labels")
-        with accelerator.autocast():
-            logits_BTV = model(**batch, use_cache=False).logits
-        loss = token_loss(logits_BTV, labels_BT)
-        # Processes average their gradients; the loss is a mean over the tokens of all of them.
-        accelerator.backward(loss * (world / targets))
-        summed += loss.detach()
-    norm = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
-    for group in optimizer.param_groups:
-        group["lr"] = settings.rate(step)
-    optimizer.step()
-    optimizer.zero_grad()
-    meter.trained_tokens += sum(len(e.ids) for e in examples)
-    mean = accelerator.reduce(summed, "sum").item() / targets
-    return {"loss": mean, "lr": settings.rate(step), "grad_norm": float(norm)}
+        if initial:
+            with initial.active() as reference, accelerator.autocast():
+                initial_NV, _ = learnt(reference(**batch, use_cache=False).logits, labels_BT)
+        with world.gradients(accelerator, model, last=number == len(batches)):
+            with accelerator.autocast():
+                logits_BTV = model(**batch, use_cache=False).logits
+            logits_NV, labels_N = learnt(logits_BTV, labels_BT)
+            nll_N = F.cross_entropy(logits_NV, labels_N, reduction="none")
+            loss_N = dft(nll_N) if objective.loss == "dft" else nll_N
+            terms = {"nll": nll_N}
+            if initial:
+                terms["kl"] = kl_divergence(logits_NV, initial_NV)
+                loss_N = loss_N + objective.kl * terms["kl"]
+            # Processes average their gradients; the loss is a mean over the tokens of all of them.
+            accelerator.backward(loss_N.sum() * (processes / targets if counts else 0))
+        if counts:
+            for name, term_N in {"loss": loss_N, **terms}.items():
+                sums[name] = sums[name] + term_N.detach().sum()
+    return {name: accelerator.reduce(total, "sum").item() / targets for name, total in sums.items()}
+
+
+def _seed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1)[0])

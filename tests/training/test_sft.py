@@ -4,16 +4,22 @@ import json
 import re
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from labkit.envs import game, judge, start
 from labkit.envs.general_points.cards import numbers_of, split_of
 from labkit.errors import UsageError
 from labkit.models.tiny import Shape, build_model, build_tokenizer
+from labkit.play import play
+from labkit.players import registry
 from labkit.runs import find
 from labkit.training import train
+from labkit.training.data import expert_dialogue, expert_dialogues, write
+from labkit.training.examples import encode
 from labkit.training.mixture import vocabulary
-from labkit.training.sft import expert_dialogue
+from tests import tiny_models
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +92,15 @@ def test_a_config_makes_a_run_with_everything_in_it(config, tmp_path):
 def test_an_interrupted_run_can_be_resumed_and_a_finished_one_cannot(config, tmp_path, monkeypatch):
     from labkit.training import sft
 
-    real, calls = sft.expert_dialogue, []
+    real, calls = sft.expert_dialogues, []
 
-    def interrupt(task, solutions):
-        calls.append(task)
-        if len(calls) > 10:
+    def interrupt(*args, **kwargs):
+        calls.append(args)
+        if len(calls) > 2:
             raise KeyboardInterrupt
-        return real(task, solutions)
+        return real(*args, **kwargs)
 
-    monkeypatch.setattr(sft, "expert_dialogue", interrupt)
+    monkeypatch.setattr(sft, "expert_dialogues", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(config, ["save_every=1"], out=tmp_path / "runs")
     (path,) = (tmp_path / "runs").iterdir()
@@ -108,6 +114,64 @@ def test_an_interrupted_run_can_be_resumed_and_a_finished_one_cannot(config, tmp
         train(resume=run.id, out=tmp_path / "runs")
 
 
+def test_adapters_are_trained_resumed_played_and_built_upon(config, base, tmp_path):
+    lora = ["lora.rank=2", "lora.dropout=0.1", "loss=dft", "kl=0.1", "checkpoints=[2]"]
+    run = train(config, lora, out=tmp_path / "runs")
+    assert list(run.checkpoints()) == [2, 4]
+    assert json.loads((run.checkpoint(4) / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
+    assert [m["kl"] > 1e-9 for m in run.metrics()] == [False, True, True, True]
+    players = [registry.load(name, runs=tmp_path / "runs") for name in (f"run:{run.id}@2", str(run.checkpoint(4)))]
+    assert all(player.loaded.adapter for player in players)
+    task = next(game("gp-l").tasks("id", "dev"))
+    assert play(task, players[0]).attempts
+    # The next run goes on with the adapter, and its KL is to where that stood.
+    further = train(config, ["lora.rank=2", f"model={run.checkpoint(4)}", "kl=0.1"], out=tmp_path / "runs")
+    assert [m["kl"] > 1e-9 for m in further.metrics()] == [False, True, True, True]
+    assert further.metrics()[0]["nll"] < run.metrics()[0]["nll"]
+
+
+def test_frozen_parts_are_saved_as_they_were(config, base, tmp_path):
+    run = train(config, ["freeze=[embeddings, model.norm.*]"], out=tmp_path / "runs")
+    before, after = load_file(base / "model.safetensors"), load_file(run.checkpoint(4) / "model.safetensors")
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    assert still == {"model.embed_tokens.weight", "model.norm.weight"}
+
+
+@pytest.mark.parametrize("layout", ["messages", "llava"])
+def test_a_file_of_the_experts_dialogues_is_learnt_as_the_expert_is(config, tmp_path, layout):
+    # Sixteen dialogues in the order of the deals would be four steps; shuffled, the epoch as a whole is the same.
+    write(tmp_path / "d", expert_dialogues("gp-l", 16, mistakes=2), layout)
+    epoch = [f"data={tmp_path / 'd'}", "steps=null", "epochs=1"]
+    run = train(config, [*epoch, "lr=1e-12"], out=tmp_path / "runs")
+    dealt = train(config, ["mistakes=2", "lr=1e-12"], out=tmp_path / "runs")
+    assert [len(r.metrics()) for r in (run, dealt)] == [4, 4]
+    assert run.metrics()[-1]["trained_tokens"] == dealt.metrics()[-1]["trained_tokens"]
+    assert run.metrics()[0]["loss"] != dealt.metrics()[0]["loss"]
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [("1", 3), ("2.5", 7), ("0.1", 1)])
+def test_epochs_are_rounded_up_to_whole_steps(config, tmp_path, epochs, steps):
+    write(tmp_path / "d", expert_dialogues("gp-l", 10), "messages")
+    overrides = [f"data={tmp_path / 'd'}", "steps=null", f"epochs={epochs}"]
+    assert len(train(config, overrides, out=tmp_path / "runs").metrics()) == steps
+
+
+def test_a_vision_model_learns_from_text_while_its_tower_is_frozen(tmp_path):
+    words = tiny_models.tokenizer(tiny_models.CHATML_PARTS)
+    base = tiny_models.save(tmp_path / "base", tiny_models.mllama(), words)
+    config = {"stage": "sft", "model": str(base), "steps": 2, "batch_size": 2, "lr": 1e-3, "freeze": ["vision"]}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    run = train(tmp_path / "c.yaml", out=tmp_path / "runs")
+    before, after = load_file(base / "model.safetensors"), load_file(run.checkpoint(2) / "model.safetensors")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved and all("language_model" in name or "lm_head" in name for name in moved)
+    dealt = expert_dialogues("gp-l", 4)
+    read = sum(len(example.ids) for example in encode(words, dealt, parts=True))
+    assert run.metrics()[-1]["trained_tokens"] == read > 4 * 100
+    # Text never reaches the layers that look at a picture.
+    assert not [name for name in moved if "cross_attn." in name]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -117,6 +181,16 @@ def test_an_interrupted_run_can_be_resumed_and_a_finished_one_cannot(config, tmp
         ("stage: sft\nmodel: nowhere\nsteps: 1\nlr: 1", "nowhere"),
         ("stage: sft\nmodel: x\nsteps: 0\nlr: 1", "steps = 0"),
         ("stage: sft\nmodel: x\nsteps: 1\nlr: 1\nstpes: 2", "did you mean 'steps'?"),
+        ("stage: sft\nmodel: x\nlr: 1", "give either steps or"),
+        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nepochs: 1\ndata: d", "give either steps or"),
+        ("stage: sft\nmodel: x\nlr: 1\nepochs: 1", "give steps, or data"),
+        ("stage: sft\nmodel: x\nlr: 1\nepochs: 1\ndata: d", "cannot read d"),
+        ("stage: sft\nmodel: x\nlr: 1\nepochs: 1\ndata: d\nmistakes: 2", "mistakes = 2"),
+        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nlora: {rnak: 2}", "unknown key 'lora.rnak'"),
+        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nloss: dtf", "loss = 'dtf'"),
+        ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\nfreeze: [vision]", "no vision"),
+        ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\ncell: gp-vl", "pick a text cell"),
+        ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\ncell: gp-x", "no cell 'gp-x'"),
     ],
 )
 def test_a_wrong_config_is_one_line_that_says_what_is_wrong(tmp_path, text, message):

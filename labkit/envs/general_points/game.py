@@ -6,13 +6,13 @@ Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.1. ``gp-l`
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from labkit.envs.general_points import cards, drawing, prompts, solver, verifier
+from labkit.envs.general_points.answers import answer_text, mistaken
 from labkit.envs.general_points.tags import tags
 from labkit.envs.pictures import picture_hash
 from labkit.envs.settings import check_attempts
@@ -29,6 +29,7 @@ class GeneralPoints:
     decisive_field = "formula"
     splits = tuple(cards.SPLITS)
     templates = prompts.DEFAULT
+    wording = staticmethod(prompts.wording)
 
     def __init__(self, cell: str) -> None:
         self.cell = cell
@@ -191,6 +192,19 @@ class GeneralPoints:
             terms[at : at + 2] = [f"({joined})" if len(terms) > 2 else joined]
         return answer_text(state["cards"], numbers, terms[0], state["target"])
 
+    def wrong(self, episode: Episode, rng: random.Random) -> str:
+        """A wrong answer such as models make.
+
+        Face cards are never mistaken for a number over 10: what is trained on it must not learn the rule-OOD probe.
+        """
+        state = episode.position.state
+        ranks, faces, target = state["cards"], state["faces"], state["target"]
+        numbers = cards.numbers_of(ranks, faces)
+        while True:
+            text = mistaken(rng, ranks, numbers, target, lambda: dict.fromkeys("JQK", rng.randint(1, 10)))
+            if not verifier.verdict(verifier.read(text), ranks, faces, target, picture=self.pictured).success:
+                return text
+
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The picture of a recipe: the same pixels each time."""
         knobs = {k: v for k, v in recipe.items() if k != "cards"}
@@ -220,8 +234,3 @@ def check_prompts(templates: Mapping[str, str] | None) -> None:
 def ranks_of(deal: Mapping[str, Any]) -> list[str]:
     """The dealt ranks, in the order they are shown."""
     return [rank for rank, _ in deal["cards"]]
-
-
-def answer_text(ranks: Sequence[str], numbers: Sequence[int], formula: str, target: int) -> str:
-    """An answer in the format that the prompt asks for."""
-    return json.dumps({"cards": list(ranks), "number": list(numbers), "formula": f"{formula}={target}"})

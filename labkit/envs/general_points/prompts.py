@@ -30,6 +30,35 @@ DEFAULT: Mapping[str, str] = {
     "correct": "Correct.",
     "again": "Try again.",
 }
+OTHERS: Mapping[str, tuple[str, ...]] = {
+    "task": (
+        "A game of cards: write a formula worth {target} that uses the numbers of all {count} cards, each exactly "
+        "once. Allowed are + - * / and brackets. {faces} A counts as 1.",
+        "{faces} A counts as 1. With the numbers of {count} cards, none left out and none used twice, reach {target}. "
+        "You may add, subtract, multiply, divide and use brackets.",
+        "Your goal is {target}. Combine {count} cards by + - * / and brackets so that the number of each appears once. "
+        "Remember: {faces} A counts as 1.",
+    ),
+    "input": ("You hold {cards}.", "On the table: {cards}", "The cards are {cards}."),
+    "input_picture": (
+        "Look at the picture for the cards.", "The picture shows your cards.", "Your cards: see the picture."
+    ),
+    "format": (
+        'Reply with a JSON object: "cards" (their names), "number" (what they count as) and "formula", which ends in '
+        "={target}.",
+        'Give JSON only. Its keys are "cards", "number" and "formula"; end the formula with ={target}.',
+        'The answer is one JSON object that holds "cards", "number" and "formula". Write ={target} behind the formula.',
+    ),
+    "faces_equal": (
+        "Every J, Q or K is worth {J}.", "Face cards (J, Q, K) are {J} each.", "J stands for {J}, and so do Q and K."
+    ),
+    "faces_apart": (
+        "J is worth {J}, Q is worth {Q} and K is worth {K}.",
+        "Face cards: J = {J}, Q = {Q}, K = {K}.",
+        "J stands for {J}, Q for {Q} and K for {K}.",
+    ),
+}
+"""Other wordings of sections of the prompt, for training with diverse prompts."""
 _WORDS = {3: "three", 4: "four", 5: "five", 6: "six"}
 
 
@@ -40,6 +69,11 @@ def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
         UsageError: a template that does not exist, or is not text.
     """
     return settings.merged(DEFAULT, prompts)
+
+
+def wording(number: int) -> dict[str, str]:
+    """The templates of a wording of the prompt; see :func:`settings.reworded`."""
+    return settings.reworded(DEFAULT, OTHERS, number)
 
 
 def face_sentence(faces: Rule, prompts: Mapping[str, str] | None = None) -> str:

@@ -6,7 +6,6 @@ words what is seen, ``virl-vl`` shows it in a picture of four views.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -17,6 +16,7 @@ from labkit.envs.pictures import picture_hash
 from labkit.envs.settings import check_attempts
 from labkit.envs.virl import atlas, free, plain, prompts, verifier
 from labkit.envs.virl import rail as rails
+from labkit.envs.virl.answers import answer_text, mistaken
 from labkit.envs.virl.headings import ACTIONS, check_actions, other_actions
 from labkit.envs.virl.sighted import Seen
 from labkit.envs.virl.tags import tags
@@ -40,6 +40,7 @@ class VIRL:
     decisive_field = "action"
     splits = atlas.SPLITS
     templates = prompts.DEFAULT
+    wording = staticmethod(prompts.wording)
 
     def __init__(self, cell: str) -> None:
         self.cell = cell
@@ -227,6 +228,23 @@ class VIRL:
         sentence = rng.choice(instruction_of(task))
         return answer_text(seen, sentence, rng.choice(["forward()", "stop()", *turns]))
 
+    def wrong(self, episode: Episode, rng: random.Random) -> str:
+        """A wrong answer such as models make.
+
+        The other action rule is never followed: what is trained on it must not learn the rule-OOD probe.
+        """
+        task, state = episode.task, episode.position.state
+        truth = truth_of(task, state)
+        steps, at = () if _free(task) else rail_of(task).steps, state.get("step", 0)
+        said, actions = instruction_of(task), task.rule["actions"]
+        beside = [_rail_state(steps, n, actions) for n in (at - 1, at + 1) if 0 <= n < len(steps)]
+        neighbours = [answer_text(observed(task, s), said[s["sentence"]], s["action"]) for s in beside]
+        right = observed(task, state), state["instruction"], state["action"]
+        while True:
+            text = mistaken(rng, *right, actions, swapped=None, neighbours=neighbours)
+            if not verifier.verdict(verifier.read(text), truth).success:
+                return text
+
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The four views of a recipe: the same pixels each time."""
         return atlas.draw(recipe)
@@ -262,12 +280,6 @@ def truth_of(task: Task, state: Mapping[str, Any]) -> verifier.Truth:
 def check_prompts(templates: Mapping[str, str] | None) -> None:
     """Raises UsageError unless the templates are known ones."""
     prompts.merged(templates)
-
-
-def answer_text(observation: str, instruction: str, action: str) -> str:
-    """An answer in the format that the prompt asks for."""
-    fields = {"current observation": observation, "current instruction": instruction, "action": action}
-    return json.dumps(fields, ensure_ascii=False)
 
 
 def _rail_state(steps: tuple[rails.Step, ...], at: int, actions: str) -> dict[str, Any]:

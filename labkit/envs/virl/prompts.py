@@ -53,6 +53,44 @@ DEFAULT: Mapping[str, str] = {
     "again": "Try again.",
 }
 
+_ACTIONS = (
+    "Move with forward(), turn with turn_direction(x), where x is one of {words}, and end with stop().",
+    "Choose among forward(), stop() and turn_direction(x); x must be one of these: {words}.",
+    "Possible actions are turn_direction(x), forward() and stop(). For x take one of {words}.",
+)
+OTHERS: Mapping[str, tuple[str, ...]] = {
+    "task": (
+        "You are on foot. Follow the instruction to its end; each answer is one action.",
+        "Find your way: do what the instruction says, and say the next action.",
+        "Navigate through the city as you are told, action by action.",
+    ),
+    "instruction": (
+        "The way:\n{instruction}",
+        "Follow these sentences in order:\n{instruction}",
+        "Route description:\n{instruction}",
+    ),
+    "grid": (
+        "In the picture you look to the front (top left), to the right (top right), back (bottom left) and to the left "
+        "(bottom right).",
+        "Four views make up the picture. Above: front, right. Below: back, left.",
+        "The picture is a grid of views: front and right in its upper row, back and left in its lower one.",
+    ),
+    "actions_absolute": _ACTIONS,
+    "actions_relative": _ACTIONS,
+    "history": (
+        "Observations (O) and actions (A) up to now:\n{history}",
+        "Your walk until here:\n{history}",
+        "What you saw and did:\n{history}",
+    ),
+    "format": (
+        'Reply with a JSON object of three keys: "current observation", "current instruction" and "action".',
+        'Give JSON only: what is seen in "current observation", the sentence to follow in "current instruction", what '
+        'you do in "action".',
+        'The answer is one JSON object that holds "current observation", "current instruction" and "action".',
+    ),
+}
+"""Other wordings of sections of the prompt, for training with diverse prompts."""
+
 
 def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
     """The default templates with the given ones in their place.
@@ -61,6 +99,11 @@ def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
         UsageError: a template that does not exist, or is not text.
     """
     return settings.merged(DEFAULT, prompts)
+
+
+def wording(number: int) -> dict[str, str]:
+    """The templates of a wording of the prompt; see :func:`settings.reworded`."""
+    return settings.reworded(DEFAULT, OTHERS, number)
 
 
 def landmarks(sightings: Sequence[Sighting], prompts: Mapping[str, str] | None = None) -> str:

@@ -26,8 +26,8 @@ from functools import lru_cache
 from itertools import combinations_with_replacement
 
 from labkit.envs.general_points import expression, prompts, solver, verifier
+from labkit.envs.general_points.answers import answer_text, mistaken, random_formula
 from labkit.envs.general_points.cards import FACES, RANKS, numbers_of, split_of
-from labkit.envs.general_points.game import answer_text
 from labkit.envs.general_points.prompts import face_sentence
 from labkit.episode import Message
 from labkit.training.examples import Dialogue
@@ -91,21 +91,13 @@ def _expression(rng: random.Random, count: int) -> tuple[list[int], int, str]:
     """Shuffled numbers, a target from 1 to 99, and a formula of the numbers that reaches it."""
     while True:
         numbers = [rng.randint(1, 13) for _ in range(count)]
-        formula = _random_formula(rng, numbers)
+        formula = random_formula(rng, numbers)
         value = _value(formula)
         if value is None or value.denominator != 1 or not 1 <= value <= 99:
             continue
         if value == 24 and count == 4 and split_of(numbers) == "unseen":
             continue
         return _shuffled(rng, numbers), int(value), formula
-
-
-def _random_formula(rng: random.Random, numbers: Sequence[int]) -> str:
-    terms = [str(n) for n in _shuffled(rng, numbers)]
-    while len(terms) > 1:
-        at = rng.randrange(len(terms) - 1)
-        terms[at : at + 2] = [f"({terms[at]}{rng.choice('+-*/')}{terms[at + 1]})"]
-    return expression.render(expression.parse(terms[0]))
 
 
 def _value(formula: str) -> Fraction | None:
@@ -206,23 +198,9 @@ def revise(rng: random.Random) -> Dialogue:
     ranks, faces, numbers, target, formulas = _hand(rng)
     messages = [Message("user", _question(rng, ranks, faces, target))]
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
-        wrong = _wrong_answer(rng, ranks, faces, numbers, target)
+        wrong = mistaken(rng, ranks, numbers, target, lambda: rng.choice((FACES["ten"], _rule(rng))))
         judged = verifier.verdict(verifier.read(wrong), ranks, faces, target)
         if not judged.success:
             messages += [Message("assistant", wrong), Message("user", judged.feedback)]
     messages.append(Message("assistant", answer_text(ranks, numbers, rng.choice(formulas), target)))
     return Dialogue(tuple(messages), (len(messages) - 1,))
-
-
-def _wrong_answer(
-    rng: random.Random, ranks: Sequence[str], faces: dict[str, int], numbers: Sequence[int], target: int
-) -> str:
-    """A mistake such as models make: a wrong value, another face rule, a number lost or doubled, a broken object."""
-    kind = rng.choices(("value", "rule", "numbers", "broken"), weights=(5, 3, 3, 1))[0]
-    if kind == "rule":
-        numbers = numbers_of(ranks, rng.choice((FACES["ten"], _rule(rng))))
-    used = list(numbers)
-    if kind == "numbers":
-        used[rng.randrange(len(used))] = rng.choice((rng.choice(used), rng.randint(1, 13)))
-    text = answer_text(ranks, numbers, _random_formula(rng, used), target)
-    return text[: rng.randrange(len(text))] if kind == "broken" else text

@@ -22,14 +22,13 @@ the first steps of post-training alone undo what is known of the other rule.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from labkit.envs.settings import fill
 from labkit.envs.virl import prompts, rail, verifier
-from labkit.envs.virl.game import answer_text
+from labkit.envs.virl.answers import answer_text, mistaken
 from labkit.envs.virl.geometry import COMPASS, RELATIONS
-from labkit.envs.virl.headings import ACTIONS, TURNS, turn_word
+from labkit.envs.virl.headings import ACTIONS, TURNS, other_actions, turn_word
 from labkit.envs.virl.instruction import sentences
 from labkit.envs.virl.looks import CATEGORIES, WORDS
 from labkit.envs.virl.sighted import Seen
@@ -145,7 +144,7 @@ def revise(rng: random.Random) -> Dialogue:
     """A walk so far, a wrong JSON answer, the verifier's feedback, the right answer."""
     told = _invent(rng, rng.choice(_JSON))
     number = told.choose(rng)
-    wrong = _wrong_answer(rng, told, number)
+    wrong = told.mistaken(rng, number)
     judged = verifier.verdict(verifier.read(wrong), told.truth(number))
     turns = [Message("user", told.asked(number))]
     if not judged.success:
@@ -182,6 +181,13 @@ class _Told(NamedTuple):
 
     def answer(self, number: int) -> str:
         return answer_text(self.seen(number), self.sentence(number), self.action(number))
+
+    def mistaken(self, rng: random.Random, number: int) -> str:
+        """A mistake such as models make, the other rule's word among them."""
+        swapped = rail.action(self.steps[number], other_actions(self.actions))
+        beside = [self.answer(n) for n in (number - 1, number + 1) if 0 <= n < len(self.steps)]
+        right = self.seen(number), self.sentence(number), self.action(number)
+        return mistaken(rng, *right, self.actions, swapped=swapped, neighbours=beside)
 
     def asked(self, number: int) -> str:
         """The prompt of a step."""
@@ -240,22 +246,6 @@ def _name(rng: random.Random) -> str:
     if rng.random() < 0.3:
         first += f" & {rng.choice(_FIRST_WORDS)}"
     return f"{first} {rng.choice(_KINDS)}"
-
-
-def _wrong_answer(rng: random.Random, told: _Told, number: int) -> str:
-    """A mistake such as models make: another action, the other rule's word, a neighbouring step, a broken object."""
-    kind = rng.choices(("action", "rule", "step", "broken"), weights=(4, 3, 3, 1))[0]
-    text = told.answer(number)
-    if kind == "action":
-        turns = [f"turn_direction({word})" for word in ACTIONS[told.actions]]
-        text = answer_text(
-            told.seen(number), told.sentence(number), rng.choice(("forward()", "stop()", rng.choice(turns)))
-        )
-    elif kind == "rule":
-        text = told._replace(actions="relative" if told.actions == "absolute" else "absolute").answer(number)
-    elif kind == "step":
-        text = told.answer(rng.choice([n for n in (number - 1, number + 1) if 0 <= n < len(told.steps)]))
-    return text[: rng.randrange(len(text))] if kind == "broken" else text
 
 
 def _chat(question: str, answer: str) -> Dialogue:
