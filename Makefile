@@ -36,7 +36,7 @@ help:
 	@echo 'make lab        open JupyterLab on the notebooks'
 	@echo 'make test       run the tests'
 	@echo 'make notebooks  run every notebook and store its results'
-	@echo 'make bench      time the solver, the verifier, play and street views'
+	@echo 'make bench      time the solver, the verifier, play, training and street views'
 	@echo 'make clean      remove .venv, caches and build output; runs stay'
 
 install: $(STAMP)

@@ -5,16 +5,21 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from importlib.util import find_spec
 
 import pytest
+import torch
 
 from labkit.bench import play as play_bench
+from labkit.bench import rollout as rollout_bench
 from labkit.bench import solver as solver_bench
 from labkit.bench import timing
+from labkit.bench import train as train_bench
 from labkit.bench import verifier as verifier_bench
 from labkit.bench import views as views_bench
 from labkit.cli import main
 from labkit.envs.general_points import expression
+from labkit.models.loader import load
 from labkit.envs.virl import views
 
 
@@ -92,6 +97,71 @@ def test_views_are_timed_and_none_but_those_asked_for_again_are_kept(monkeypatch
     assert len(drawn) == 2 * 4 + 4 + 2 * (2 + 2 + 1 * 4 + 2 * 4)
     assert (one.unit, four.unit, again.unit, cut.unit) == ("views/s", "squares/s", "squares/s", "views/s")
     assert again.ratio > 20 and min(row.rate for row in (one, four, cut)) > 0
+
+
+def test_rollouts_are_timed_by_cell_batch_and_precision(monkeypatch):
+    small = {"EPISODES": {2: 2}, "WALKS": (2,), "POSITIONS": 2, "PLAIN": {"gp-l": 1, "virl-l": 1}}
+    for name, value in {**small, "NEW_TOKENS": 4, "ATTEMPTS": 2}.items():
+        monkeypatch.setattr(rollout_bench, name, value)
+    rollout_bench._walks.cache_clear()
+    rows = rollout_bench.rows(rounds=1)
+    rollout_bench._walks.cache_clear()
+    tokens = [row for row in rows if row.unit == "tokens/s"]
+    assert [(row.what.split(",")[0], row.what.split(" ")[-1]) for row in tokens[::2]] == [
+        (cell, dtype) for cell in ("gp-l", "virl-l") for dtype in ("float32", "bfloat16")
+    ]
+    assert all(row.rate > 0 and row.plain_rate > 0 for row in rows)
+    assert [row.unit for row in rows[-2:]] == ["tokens/s", "episodes/s"]
+
+
+def test_all_ways_of_a_rollout_count_what_they_sample(monkeypatch, tmp_path):
+    """Four tokens an answer at most; two walks of two positions are four answers."""
+    for name, value in {"NEW_TOKENS": 4, "ATTEMPTS": 2, "POSITIONS": 2}.items():
+        monkeypatch.setattr(rollout_bench, name, value)
+    rollout_bench._walks.cache_clear()
+    path, _ = play_bench.checkpoint(tmp_path)
+    loaded = load(path)
+    ours, plain = rollout_bench._player(loaded, "float32", 2), rollout_bench.Plain(path)
+    for player, batch in ((ours, 2), (plain, 1)):
+        count, tokens = rollout_bench.walks(0, player, 2, batch)
+        assert count == 2 and 4 <= tokens <= 16
+        count, tokens = rollout_bench.episodes(0, player, 3, batch)
+        assert count == 3 and 6 <= tokens <= 24  # no answer of four tokens is right
+    assert rollout_bench.Bare(loaded, "float32", "virl-l", 2).decode(0) == 2 * 2 * 4
+    rollout_bench._walks.cache_clear()
+
+
+SMALL = {"STEPS": 2, "BATCH": 3, "EPISODES": 4, "GROUP": 2, "ATTEMPTS": 2, "NEW_TOKENS": 4}
+
+
+def test_training_is_timed_beside_the_bare_pass_and_trl_where_it_is(monkeypatch):
+    for name, value in SMALL.items():
+        monkeypatch.setattr(train_bench, name, value)
+    rows = train_bench.rows(rounds=1)
+    there = bool(find_spec("trl"))
+    assert [row.what.split(",")[0] for row in rows] == [
+        "SFT", "RL (ppo) without play", "RL (grpo) without play", *["RL (grpo) with play"] * there
+    ]
+    assert [row.unit for row in rows] == ["tokens/s"] * 3 + ["episodes/s"] * there
+    assert all(row.rate > 0 and row.plain_rate > 0 for row in rows)
+    monkeypatch.setattr(train_bench, "find_spec", lambda name: None)
+    assert [row.unit for row in train_bench.rows(rounds=1)] == ["tokens/s"] * 3
+
+
+def test_the_bare_pass_learns_what_the_stage_learns(tmp_path):
+    """Else it would be a ceiling of other work: the same tokens, and weights that move alike."""
+    path, _ = play_bench.checkpoint(tmp_path)
+    ours, plain = load(path), load(path)
+    examples = train_bench.encode(ours.tokenizer, train_bench.expert_dialogues("gp-l", 5, mistakes=1), parts=False)
+    options = train_bench.Optimisation(steps=1, batch_size=5, lr=1e-4, betas=(0.9, 0.999), micro_batch_tokens=10**6)
+    run = train_bench.Run.create(tmp_path / "runs", "t", "stage: sft\n")
+    meter = train_bench.fit(ours.model, ours.tokenizer, lambda step: examples, options, run)
+    batches = train_bench.cut(examples, 10**6, plain.pad_id)
+    optimizer = torch.optim.AdamW(plain.model.parameters(), lr=1e-4, weight_decay=0.0)
+    train_bench.bare(plain.model, optimizer, batches)
+    assert meter.trained_tokens == sum(int(batch["attention_mask"].sum()) for batch in batches)
+    for a, b in zip(ours.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=2e-6, rtol=0)
 
 
 def test_bench_reports_each_way(capsys, monkeypatch):

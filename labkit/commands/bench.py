@@ -17,7 +17,7 @@ from typing import Any
 
 from labkit.commands import common
 
-BENCHES = ("solver", "verifier", "play", "views")
+BENCHES = ("solver", "verifier", "play", "rollout", "train", "views")
 """``labkit.bench.NAME`` has ``rows(rounds)``."""
 
 

@@ -4,6 +4,7 @@ examples:
   labkit train configs/models/tiny.yaml
   labkit train configs/experiments/gp-l/init.yaml --set seed=1 --set lr=1e-4
   labkit train --resume tiny-base
+  torchrun --nproc_per_node 2 -m labkit train configs/experiments/gp-l/rl.yaml
 
 The run's folder holds the resolved config, metrics, checkpoints and what --resume needs.
 """
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("name a config, or a run to --resume; configs/experiments holds some")
     from labkit.runs import listing
     from labkit.training import train
+    from labkit.training.world import is_main
 
     where = {"device": args.device} if args.device else {}
     try:
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         mine = [r for r in listing(args.out) if r.status.get("pid") == os.getpid()]
         hint = f"; go on with `labkit train --resume {mine[0].id}`" if mine else ""
         raise KeyboardInterrupt(f"stopped{hint}") from None
+    if not is_main():
+        return 0
     if args.json:
         last = done.metrics()[-1:]
         common.emit({"run": str(done.path), **done.status, "metrics": last[0] if last else None})

@@ -104,6 +104,13 @@ class Run:
         _append(path, [e.to_json() for e in episodes])
         return path
 
+    def put_episodes(self, name: str, episodes: Iterable[Episode]) -> Path:
+        """Write ``episodes/NAME.jsonl`` anew: an update that is done again replaces what it had left."""
+        path = self.path / "episodes" / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        _replace_text(path, "".join(e.to_json() + "\n" for e in episodes))
+        return path
+
     def episodes(self, name: str) -> Iterator[Episode]:
         for data in _lines(self.path / "episodes" / f"{name}.jsonl"):
             yield Episode.from_dict(data)

@@ -14,7 +14,7 @@ from labkit.runs.store import ROOT, Run, find
 if TYPE_CHECKING:
     from labkit.config import Config
 
-STAGES = ("pretrain", "sft")
+STAGES = ("pretrain", "sft", "rl")
 
 
 def train(
@@ -36,8 +36,12 @@ def train(
     Returns:
         The finished run.
 
+    Started as several processes (torchrun, accelerate launch), they train one model together, and the main one
+    writes the run.
+
     Raises:
-        UsageError: the config is wrong, or a finished run is to be resumed.
+        UsageError: the config is wrong, a finished run is to be resumed, or the processes are not those that were
+            asked for.
         KeyboardInterrupt: stopped by hand; the run can be resumed.
     """
     if resume is not None:
@@ -52,19 +56,26 @@ def train(
     else:
         run, path, data = None, Path(config), read(config, overrides)
     parsed, runner = _stage(data, str(path))
+    from labkit.training import world
+
+    device = world.join(device, parsed.processes)
     if run is None:
-        run = Run.create(out, parsed.name, parsed.to_yaml())
-    else:
-        run.set_status("running")
+        run = Run(world.on_main(lambda: Run.create(out, parsed.name, parsed.to_yaml()).path))
+
+    def say(status: str, **more: str) -> None:
+        if world.is_main():
+            run.set_status(status, **more)
+
+    say("running")
     try:
         runner(parsed, run, resume=resume is not None, device=device)
     except KeyboardInterrupt:
-        run.set_status("stopped")
+        say("stopped")
         raise
     except BaseException as error:
-        run.set_status("failed", error=f"{type(error).__name__}: {error}")
+        say("failed", error=f"{type(error).__name__}: {error}")
         raise
-    run.set_status("finished")
+    say("finished")
     return run
 
 
@@ -79,6 +90,10 @@ def _stage(data: dict, where: str) -> tuple[Config, object]:
         from labkit.training.sft import SFTConfig, sft
 
         return SFTConfig.parse(data, where), sft
+    if stage == "rl":
+        from labkit.training.rl import RLConfig, rl
+
+        return RLConfig.parse(data, where), rl
     near = difflib.get_close_matches(str(stage), STAGES, 1)
     hint = f"did you mean {near[0]}?" if near else f"the stages are {', '.join(STAGES)}"
     raise UsageError(f"{where}: " + (f"no stage {stage!r}; {hint}" if stage else f"the key 'stage' is missing; {hint}"))

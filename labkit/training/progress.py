@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tqdm import tqdm
 
 
@@ -15,6 +17,11 @@ class Progress:
         """Move to ``done`` and show the latest figures."""
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in figures.items()}, refresh=False)
         self._bar.update(done - self._bar.n)
+
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar."""
+        if not self._bar.disable:
+            self._bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
         self._bar.close()

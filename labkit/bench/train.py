@@ -1,0 +1,183 @@
+"""Training: SFT steps and RL updates, beside the bare forward and backward pass of the same tokens.
+
+The bare pass is a ceiling: batches of the same rows, lying ready as tensors; forward, loss, backward and AdamW's step,
+and nothing else. An RL update also plays and scores, which no ceiling of training has; so it is timed once by its
+learning alone, and once as a whole beside TRL's GRPOTrainer where that is installed. There, both learn from as many
+episodes of the same deals; TRL plays them with ``generate`` of transformers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+import transformers
+
+from labkit.bench.play import checkpoint
+from labkit.bench.timing import Row, compare
+from labkit.compute import Meter
+from labkit.models.loader import Loaded, load
+from labkit.models.policy import Policy
+from labkit.runs import Run
+from labkit.training import world
+from labkit.training.batches import micro_batches
+from labkit.training.credit import assign
+from labkit.training.data import expert_dialogues
+from labkit.training.examples import Example, encode
+from labkit.training.policy_gradient import Learner
+from labkit.training.rl import RLConfig, _optimizer
+from labkit.training.rollout import Rollout
+from labkit.training.supervised import Optimisation, collate, fit, learnt
+
+STEPS, BATCH = 8, 64
+"""Of SFT in a round."""
+EPISODES, GROUP, ATTEMPTS, NEW_TOKENS = 64, 8, 3, 48
+"""Of an RL update."""
+LR = 1e-4
+_BARE = "bare forward, backward and AdamW"
+_TRL = "TRL's GRPOTrainer"
+
+
+def rows(rounds: int = 3) -> list[Row]:
+    """Time training of the tiny model on the CPU, in fp32."""
+    transformers.logging.disable_progress_bar()
+    with TemporaryDirectory() as folder, _quietly():
+        path, whose = checkpoint(Path(folder))
+        table = [_sft(path, whose, Path(folder), rounds)]
+        for credit in ("ppo", "grpo"):
+            table.append(_learning(path, f"RL ({credit}) without play, {whose}", settings(credit), rounds))
+        if find_spec("trl") and find_spec("datasets"):
+            table.append(_beside_trl(path, whose, Path(folder), rounds))
+    return table
+
+
+def settings(credit: str) -> RLConfig:
+    """An update as it is timed."""
+    return RLConfig.parse(
+        {
+            "stage": "rl",
+            "model": "none",
+            "updates": 1,
+            "episodes": EPISODES,
+            "group": GROUP,
+            "attempts": ATTEMPTS,
+            "max_new_tokens": NEW_TOKENS,
+            "batch": EPISODES,
+            "credit": {"kind": credit},
+            "lr": LR,
+        }
+    )
+
+
+def learner(loaded: Loaded, config: RLConfig) -> Learner:
+    """What plays and learns, without a run around it."""
+    policy = Policy(loaded.model, config.critic if config.has_critic else "none").eval()
+    accelerator = world.accelerator("cpu", "fp32", unused=False)
+    trained, optimizer = accelerator.prepare(policy, _optimizer(policy, config))
+    return Learner(config, loaded, policy, trained, optimizer, accelerator, Meter(loaded.parameters))
+
+
+def bare(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[dict[str, torch.Tensor]]
+) -> None:
+    """A step over batches of :func:`labkit.training.supervised.collate`."""
+    for batch in batches:
+        labels_BT = batch["labels"]
+        asked = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        logits_NV, labels_N = learnt(model(**asked, use_cache=False).logits, labels_BT)
+        F.cross_entropy(logits_NV, labels_N).backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def cut(examples: Sequence[Example], tokens: int, pad_id: int) -> list[dict[str, torch.Tensor]]:
+    """The batches that a trainer would make of them."""
+    return [collate(some, pad_id) for some, _ in micro_batches(examples, tokens)]
+
+
+def _sft(path: Path, whose: str, folder: Path, rounds: int) -> Row:
+    """The stage as it is, from deals to logs, checkpoint and state at the end."""
+    ours, plain = load(path), load(path)
+    optimizer = torch.optim.AdamW(plain.model.parameters(), lr=LR)
+    options = Optimisation(steps=STEPS, batch_size=BATCH, lr=LR, save_every=STEPS)
+
+    def examples(number: int, step: int) -> list[Example]:
+        first = (number * STEPS + step) * BATCH
+        return encode(ours.tokenizer, expert_dialogues("gp-l", BATCH, first=first, mistakes=1), parts=False)
+
+    batches = [
+        [cut(examples(number, step), options.micro_batch_tokens, plain.pad_id) for step in range(STEPS)]
+        for number in range(rounds)
+    ]
+
+    def train(number: int) -> int:
+        run = Run.create(folder, "sft", "stage: sft\n")
+        meter = fit(ours.model, ours.tokenizer, lambda step: examples(number, step), options, run)
+        return meter.trained_tokens
+
+    def pass_only(number: int) -> int:
+        for step in batches[number]:
+            bare(plain.model, optimizer, step)
+        return sum(int(batch["attention_mask"].sum()) for step in batches[number] for batch in step)
+
+    return compare("train", f"SFT, {whose}, batch {BATCH}", "tokens/s", train, pass_only, _BARE, rounds)
+
+
+def _learning(path: Path, what: str, config: RLConfig, rounds: int) -> Row:
+    """What an update learns from, once it has been played."""
+    loaded, plain = load(path), load(path)
+    learning = learner(loaded, config)
+    optimizer = torch.optim.AdamW(plain.model.parameters(), lr=LR)
+    played = [learning.play(number) for number in range(rounds)]
+    for rollout in played:
+        learning.score(rollout)
+        assign(rollout, config.credit, config.group)
+    batches = [cut(as_examples(rollout), config.micro_batch_tokens, plain.pad_id) for rollout in played]
+
+    def learn(number: int) -> int:
+        learning.learn(played[number], 0)
+        return sum(len(row.ids) for row in played[number].rows)
+
+    def pass_only(number: int) -> int:
+        bare(plain.model, optimizer, batches[number])
+        return sum(len(row.ids) for row in played[number].rows)
+
+    return compare("train", what, "tokens/s", learn, pass_only, _BARE, rounds)
+
+
+def as_examples(rollout: Rollout) -> list[Example]:
+    """The rows, with loss on what was sampled."""
+    return [Example(row.ids, row.sampled) for row in rollout.rows]
+
+
+def _beside_trl(path: Path, whose: str, folder: Path, rounds: int) -> Row:
+    """Whole updates; theirs without what it takes to set a trainer up."""
+    from labkit.bench.trl_grpo import trainer
+
+    learning = learner(load(path), settings("grpo"))
+    deals = [settings("grpo").model_copy(update={"seed": number}) for number in range(rounds)]
+    trainers = [trainer(load(path), config, folder / "trl") for config in deals]
+
+    def ours(number: int) -> int:
+        return len(learning.update(number)[1])
+
+    def theirs(number: int) -> int:
+        trainers[number].train()
+        return EPISODES
+
+    return compare("train", f"RL (grpo) with play, {whose}", "episodes/s", ours, theirs, _TRL, rounds)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without progress bars and what TRL prints."""
+    with warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        yield

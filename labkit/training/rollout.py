@@ -1,0 +1,195 @@
+"""From played episodes to what a policy gradient is taken on.
+
+A **turn** is one sampled answer. A **row** is the dialogue of one position, with all turns of that position in it:
+a walk has a row for each step, GeneralPoints one an episode. Within a row the first prompt, the answers and the
+feedback are the very ids that were sent and sampled; only sampled tokens carry loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import torch
+
+from labkit.episode import Episode
+from labkit.errors import UsageError
+from labkit.play import Played
+from labkit.players.base import Tokens
+
+
+@dataclass(slots=True)
+class Row:
+    """One dialogue. Arrays over its N sampled tokens are filled in as they become known."""
+
+    ids: np.ndarray
+    """``int64 [T]``."""
+    sampled: np.ndarray
+    """``bool [T]``: True at sampled tokens."""
+    turn: np.ndarray
+    """``int64 [N]``: the turn of each sampled token, counted over the whole rollout."""
+    decisive: np.ndarray
+    """``bool [N]``: whether the token overlaps the answer's decisive field."""
+    logp: np.ndarray
+    """``float32 [N]``: log-probabilities as the sampler recorded them."""
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    """``float32 [N]`` each: ``logp`` and ``value`` before the update, ``ref_logp`` under the initial policy,
+    ``advantage``, ``return``, ``weight`` in a mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Episodes of one update, as rows and as turns."""
+
+    episodes: tuple[Episode, ...]
+    rows: tuple[Row, ...]
+    turn_EK: np.ndarray
+    """``int64 [E, K]``: the number of each turn of each episode; -1 behind the last."""
+    reward_EK: np.ndarray
+    """``float32 [E, K]``: what each turn earned, the penalty of an exhausted episode on its last turn. An answer that
+    found the context full has no token and is no turn: what it cost was brought about by the turn before."""
+
+    @property
+    def mask_EK(self) -> np.ndarray:
+        """``bool [E, K]``: where there is a turn."""
+        return self.turn_EK >= 0
+
+    @property
+    def turns(self) -> int:
+        return int(self.mask_EK.sum())
+
+    @property
+    def return_E(self) -> np.ndarray:
+        """``float32 [E]``: what each episode earned."""
+        return np.array([episode.reward for episode in self.episodes], np.float32)
+
+    @property
+    def sampled_tokens(self) -> int:
+        return sum(len(row.turn) for row in self.rows)
+
+    def over_turns(self, name: str) -> np.ndarray:
+        """``float32 [E, K]``: an array of the rows at the first token of each turn; 0 behind the last turn."""
+        first = np.zeros(self.turns, np.float32)
+        for row in self.rows:
+            turns, at = np.unique(row.turn, return_index=True)
+            first[turns] = row.arrays[name][at]
+        return np.where(self.mask_EK, first[self.turn_EK], 0).astype(np.float32)
+
+    def over_tokens(self, name: str) -> np.ndarray:
+        """``float32 [E, K, T]``: an array of the rows, token by token; 0 where there is none."""
+        return self._spread([row.arrays[name] for row in self.rows])
+
+    @property
+    def mask_EKT(self) -> np.ndarray:
+        """``bool [E, K, T]``: where there is a sampled token."""
+        return self._spread([np.ones(len(row.turn), np.float32) for row in self.rows]) > 0
+
+    def set_turns(self, name: str, array_EK: np.ndarray) -> None:
+        """Give every token of a turn the turn's number in ``array_EK``."""
+        of_turn = np.zeros(self.turns, np.float32)
+        of_turn[self.turn_EK[self.mask_EK]] = array_EK[self.mask_EK]
+        for row in self.rows:
+            row.arrays[name] = of_turn[row.turn]
+
+    def set_tokens(self, name: str, array_EKT: np.ndarray) -> None:
+        """Give every token its number in ``array_EKT``."""
+        by_turn = np.zeros((self.turns, array_EKT.shape[2]), np.float32)
+        by_turn[self.turn_EK[self.mask_EK]] = array_EKT[self.mask_EK]
+        for row in self.rows:
+            row.arrays[name] = by_turn[row.turn, _place(row.turn)]
+
+    def _spread(self, of_rows: Sequence[np.ndarray]) -> np.ndarray:
+        longest = max(int(np.bincount(row.turn - row.turn[0]).max()) for row in self.rows)
+        by_turn = np.zeros((self.turns, longest), np.float32)
+        for row, array in zip(self.rows, of_rows, strict=True):
+            by_turn[row.turn, _place(row.turn)] = array
+        return np.where(self.mask_EK[:, :, None], by_turn[self.turn_EK], 0).astype(np.float32)
+
+
+def gather(played: Iterable[Played]) -> Rollout:
+    """The rollout of played episodes, in the order of their tasks.
+
+    Raises:
+        ValueError: an answer has no ids: it was not a model's.
+        UsageError: every prompt fills the model's context.
+    """
+    ordered = sorted(played, key=lambda p: p.index)
+    rows: list[Row] = []
+    earned: list[list[float]] = []
+    turn = 0
+    for one in ordered:
+        if any(answer.tokens is None for answer in one.answers):
+            raise ValueError("only what a model sampled can be trained on")
+        earned.append(_earned(one))
+        for tokens in _by_position(one):
+            rows.append(_row(tokens, turn))
+            turn += len(tokens)
+    if not rows:
+        raise UsageError("every prompt fills the model's whole context; take a model with a longer one")
+    turns_E = np.array([len(rewards) for rewards in earned])
+    mask_EK = np.arange(turns_E.max()) < turns_E[:, None]
+    turn_EK = np.full(mask_EK.shape, -1)
+    reward_EK = np.zeros(mask_EK.shape, np.float32)
+    turn_EK[mask_EK] = np.arange(turn)
+    reward_EK[mask_EK] = np.concatenate(earned)
+    return Rollout(tuple(p.episode for p in ordered), tuple(rows), turn_EK, reward_EK)
+
+
+def _earned(played: Played) -> list[float]:
+    """The reward of each turn of an episode."""
+    rewards: list[float] = []
+    for answer, attempt in zip(played.answers, played.episode.attempts, strict=True):
+        if len(answer.tokens.ids):
+            rewards.append(attempt.reward)
+        elif rewards:
+            rewards[-1] += attempt.reward
+    return rewards
+
+
+def _by_position(played: Played) -> Iterable[list[Tokens]]:
+    """The turns of each position that has some."""
+    positions = [n for n, p in enumerate(played.episode.positions) for _ in p.attempts]
+    for _, group in groupby(zip(positions, played.answers, strict=True), key=lambda pair: pair[0]):
+        turns = [answer.tokens for _, answer in group if len(answer.tokens.ids)]
+        if turns:
+            yield turns
+
+
+def _row(answers: Sequence[Tokens], turn: int) -> Row:
+    """The dialogue of one position: the last turn's context holds all before it, id for id."""
+    last = answers[-1]
+    ids = np.concatenate([last.context, last.ids])
+    sampled = np.zeros(len(ids), bool)
+    for tokens in answers:
+        sampled[len(tokens.context) : len(tokens.context) + len(tokens.ids)] = True
+    lengths = [len(tokens.ids) for tokens in answers]
+    decisive = [np.isin(np.arange(len(t.ids)), np.arange(*t.decisive)) for t in answers]
+    return Row(
+        ids,
+        sampled,
+        np.repeat(np.arange(turn, turn + len(answers)), lengths),
+        np.concatenate(decisive),
+        np.concatenate([t.logp for t in answers]).astype(np.float32),
+    )
+
+
+def _place(turn_N: np.ndarray) -> np.ndarray:
+    """``int64 [N]``: the place of each token within its turn."""
+    first = np.unique(turn_N, return_index=True, return_inverse=True)
+    return np.arange(len(turn_N)) - first[1][first[2]]
+
+
+def collate(rows: Sequence[Row], pad_id: int, width: int = 8) -> dict[str, torch.Tensor]:
+    """Right-padded ``input_ids``, ``attention_mask`` and ``sampled``, each ``[B, T]``, T a multiple of ``width``."""
+    longest = -(-max(len(row.ids) for row in rows) // width) * width
+    ids_BT = torch.full((len(rows), longest), pad_id)
+    mask_BT = torch.zeros((len(rows), longest), dtype=torch.long)
+    sampled_BT = torch.zeros((len(rows), longest), dtype=torch.bool)
+    for number, row in enumerate(rows):
+        length = len(row.ids)
+        ids_BT[number, :length] = torch.from_numpy(row.ids)
+        mask_BT[number, :length] = 1
+        sampled_BT[number, :length] = torch.from_numpy(row.sampled)
+    return {"input_ids": ids_BT, "attention_mask": mask_BT, "sampled": sampled_BT}

@@ -1,0 +1,197 @@
+"""Games that a small model learns in seconds, and that model: what a policy gradient must be able to do."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from labkit.compute import Meter
+from labkit.envs import _REGISTERED, register
+from labkit.episode import Attempt, Episode, Position, Task, Verdict
+from labkit.models.loader import Loaded, load
+from labkit.models.policy import Policy
+from labkit.training.adapt import InitialPolicy
+from labkit.training.policy_gradient import Learner
+from labkit.training.rl import RLConfig, _optimizer
+
+WORDS = [f"{n}" for n in range(10)] + ["a", "b", "again", "pick"]
+SPECIAL = ["<pad>", "<end>", "<user>", "<bot>"]
+TEMPLATE = (
+    "{% for m in messages %}{% if m['role'] == 'user' %}<user>{{ m['content'] }}{% else %}<bot>{{ m['content'] }}<end>"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}<bot>{% endif %}"
+)
+
+
+class Bandit:
+    """Two levers; ``b`` is right."""
+
+    cell = "bandit"
+    suites, splits, templates, decisive_field = ("id",), ("train",), {}, "lever"
+    pictured = False
+
+    def question(self, rng: random.Random) -> tuple[str, str]:
+        return "pick", "b"
+
+    def task(self, **settings: Any) -> Task:
+        raise NotImplementedError("tasks are dealt")
+
+    def tasks(
+        self, suite: str, split: str = "all", *, seed: int = 0, first: int = 0, attempts: int = 2, **settings: Any
+    ) -> Iterator[Task]:
+        for index in range(first, 10**9):
+            asked, right = self.question(random.Random(f"{self.cell}/{seed}/{index}"))
+            yield Task(
+                cell=self.cell,
+                deal={"asked": asked, "right": right},
+                rule={},
+                attempts=attempts,
+                reward={"exhausted": -1.0},
+                seed=seed,
+                index=index,
+                suite=suite,
+                split=split,
+            )
+
+    def first(self, task: Task) -> Position:
+        return Position({}, task.deal["asked"])
+
+    def judge(self, episode: Episode, answer: str) -> Attempt:
+        success = answer.strip() == episode.task.deal["right"]
+        category, feedback = ("correct", "") if success else ("wrong", "again")
+        return Attempt(answer, Verdict(category, success, 5.0 if success else -1.0, feedback, {}))
+
+    def advance(self, episode: Episode) -> Position | str | None:
+        return "success" if episode.position.attempts[-1].verdict.success else None
+
+    def decisive_span(self, answer: str) -> tuple[int, int] | None:
+        return (0, len(answer)) if answer else None
+
+
+class Highest(Bandit):
+    """Three cards; the highest is right."""
+
+    cell = "highest"
+
+    def question(self, rng: random.Random) -> tuple[str, str]:
+        cards = rng.sample(range(10), 3)
+        return " ".join(map(str, cards)), str(max(cards))
+
+
+for each in (Bandit(), Highest()):
+    if each.cell not in _REGISTERED:
+        register(each)
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Word by word."""
+    vocabulary = {word: n for n, word in enumerate([*SPECIAL, *WORDS])}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        chat_template=TEMPLATE,
+        pad_token="<pad>",
+        eos_token="<end>",
+        extra_special_tokens={"user_token": "<user>", "bot_token": "<bot>"},
+    )
+
+
+def model(seed: int = 0, width: int = 32) -> LlamaForCausalLM:
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(SPECIAL) + len(WORDS),
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            max_position_embeddings=64,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=None,
+            eos_token_id=1,
+            attn_implementation="eager",
+        )
+    )
+
+
+def exact_model(seed: int = 0) -> GPT2LMHeadModel:
+    """In double precision throughout, where a Llama norms and attends in fp32: for finite differences."""
+    torch.manual_seed(seed)
+    shape = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "vocab_size": len(SPECIAL) + len(WORDS)}
+    ends = {"bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
+    return GPT2LMHeadModel(GPT2Config(**shape, **ends, attn_implementation="eager")).double()
+
+
+def saved(folder, seed: int = 0) -> Loaded:
+    """A fresh model as a checkpoint, loaded."""
+    model(seed).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return load(folder)
+
+
+KINDS = ("ppo", "ppo-turn", "ppo-bilevel", "grpo", "rloo", "reinforce")
+
+
+def config(**settings: Any) -> RLConfig:
+    """Settings that train a small game in seconds."""
+    small = {"stage": "rl", "model": "none", "cell": "bandit", "updates": 40, "episodes": 64, "max_new_tokens": 1}
+    return RLConfig.parse({**small, "lr": 0.02, "attempts": 1, **settings})
+
+
+def of_kind(kind: str) -> dict[str, Any]:
+    """Settings of a kind of credit."""
+    return {"credit": {"kind": kind}, "group": 4 if kind in ("grpo", "rloo") else 1}
+
+
+def learner(
+    loaded: Loaded,
+    settings: RLConfig,
+    optimizer: Callable[[Policy, RLConfig], torch.optim.Optimizer] = _optimizer,
+    fresh: PreTrainedModel | None = None,
+) -> Learner:
+    """What ``labkit train`` makes of these settings, without a run around it.
+
+    Args:
+        loaded: its tokenizer is used.
+        fresh: where to start; a new model of the settings' seed if not given.
+    """
+    loaded = replace(loaded, model=(fresh or model(settings.seed)).eval())
+    policy = Policy(loaded.model, settings.critic if settings.has_critic else "none", seed=settings.seed)
+    policy.eval().to(loaded.model.dtype)
+    accelerator = Accelerator(cpu=True)
+    initial = InitialPolicy(policy) if settings.kl else None
+    trained, prepared = accelerator.prepare(policy, optimizer(policy, settings))
+    return Learner(settings, loaded, policy, trained, prepared, accelerator, Meter(loaded.parameters), initial)
+
+
+def plain_sgd(policy: Policy, settings: RLConfig) -> torch.optim.SGD:
+    """With a rate of 1 and no clip the weights move by minus the gradient."""
+    critic = [] if policy.value_head is None else list(policy.value_head.parameters())
+    groups = [{"params": list(policy.model.parameters()), "critic": False}]
+    return torch.optim.SGD(groups + ([{"params": critic, "critic": True}] if critic else []), lr=1.0)
+
+
+def weights(policy: torch.nn.Module) -> torch.Tensor:
+    """All parameters end to end."""
+    return torch.cat([p.detach().flatten().double() for p in policy.parameters()])
+
+
+def digest(policy: torch.nn.Module) -> str:
+    return hashlib.sha256(weights(policy).numpy().tobytes()).hexdigest()
