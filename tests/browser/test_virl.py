@@ -101,7 +101,7 @@ def test_a_person_walks_with_buttons_and_keys(visit):
     expect(page.locator("#walk-stage figcaption strong").first).to_contain_text("Step 3 of")
     assert page.evaluate("scrollY") == 0
     press(page, "Copy link")
-    page.wait_for_function("location.search.includes('tab=virl')")
+    page.wait_for_function("location.search.includes('walk=')")
     asked = {k: v[0] for k, v in parse_qs(urlsplit(page.url).query).items()}
     assert (asked["route"], asked["rule"], asked["walk"]) == (SHORT, "relative", "rail")
     with page.expect_download() as download:
