@@ -34,7 +34,13 @@ def tokenizer():
 
 
 def small_model(tokenizer, seed=0):
-    return build_model(Shape(hidden=16, layers=1, heads=2, feed_forward=16, context=64), tokenizer, seed)
+    model = build_model(Shape(hidden=16, layers=1, heads=2, feed_forward=16, context=64), tokenizer, seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                # A spread of .02 instead of the tiny model's .06: twelve steps then show what a coefficient does.
+                weight /= 3
+    return model
 
 
 def examples(seed, count=8):
@@ -141,7 +147,7 @@ def test_kl_is_of_the_policy_from_the_initial_one():
 def test_kl_to_the_initial_policy_is_zero_at_first_then_positive_and_held_down_by_its_coefficient(tokenizer, tmp_path):
     def kls(coefficient):
         model, run = small_model(tokenizer), Run.create(tmp_path, "t", "stage: sft\n")
-        settings = Optimisation(steps=40, lr=1e-2, batch_size=8)
+        settings = Optimisation(steps=12, lr=1e-2, batch_size=8)
         fit(model, tokenizer, lambda step: examples(0), settings, run, objective=Objective(kl=coefficient))
         return run.metrics()
 
@@ -180,8 +186,7 @@ def test_eight_batches_of_one_are_a_batch_of_eight_but_for_rounding(tokenizer, t
     whole, together = train(tokenizer, tmp_path, micro_batch_tokens=4096, objective=objective)
     cut, apart = train(tokenizer, tmp_path, micro_batch_tokens=1, objective=objective)
     for a, b in zip(whole.parameters(), cut.parameters(), strict=True):
-        # Six steps of at most .01; where a gradient is almost nothing, AdamW enlarges its rounding.
-        torch.testing.assert_close(a, b, atol=5e-4, rtol=0)
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
     for name in ("loss", "nll", "grad_norm"):
         losses = [[m[name] for m in run.metrics()] for run in (together, apart)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
