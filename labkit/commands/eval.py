@@ -1,32 +1,45 @@
-"""Evaluate a player on the suites of a cell.
+"""Evaluate players on the suites of a cell.
 
 examples:
   labkit eval gp-l --player expert --episodes 100
   labkit eval gp-l --player tiny:gp-l/init --suite id,rule-ood --split test --episodes all
+  labkit eval gp-l --player tiny:gp-l/init run:sft-gp-l run:rl-gp-l --episodes all
+  labkit eval gp-l --player tiny:gp-l/init --temperature 1 --samples 16 --episodes 200
+  labkit eval gp-l --player run:sft-gp-l --reference tiny:gp-l/init
   labkit eval gp-l --player run:20261121-101502-sft-gp-l@400 --json > results.json
 
 --episodes N plays N seeded deals, the same for every player; all plays every hand once, in one seeded order
 of its cards, weighted by how often a deck deals it. Success is success within --attempts; the table also
-shows it for fewer attempts. Episodes and results are stored as a run (see `labkit runs`).
+shows it for fewer attempts. Of several players, each but the first is compared with the first, deal by deal.
+Episodes and results are stored as a run for each player (see `labkit runs`). docs/evaluation.md explains
+every measure.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common, games
+from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from labkit.episode import Episode
     from labkit.evaluation import SuiteResult
     from labkit.players import Player
-    from labkit.runs import Run
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", help=common.CELL_HELP)
-    parser.add_argument("--player", metavar="P", required=True, help="who plays (see `labkit players`)")
+    parser.add_argument(
+        "--player",
+        metavar="P",
+        nargs="+",
+        action="extend",
+        required=True,
+        help="who plays (see `labkit players`); of several, the first is what the others are compared with",
+    )
     parser.add_argument(
         "--suite", metavar="S,S", help="one or more of id, rule-ood and (pictures) visual-ood; default: all"
     )
@@ -42,13 +55,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="answers allowed at a position (default: 5 with cards, 2 in streets)",
     )
+    parser.add_argument(
+        "--samples",
+        type=common.count,
+        metavar="K",
+        default=1,
+        help="independent answers to each deal, for pass@1 to pass@K; no feedback, so one attempt each",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="P",
+        help="also measure how far each player has moved from this checkpoint (KL a token, on its own answers)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the deals and of sampling (default: 0)")
     parser.add_argument(
         "--batch",
         type=common.count,
         metavar="N",
-        default=64,
-        help="episodes played side by side (default: 64)",
+        default=128,
+        help="episodes played side by side (default: 128)",
     )
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")
     games.add_options(parser, naming=False)
@@ -58,22 +83,117 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from labkit.commands import eval_tables
     from labkit.envs import game
-    from labkit.players.simple import Script
-    from labkit.runs.store import write_json
+    from labkit.training.progress import Progress
 
     cell = common.cell_of(args.cell)
     suites = args.suite.split(",") if args.suite else game(cell).suites
     suites = list(dict.fromkeys(common.suite_of(cell, name.strip()) for name in suites))
     common.split_of(cell, args.split)
-    settings = games.settings(args, cell) | {n: getattr(args, n) for n in ("split", "episodes", "seed")}
-    for suite in suites:
-        _check(cell, suite, settings)
-    player = common.load_player(args)
+    if args.samples > 1:
+        if args.attempts not in (None, 1):
+            raise UsageError("--samples are independent answers, without feedback; leave --attempts out")
+        args.attempts = 1
+    settings = games.settings(args, cell) | {n: getattr(args, n) for n in ("split", "episodes", "seed", "samples")}
+    names = list(dict.fromkeys(args.player))
+    total = len(names) * args.samples * sum(_deals(cell, suite, settings) for suite in suites)
+    _check(args, names)
+    reference = _load(args, args.reference) if args.reference else None
+    # What cannot be loaded, or compared, is told before anything is shown or stored; loaded models stay at hand.
+    first = _load(args, names[0])
+    if reference:
+        from labkit.evaluation.drift import Drift
+
+        Drift(first, reference)
+    del first
+    bar, played = Progress("episodes", total), count(1)
+
+    def progress(**figures: float) -> None:
+        bar.update(next(played), **figures)
+
+    done = []
+    try:
+        for name in names:
+            done.append(_evaluate(args, name, cell, suites, settings, reference, progress))
+            bar.say(eval_tables.summary(done[-1][1].values()))
+    finally:
+        bar.close()
+    documents, results = zip(*done, strict=True)
+    changes = [_change(results[0][suite], other[suite]) for other in results[1:] for suite in suites]
+    if args.json:
+        several = {"cell": cell, "seed": args.seed, "players": [_of_several(d) for d in documents], "changes": changes}
+        common.emit(documents[0] if len(names) == 1 else several)
+    else:
+        print(eval_tables.report(results[0]) if len(names) == 1 else eval_tables.comparison(results, changes))
+    for document in documents:
+        common.say(f"stored in {document['run']}")
+    return 0
+
+
+def _episodes(text: str) -> int | str:
+    return text if text == "all" else common.count(text)
+
+
+def _deals(cell: str, suite: str, settings: Mapping[str, Any]) -> int:
+    """How many deals there will be; an impossible setting is told before a model is loaded and a run is made."""
+    from labkit.evaluation.suites import tasks_of
+
+    dealt = {k: v for k, v in settings.items() if k != "samples"}
+    if settings["episodes"] != "all":
+        tasks_of(cell, suite, **dealt | {"episodes": 1})
+        return settings["episodes"]
+    return len(tasks_of(cell, suite, **dealt))
+
+
+def _check(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Raises UsageError for what can be told of players before they are loaded."""
+    from labkit.players import registry
+
+    models = [name for name in names if registry.info(name, runs=args.out).path is not None]
+    if args.samples > 1 and models and args.temperature == 0:
+        raise UsageError("at temperature 0 all samples of a deal are alike; add --temperature, such as 1")
+    if args.reference:
+        registry.locate(args.reference, runs=args.out)
+        for name in names:
+            if name not in models:
+                raise UsageError(f"{name} is not a model: --reference compares checkpoints; leave one of them out")
+
+
+def _load(args: argparse.Namespace, name: str) -> Player:
+    return common.load_player(argparse.Namespace(**vars(args) | {"player": name}))
+
+
+def _evaluate(
+    args: argparse.Namespace,
+    name: str,
+    cell: str,
+    suites: Sequence[str],
+    settings: Mapping[str, Any],
+    reference: Player | None,
+    progress: Callable[..., None],
+) -> tuple[dict[str, Any], dict[str, SuiteResult]]:
+    """Play one player's suites and store them; what ``results.json`` holds, and the results themselves."""
+    from labkit.evaluation import evaluate
+    from labkit.players.simple import Script
+    from labkit.runs.store import write_json
+
+    player = _load(args, name)
     # A script's answers are in the order of the episodes; side by side these would take each other's.
-    settings["batch"] = 1 if isinstance(player, Script) else args.batch
+    settings = {**settings, "reference": reference, "batch": 1 if isinstance(player, Script) else args.batch}
+    results: dict[str, SuiteResult] = {}
     with common.stored(args, f"eval-{cell}", player=player.name) as stored:
-        results = {suite: _evaluate(player, cell, suite, settings, stored) for suite in suites}
+        for suite in suites:
+            solved = 0
+
+            def ended(done: int, total: int, episode: Episode, suite: str = suite) -> None:
+                nonlocal solved
+                solved += episode.success
+                # Stored as they end, so that an evaluation that is stopped leaves what it has seen.
+                stored.add_episodes(suite, [episode])
+                progress(solved=solved / done)
+
+            results[suite] = evaluate(player, cell, suite, progress=ended, **settings)
         document = {
             "cell": cell,
             "player": player.name,
@@ -82,95 +202,29 @@ def run(args: argparse.Namespace) -> int:
             "suites": {suite: result.to_dict() for suite, result in results.items()},
         }
         write_json(stored.path / "results.json", document)
-    if args.json:
-        common.emit(document)
-    else:
-        print(report(results.values()))
-    common.say(f"stored in {stored.path}")
-    return 0
+    return document, results
 
 
-def _episodes(text: str) -> int | str:
-    return text if text == "all" else common.count(text)
+def _of_several(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A player's part of the document of several."""
+    return {key: document[key] for key in ("player", "run", "suites")}
 
 
-def _check(cell: str, suite: str, settings: dict[str, Any]) -> None:
-    """Deal one hand, so that an impossible setting is told before a model is loaded and a run is made."""
-    from labkit.envs import game
+def _change(before: SuiteResult, after: SuiteResult) -> dict[str, Any]:
+    """What changed from one player to another, deal by deal."""
+    from labkit.evaluation import paired
+    from labkit.evaluation.games import measures_of
+    from labkit.evaluation.metrics import plain
 
-    chosen = {k: v for k, v in settings.items() if k not in ("split", "episodes")}
-    next(game(cell).tasks(suite, settings["split"], **chosen))
-
-
-def _evaluate(player: Player, cell: str, suite: str, settings: dict[str, Any], stored: Run) -> SuiteResult:
-    from tqdm import tqdm
-
-    from labkit.evaluation import evaluate
-
-    solved = 0
-    with tqdm(desc=f"{cell} {suite}", unit=" episodes", dynamic_ncols=True, mininterval=0.5) as bar:
-
-        def progress(done: int, total: int, episode: Episode) -> None:
-            nonlocal solved
-            solved += episode.success
-            # Stored as they end, so that an evaluation that is stopped leaves what it has seen.
-            stored.add_episodes(suite, [episode])
-            bar.total = total
-            bar.set_postfix(solved=solved, refresh=False)
-            bar.update(done - bar.n)
-
-        return evaluate(player, cell, suite, progress=progress, **settings)
-
-
-def report(results: Any) -> str:
-    """The results as text: the headline with its interval, by split, and what lies behind it."""
-    return "\n\n".join(map(_suite_report, results))
-
-
-def _suite_report(result: SuiteResult) -> str:
-    from labkit.evaluation import Estimate
-
-    d = result.details
-    every = {"gp": "every hand once, weighted by the deck", "virl": "every route once"}
-    hands = every[result.cell.partition("-")[0]] if result.every_hand else f"seed {result.seed}"
-    rows: list[tuple[str, Any]] = [(f"success within {k}", e) for k, e in d["within"].items()]
-    if result.metric != "success":
-        rows.insert(0, (result.metric.replace("_", " "), Estimate(result.value, result.n, result.ci95)))
-    if len(result.splits) > 1:
-        rows += [(f"  split {name}", e) for name, e in result.splits.items()]
-    names = {
-        "legal": "answers with a legal formula",
-        "valid": "  and each card used once",
-        "number_right": "numbers translated rightly",
-        "kept_old_rule": "first answer by the other rule",
-        "recognition": "cards recognised",
-        "formula_success": "a formula right for the cards",
-        "per_step_accuracy": "answers that are right",
-        "turn_accuracy": "  at turns",
-        "other_accuracy": "  elsewhere",
-        "route_success": "routes walked to the end",
-        "steps_before_failure": "steps before a failure (mean)",
-        "landmark_right": "landmarks recognised",
-        "intersection_right": "intersections recognised",
-        "attempts_to_success": "attempts to success (mean)",
-        "truncated": "answers cut off",
+    weights = measures_of(before.cell).shares(before.episodes) if before.every_hand else None
+    change = plain(paired.difference(before.episodes, after.episodes, weights=weights))
+    test = paired.test(before.episodes, after.episodes, weights=weights)
+    return {
+        "suite": before.suite,
+        "player": after.player,
+        "reference": before.player,
+        "metric": before.metric,
+        **change,
+        "p": test.p,
+        "test": test.method,
     }
-    rows += [(label, d[name]) for name, label in names.items() if name in d]
-    lines = [
-        f"{result.cell} {result.suite}: {common.printable(result.player)}, split {result.split}, {hands}",
-        common.table((_row(label, e) for label, e in rows), ("metric", "value", "95% interval", "n")),
-        "first verdicts: " + ", ".join(f"{name} {count}" for name, count in d["categories"].items()),
-    ]
-    if d["tags"]:
-        lines.append("tags: " + ", ".join(f"{tag} {count}" for tag, count in d["tags"].items()))
-    if "solutions" in d:
-        found = d["solutions"]
-        lines.append(f"solutions: {found['right']} right answers, {found['distinct']} distinct")
-    if "tokens" in d:
-        lines.append(f"tokens of an answer: {d['tokens']:.1f} (mean)")
-    return "\n".join(lines)
-
-
-def _row(label: str, estimate: Any) -> dict[str, Any]:
-    interval = "[{:.3f}, {:.3f}]".format(*estimate.ci95) if estimate.ci95 else None
-    return {"metric": label, "value": estimate.value, "95% interval": interval, "n": estimate.n}

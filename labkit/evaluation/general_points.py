@@ -6,45 +6,15 @@ other metrics are ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from labkit.envs import game
 from labkit.envs.general_points import cards, verifier
-from labkit.episode import Attempt, Episode, Verdict
-from labkit.evaluation.metrics import Estimate, Trials, of_answers, of_episodes, share
-
-
-def headline(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> tuple[str, Estimate]:
-    """Success within the attempts allowed."""
-    return "success", of_episodes(episodes, lambda e: e.success, weights)
-
-
-def measures(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> dict[str, Any]:
-    """The metrics of this game.
-
-    ``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card
-    once, as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards
-    rightly. ``kept_old_rule``: see :func:`kept_old_rule`. ``solutions``: see :func:`solutions`. On ``gp-vl``
-    also ``recognition`` (answers that name the dealt cards; paper, figure 8) and ``formula_success``
-    (episodes in which some formula was right for the dealt cards, whether or not the answer named them: a
-    wrong card ends the verdict, so success alone cannot tell the two apart).
-    """
-    out: dict[str, Any] = {
-        "legal": of_answers(episodes, _legal, weights),
-        "valid": of_answers(episodes, lambda a: valid(a.verdict), weights),
-        "number_right": of_answers(episodes, lambda a: bool(a.verdict.evidence.get("number_right")), weights),
-        "kept_old_rule": kept_old_rule(episodes, weights),
-        "solutions": solutions(episodes),
-    }
-    if any(e.task.picture for e in episodes):
-        out["recognition"] = of_answers(
-            episodes, lambda a: bool(a.verdict.evidence.get("cards_right")), weights
-        )
-        out["formula_success"] = of_episodes(
-            episodes, lambda e: any(map(_formula_right, e.attempts)), weights
-        )
-    return out
+from labkit.episode import Attempt, Episode, Task, Verdict
+from labkit.evaluation import copies
+from labkit.evaluation.metrics import Estimate, Trials, mean, measured, of_answers, of_episodes
 
 
 def valid(verdict: Verdict) -> bool:
@@ -60,15 +30,6 @@ def _formula_right(attempt: Attempt) -> bool:
     return set(attempt.verdict.evidence["failed"]) <= {"wrong_cards"}
 
 
-def kept_old_rule(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> Estimate:
-    """First answers that are wrong, but play by the other face rule: a legal formula of *its* numbers.
-
-    Counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on under
-    the rule of training.
-    """
-    return share(map(_kept, episodes), weights)
-
-
 def _kept(episode: Episode) -> Trials:
     first = episode.attempts[0] if episode.attempts else None
     if first is None or first.other_rule is None:
@@ -76,11 +37,93 @@ def _kept(episode: Episode) -> Trials:
     return Trials(int(not first.verdict.success and valid(first.other_rule)))
 
 
+def _faces_as_ten(episode: Episode) -> Trials:
+    """The face cards whose numbers were told, and those that were told the training rule's."""
+    state = episode.positions[0].state
+    trained = cards.face_values(copies.TRAINED_RULE)
+    changed = {r for r in trained if cards.number_of(r, state["faces"]) != trained[r]}
+    hits = count = 0
+    for attempt in episode.attempts:
+        read = verifier.read(attempt.answer)
+        # An answer may name the cards in another order; then its numbers are in that one.
+        named = read.cards if read.cards and Counter(read.cards) == Counter(state["cards"]) else state["cards"]
+        if read.stated is None or len(read.stated) != len(named):
+            continue
+        told = [number == trained[rank] for rank, number in zip(named, read.stated, strict=True) if rank in changed]
+        hits, count = hits + sum(told), count + len(told)
+    return Trials(hits, count)
+
+
+SHARES: dict[str, Callable[[Episode], Trials]] = {
+    "legal": of_answers(_legal),
+    "valid": of_answers(lambda a: valid(a.verdict)),
+    "number_right": of_answers(lambda a: bool(a.verdict.evidence.get("number_right"))),
+    "faces_as_ten": _faces_as_ten,
+    "kept_old_rule": _kept,
+    "copied": copies.of_any_hand,
+    "copied_same_cards": copies.of_this_hand,
+    "nearly_copied": copies.nearly_of_any_hand,
+    "recognition": of_answers(lambda a: bool(a.verdict.evidence.get("cards_right"))),
+    "formula_success": of_episodes(lambda e: any(map(_formula_right, e.attempts))),
+}
+"""``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
+as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
+``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the rule says
+otherwise.
+``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
+numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
+under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
+answer; ``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
+
+On ``gp-vl`` also ``recognition`` (answers that name the dealt cards; paper, figure 8) and ``formula_success``
+(episodes in which some formula was right for the dealt cards, whether or not the answer named them: a wrong
+card ends the verdict, so success alone cannot tell the two apart)."""
+
+PICTURES = ("recognition", "formula_success")
+"""The shares that are of pictures only."""
+
+
+def headline(task: Task) -> str:
+    """Success within the attempts allowed."""
+    return "success"
+
+
+def measures(
+    episodes: Sequence[Episode],
+    weights: Sequence[float] | None = None,
+    deals: Sequence[Hashable] | None = None,
+) -> dict[str, Any]:
+    """The metrics of this game: :data:`SHARES`, :func:`solutions`, and :func:`solutions_a_deal` where deals were
+    sampled several times."""
+    pictures = any(e.task.picture for e in episodes)
+    told = {name: trials for name, trials in SHARES.items() if pictures or name not in PICTURES}
+    out = {**measured(told, episodes, weights, deals), "solutions": solutions(episodes)}
+    if deals:
+        out["solutions_a_deal"] = solutions_a_deal(episodes, deals, weights)
+    return out
+
+
 def solutions(episodes: Sequence[Episode]) -> dict[str, int]:
     """How many right answers there are, and how many of them differ by more than order and bracketing."""
-    right = [(e, a.answer) for e in episodes for a in e.attempts if a.verdict.success]
-    distinct = {(_numbers(e), e.task.rule["target"], verifier.read(answer).canonical) for e, answer in right}
-    return {"right": len(right), "distinct": len(distinct)}
+    right = [found for e in episodes for found in _found(e)]
+    return {"right": len(right), "distinct": len(set(right))}
+
+
+def solutions_a_deal(
+    episodes: Sequence[Episode], deals: Sequence[Hashable], weights: Sequence[float] | None = None
+) -> Estimate:
+    """How many different solutions of a deal its samples found, on average: variety that success does not show."""
+    found: dict[Hashable, set[Any]] = {deal: set() for deal in deals}
+    weight = dict(zip(deals, weights or [1.0] * len(episodes), strict=True))
+    for episode, deal in zip(episodes, deals, strict=True):
+        found[deal].update(_found(episode))
+    return mean([len(s) for s in found.values()], [weight[deal] for deal in found])
+
+
+def _found(episode: Episode) -> list[tuple[Any, ...]]:
+    """The right answers of an episode, each as its hand, target and canonical formula."""
+    right = [a.answer for a in episode.attempts if a.verdict.success]
+    return [(_numbers(episode), episode.task.rule["target"], verifier.read(a).canonical) for a in right]
 
 
 def _numbers(episode: Episode) -> tuple[int, ...]:

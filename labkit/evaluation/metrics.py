@@ -1,10 +1,11 @@
 """Metrics over episodes: pure functions, so that any stored run can be measured again.
 
-Every share comes with its n and a 95% interval. Two things make a plain binomial interval wrong here, and
-both are met by one number, the effective sample size:
+Every share comes with its n and a 95% interval. Three things make a plain binomial interval wrong here, and
+all are met by one number, the effective sample size:
 
 * answers of one episode hang together (an episode's later attempts answer its feedback), so a share of
   answers has a variance that is worked out over episodes, not over answers;
+* so do episodes of one deal, where it is sampled several times: then the variance is worked out over deals;
 * where every hand is played once, hands count by how often a deck deals them.
 
 The interval is Wilson's (1927), at the sample size at which independent trials would have the variance that
@@ -14,8 +15,8 @@ the data show (Korn and Graubard, 1998).
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from labkit.episode import Attempt, Episode
@@ -25,6 +26,9 @@ Z95 = 1.959963984540054
 
 FEW = 10
 """Of fewer values than this, a mean has no interval: a normal one would claim too much."""
+
+ROUNDING = 1e-18
+"""A variance of a share below this is rounding: one odd trial in a million makes 1e-12."""
 
 
 class Estimate(NamedTuple):
@@ -41,7 +45,7 @@ class Estimate(NamedTuple):
 class Trials(NamedTuple):
     """What one episode brings to a share."""
 
-    hits: int
+    hits: float
     count: int = 1
 
 
@@ -56,42 +60,61 @@ def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
     return max(0.0, (centre - half) / (1 + z * z / n)), min(1.0, (centre + half) / (1 + z * z / n))
 
 
-def share(trials: Iterable[Trials], weights: Sequence[float] | None = None) -> Estimate:
-    """The share of hits, the trials of one episode taken as a cluster.
+def share(
+    trials: Iterable[Trials], weights: Sequence[float] | None = None, deals: Sequence[Hashable] | None = None
+) -> Estimate:
+    """The share of hits, the trials of one episode, or of all episodes of one deal, taken as a cluster.
 
     Args:
         trials: one for each episode.
         weights: share of the deals that each episode stands for; None if all count alike.
+        deals: which deal each episode is of; None if no two are of the same.
     """
     rows = list(trials)
-    weighted = [(t, w) for t, w in zip(rows, weights or [1.0] * len(rows), strict=True) if t.count and w > 0]
-    if not weighted:
+    columns = zip(rows, weights or [1.0] * len(rows), deals or range(len(rows)), strict=True)
+    kept = [(t, w, deal) for t, w, deal in columns if t.count and w > 0]
+    if not kept:
         return Estimate(None, 0, None)
-    mass = sum(w * t.count for t, w in weighted)
-    value = sum(w * t.hits for t, w in weighted) / mass
-    n = sum(t.count for t, _ in weighted)
-    variance = sum((w * (t.hits - value * t.count)) ** 2 for t, w in weighted) / mass**2
-    if variance > 0:
+    mass = sum(w * t.count for t, w, _ in kept)
+    value = sum(w * t.hits for t, w, _ in kept) / mass
+    n = sum(t.count for t, _, _ in kept)
+    errors = _by_deal((deal, w * (t.hits - value * t.count)) for t, w, deal in kept)
+    variance = sum(e * e for e in errors) / mass**2
+    if variance > ROUNDING:
         effective = min(value * (1 - value) / variance, n)
     else:
         # All agree, so their spread is not known: each counts as one trial, by its weight (Kish, 1965).
-        effective = sum(w for _, w in weighted) ** 2 / sum(w * w for _, w in weighted)
+        masses = _by_deal((deal, w) for _, w, deal in kept)
+        effective = sum(masses) ** 2 / sum(m * m for m in masses)
     return Estimate(value, n, wilson(value, effective))
 
 
-def mean(values: Sequence[float], weights: Sequence[float] | None = None) -> Estimate:
-    """The mean of one value an episode, with a normal interval where there are :data:`FEW` values or more."""
+def mean(
+    values: Sequence[float], weights: Sequence[float] | None = None, deals: Sequence[Hashable] | None = None
+) -> Estimate:
+    """The mean of one value an episode, with a normal interval where there are :data:`FEW` deals or more.
+
+    Args:
+        weights, deals: as in :func:`share`.
+    """
     if not values:
         return Estimate(None, 0, None)
-    weights = weights or [1.0] * len(values)
-    mass = sum(weights)
-    value = sum(w * v for v, w in zip(values, weights, strict=True)) / mass
-    n = len(values)
-    if n < FEW:
-        return Estimate(value, n, None)
-    squares = sum((w * (v - value)) ** 2 for v, w in zip(values, weights, strict=True))
-    half = Z95 * math.sqrt(squares * n / (n - 1)) / mass
-    return Estimate(value, n, (value - half, value + half))
+    columns = list(zip(values, weights or [1.0] * len(values), deals or range(len(values)), strict=True))
+    mass = sum(w for _, w, _ in columns)
+    value = sum(w * v for v, w, _ in columns) / mass
+    errors = _by_deal((deal, w * (v - value)) for v, w, deal in columns)
+    if len(errors) < FEW:
+        return Estimate(value, len(values), None)
+    half = Z95 * math.sqrt(sum(e * e for e in errors) * len(errors) / (len(errors) - 1)) / mass
+    return Estimate(value, len(values), (value - half, value + half))
+
+
+def _by_deal(rows: Iterable[tuple[Hashable, float]]) -> list[float]:
+    """The sum of each deal's numbers."""
+    sums: dict[Hashable, float] = defaultdict(float)
+    for deal, number in rows:
+        sums[deal] += number
+    return list(sums.values())
 
 
 def success_within(episode: Episode, attempts: int) -> bool:
@@ -103,21 +126,35 @@ def success_within(episode: Episode, attempts: int) -> bool:
     return episode.success and all(len(p.attempts) <= attempts for p in episode.positions)
 
 
-def of_episodes(
-    episodes: Sequence[Episode], holds: Callable[[Episode], bool], weights: Sequence[float] | None = None
-) -> Estimate:
-    """The share of episodes for which something holds."""
-    return share((Trials(int(holds(e))) for e in episodes), weights)
+def of_episodes(holds: Callable[[Episode], bool]) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share of episodes for which something holds."""
+    return lambda episode: Trials(holds(episode))
 
 
-def of_answers(
-    episodes: Sequence[Episode], holds: Callable[[Attempt], bool], weights: Sequence[float] | None = None
-) -> Estimate:
-    """The share of answers, over all attempts, for which something holds."""
-    return share((Trials(sum(map(holds, e.attempts)), len(e.attempts)) for e in episodes), weights)
+def of_answers(holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share of answers, over all attempts, for which something holds."""
+    return lambda episode: Trials(sum(map(holds, episode.attempts)), len(episode.attempts))
 
 
-def overview(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> dict[str, Any]:
+SHARES: dict[str, Callable[[Episode], Trials]] = {"success": of_episodes(lambda e: e.success)}
+"""Shares of any cell, as what an episode brings to them; each game has more."""
+
+
+def measured(
+    shares: Mapping[str, Callable[[Episode], Trials]],
+    episodes: Sequence[Episode],
+    weights: Sequence[float] | None = None,
+    deals: Sequence[Hashable] | None = None,
+) -> dict[str, Estimate]:
+    """Several shares of the same episodes."""
+    return {name: share(map(trials, episodes), weights, deals) for name, trials in shares.items()}
+
+
+def overview(
+    episodes: Sequence[Episode],
+    weights: Sequence[float] | None = None,
+    deals: Sequence[Hashable] | None = None,
+) -> dict[str, Any]:
     """What can be said of episodes of any cell.
 
     ``within``: success within 1 to N attempts. ``attempts_to_success``: mean over the successes.
@@ -126,14 +163,17 @@ def overview(episodes: Sequence[Episode], weights: Sequence[float] | None = None
     answers cut off by the token limit; absent for players that are not models.
     """
     most = max((e.task.attempts for e in episodes), default=0)
-    solved = [(e, w) for e, w in zip(episodes, weights or [1.0] * len(episodes), strict=True) if e.success]
+    columns = zip(episodes, weights or [1.0] * len(episodes), deals or range(len(episodes)), strict=True)
+    solved = [row for row in columns if row[0].success]
     out: dict[str, Any] = {
         "within": {
-            str(k): of_episodes(episodes, lambda e, k=k: success_within(e, k), weights)
+            str(k): share((Trials(success_within(e, k)) for e in episodes), weights, deals)
             for k in range(1, most + 1)
         },
-        "attempts_to_success": mean([len(e.attempts) for e, _ in solved], [w for _, w in solved]),
-        "return": mean([e.reward for e in episodes], weights),
+        "attempts_to_success": mean(
+            [len(e.attempts) for e, _, _ in solved], [w for _, w, _ in solved], [d for _, _, d in solved]
+        ),
+        "return": mean([e.reward for e in episodes], weights, deals),
         "categories": dict(
             Counter(e.attempts[0].verdict.category for e in episodes if e.attempts).most_common()
         ),
@@ -142,8 +182,9 @@ def overview(episodes: Sequence[Episode], weights: Sequence[float] | None = None
     samples = [[a.sample for a in e.attempts if a.sample] for e in episodes]
     if any(samples):
         answers = [s for group in samples for s in group]
+        cut = (Trials(sum(s.truncated for s in group), len(group)) for group in samples)
         out["tokens"] = sum(s.tokens for s in answers) / len(answers)
-        out["truncated"] = share((Trials(sum(s.truncated for s in g), len(g)) for g in samples), weights)
+        out["truncated"] = share(cut, weights, deals)
     return out
 
 

@@ -12,17 +12,24 @@ How deals are chosen:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.envs import game
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
-from labkit.evaluation.metrics import Estimate, overview, plain
+from labkit.evaluation.games import measures_of, trials_of
+from labkit.evaluation.metrics import Estimate, overview, plain, share
+from labkit.evaluation.samples import pass_at
 from labkit.play import play_many
 from labkit.players.base import Player
+
+if TYPE_CHECKING:
+    from labkit.players.checkpoint import Checkpoint
+
+SAMPLES_APART = 10**9
+"""How far apart the keys of a deal's samples are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,9 @@ def evaluate(
     split: str = "all",
     episodes: int | Literal["all"] = 500,
     seed: int = 0,
-    batch: int = 64,
+    batch: int = 128,
+    samples: int = 1,
+    reference: Checkpoint | None = None,
     progress: Callable[[int, int, Episode], None] | None = None,
     **settings: Any,
 ) -> SuiteResult:
@@ -76,34 +85,66 @@ def evaluate(
     Args:
         episodes: how many deals, or ``"all"`` for every hand once.
         batch: episodes played side by side; the result does not depend on it.
+        samples: independent episodes of each deal, for pass@k; they see nothing of each other. The first of them
+            is the one that a single sample would be.
+        reference: also measure how far the player has moved from this one: see :mod:`labkit.evaluation.drift`.
         progress: called with (done, total, episode) as each episode ends.
         settings: what else the game's tasks take: ``attempts``, ``prompts``, ``reward``, ``picture``;
             ``faces`` and ``target`` in GeneralPoints, ``actions``, ``walk`` and ``data`` in V-IRL.
 
     Raises:
-        UsageError: a setting cannot be, or the player cannot go on.
+        UsageError: a setting cannot be, the player cannot go on, or there is no comparing with the reference.
     """
-    if batch < 1:
-        raise UsageError(f"the batch is a whole number from 1, not {batch}")
-    if episodes != "all" and episodes < 1:
-        raise UsageError(f"episodes is a whole number from 1, or all, not {episodes}")
-    settings |= {"seed": seed}
-    tasks: Sequence[Task]
-    if episodes == "all":
-        tasks = [task for task, _ in game(cell).every(suite, split, **settings)]
-    else:
-        tasks = list(islice(game(cell).tasks(suite, split, **settings), episodes))
+    for name, number in (("batch", batch), ("samples", samples)):
+        if number < 1:
+            raise UsageError(f"{name} is a whole number from 1, not {number}")
+    if samples > 1 and getattr(player, "temperature", None) == 0:
+        raise UsageError("at temperature 0 all samples of a deal are alike; give a temperature, such as 1")
+    tasks = tasks_of(cell, suite, split=split, episodes=episodes, seed=seed, **settings)
+    drift = None
+    if reference is not None:
+        from labkit.evaluation.drift import Drift
+
+        drift = Drift(player, reference)
+    # A deal's samples go together: they have their prompt in common.
+    places = [deal + SAMPLES_APART * sample for deal in range(len(tasks)) for sample in range(samples)]
+    asked = (task for task in tasks for _ in range(samples))
     played = []
-    for done, finished in enumerate(play_many(tasks, player, batch=batch, key=(seed,)), 1):
-        played.append(finished)
+    for done, finished in enumerate(play_many(asked, player, batch=batch, key=(seed,), places=places), 1):
+        played.append((finished.index % SAMPLES_APART, finished.index, finished.episode))
+        if drift:
+            drift.add(finished)
         if progress:
-            progress(done, len(tasks), finished.episode)
-    played.sort(key=lambda p: p.index)
-    return measure([p.episode for p in played], every_hand=episodes == "all")
+            progress(done, len(places), finished.episode)
+    played.sort(key=lambda row: row[:2])
+    result = measure([episode for _, _, episode in played], every_hand=episodes == "all")
+    if drift:
+        order = [index for _, index, _ in played]
+        measured = drift.estimate(order, [e.task.id for e in result.episodes] if samples > 1 else None)
+        result = replace(result, details={**result.details, "kl": measured, "reference": reference.name})
+    return result
+
+
+def tasks_of(
+    cell: str, suite: str, *, split: str = "all", episodes: int | Literal["all"] = 500, seed: int = 0, **settings: Any
+) -> list[Task]:
+    """The deals that :func:`evaluate` plays.
+
+    Raises:
+        UsageError: a setting cannot be.
+    """
+    if episodes == "all":
+        return [task for task, _ in game(cell).every(suite, split, seed=seed, **settings)]
+    if episodes < 1:
+        raise UsageError(f"episodes is a whole number from 1, or all, not {episodes}")
+    return list(islice(game(cell).tasks(suite, split, seed=seed, **settings), episodes))
 
 
 def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteResult:
     """Measure finished episodes of one player on one suite; for stored ones too.
+
+    Episodes of one task are taken as samples of one deal: intervals are over deals, and ``details`` has
+    ``pass_at``.
 
     Args:
         every_hand: the episodes hold every hand of the suite once, and are to be weighted by its share.
@@ -114,16 +155,26 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
     if not episodes:
         raise ValueError("no episodes to measure")
     task = episodes[0].task
-    own = _measures(task.cell)
+    own = measures_of(task.cell)
+    metric, trials = trials_of(task)
     weights = own.shares(episodes) if every_hand else None
-    metric, headline = own.headline(episodes, weights)
+    ids = [e.task.id for e in episodes]
+    deals = ids if len(set(ids)) < len(ids) else None
     groups: dict[str, list[int]] = {}
     for index, episode in enumerate(episodes):
         groups.setdefault(own.split_of(episode), []).append(index)
-    splits = {
-        name: own.headline([episodes[i] for i in rows], [weights[i] for i in rows] if weights else None)[1]
-        for name, rows in sorted(groups.items())
-    }
+
+    def headline(rows: Sequence[int]) -> Estimate:
+        return share(
+            [trials(episodes[i]) for i in rows],
+            [weights[i] for i in rows] if weights else None,
+            [deals[i] for i in rows] if deals else None,
+        )
+
+    value, n, ci95 = headline(range(len(episodes)))
+    details = {**overview(episodes, weights, deals), **own.measures(episodes, weights, deals)}
+    if deals:
+        details["pass_at"] = pass_at(episodes, deals, weights)
     return SuiteResult(
         cell=task.cell,
         suite=task.suite,
@@ -132,18 +183,11 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
         seed=task.seed,
         attempts=task.attempts,
         metric=metric,
-        value=headline.value,
-        n=headline.n,
-        ci95=headline.ci95,
+        value=value,
+        n=n,
+        ci95=ci95,
         every_hand=every_hand,
-        splits=splits,
-        details={**overview(episodes, weights), **own.measures(episodes, weights)},
+        splits={name: headline(rows) for name, rows in sorted(groups.items())},
+        details=details,
         episodes=tuple(episodes),
     )
-
-
-def _measures(cell: str) -> ModuleType:
-    """The module with a game's own ``headline``, ``measures``, ``split_of`` and ``shares``."""
-    from labkit.evaluation import general_points, virl
-
-    return {"gp-l": general_points, "gp-vl": general_points, "virl-l": virl, "virl-vl": virl}[cell]

@@ -6,44 +6,13 @@ rules (figures 5 and 6), route success for other cities (figure 7). The other me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from labkit.envs.virl import atlas
-from labkit.episode import Attempt, Episode, Position
-from labkit.evaluation.metrics import Estimate, Trials, mean, of_answers, of_episodes, share
-
-
-def headline(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> tuple[str, Estimate]:
-    """Route success in other cities and in free navigation, per-step accuracy elsewhere."""
-    task = episodes[0].task
-    if task.suite == "visual-ood" or task.rule.get("walk") == "free":
-        return "route_success", of_episodes(episodes, lambda e: e.success, weights)
-    return "per_step_accuracy", of_answers(episodes, lambda a: a.verdict.success, weights)
-
-
-def measures(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> dict[str, Any]:
-    """The metrics of this game.
-
-    ``per_step_accuracy``: answers that are right; every attempt counts as one, as in the paper.
-    ``turn_accuracy`` and ``other_accuracy``: the same where a turn is right, which is all that the action
-    rule concerns, and elsewhere. ``route_success``: routes walked to the end. ``steps_before_failure``:
-    positions passed in the episodes that failed. ``kept_old_rule``: first answers at turns that are wrong,
-    but right under the other action rule. ``landmark_right`` and ``intersection_right``: answers whose
-    observation agrees with what is there.
-    """
-    walks = sorted({e.task.rule.get("walk", "rail") for e in episodes})
-    return {
-        "walk": "+".join(walks),
-        "per_step_accuracy": of_answers(episodes, lambda a: a.verdict.success, weights),
-        "turn_accuracy": _where(episodes, _turns, lambda a: a.verdict.success, weights),
-        "other_accuracy": _where(episodes, lambda p: not _turns(p), lambda a: a.verdict.success, weights),
-        "route_success": of_episodes(episodes, lambda e: e.success, weights),
-        "steps_before_failure": _steps_before_failure(episodes, weights),
-        "kept_old_rule": share(map(_kept, episodes), weights),
-        "landmark_right": of_answers(episodes, lambda a: _agrees(a, "landmark_right"), weights),
-        "intersection_right": of_answers(episodes, lambda a: _agrees(a, "intersection_right"), weights),
-    }
+from labkit.episode import Attempt, Episode, Position, Task
+from labkit.evaluation import copies
+from labkit.evaluation.metrics import Estimate, Trials, mean, measured, of_answers, of_episodes
 
 
 def _turns(position: Position) -> bool:
@@ -54,29 +23,65 @@ def _agrees(attempt: Attempt, what: str) -> bool:
     return bool(attempt.verdict.evidence.get(what))
 
 
-def _where(
-    episodes: Sequence[Episode],
-    chosen: Callable[[Position], bool],
-    holds: Callable[[Attempt], bool],
-    weights: Sequence[float] | None,
-) -> Estimate:
-    """The share of answers at some positions for which something holds."""
+def _where(chosen: Callable[[Position], bool]) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share of right answers at some positions."""
 
     def trials(episode: Episode) -> Trials:
         answers = [a for p in episode.positions if chosen(p) for a in p.attempts]
-        return Trials(sum(map(holds, answers)), len(answers))
+        return Trials(sum(a.verdict.success for a in answers), len(answers))
 
-    return share(map(trials, episodes), weights)
-
-
-def _steps_before_failure(episodes: Sequence[Episode], weights: Sequence[float] | None) -> Estimate:
-    rows = [(e, w) for e, w in zip(episodes, weights or [1.0] * len(episodes), strict=True) if not e.success]
-    return mean([len(e.positions) - 1 for e, _ in rows], [w for _, w in rows])
+    return trials
 
 
 def _kept(episode: Episode) -> Trials:
     first = [p.attempts[0] for p in episode.positions if p.attempts and p.attempts[0].other_rule]
     return Trials(sum(not a.verdict.success and a.other_rule.success for a in first), len(first))
+
+
+SHARES: dict[str, Callable[[Episode], Trials]] = {
+    "per_step_accuracy": of_answers(lambda a: a.verdict.success),
+    "turn_accuracy": _where(_turns),
+    "other_accuracy": _where(lambda p: not _turns(p)),
+    "route_success": of_episodes(lambda e: e.success),
+    "kept_old_rule": _kept,
+    "copied": copies.of_this_place,
+    "landmark_right": of_answers(lambda a: _agrees(a, "landmark_right")),
+    "intersection_right": of_answers(lambda a: _agrees(a, "intersection_right")),
+}
+"""``per_step_accuracy``: answers that are right; every attempt counts as one, as in the paper.
+``turn_accuracy`` and ``other_accuracy``: the same where a turn is right, which is all that the action rule
+concerns, and elsewhere. ``route_success``: routes walked to the end. ``kept_old_rule``: first answers at turns
+that are wrong, but right under the other action rule. ``copied``: wrong answers that copy a training answer
+(:mod:`labkit.evaluation.copies`). ``landmark_right`` and ``intersection_right``: answers
+whose observation agrees with what is there."""
+
+
+def headline(task: Task) -> str:
+    """Route success in other cities and in free navigation, per-step accuracy elsewhere."""
+    free = task.rule.get("walk") == "free"
+    return "route_success" if free or task.suite == "visual-ood" else "per_step_accuracy"
+
+
+def measures(
+    episodes: Sequence[Episode],
+    weights: Sequence[float] | None = None,
+    deals: Sequence[Hashable] | None = None,
+) -> dict[str, Any]:
+    """The metrics of this game: :data:`SHARES`, and positions passed in the episodes that failed."""
+    walks = sorted({e.task.rule.get("walk", "rail") for e in episodes})
+    return {
+        "walk": "+".join(walks),
+        **measured(SHARES, episodes, weights, deals),
+        "steps_before_failure": _steps_before_failure(episodes, weights, deals),
+    }
+
+
+def _steps_before_failure(
+    episodes: Sequence[Episode], weights: Sequence[float] | None, deals: Sequence[Hashable] | None
+) -> Estimate:
+    columns = zip(episodes, weights or [1.0] * len(episodes), deals or range(len(episodes)), strict=True)
+    rows = [row for row in columns if not row[0].success]
+    return mean([len(e.positions) - 1 for e, _, _ in rows], [w for _, w, _ in rows], [d for _, _, d in rows])
 
 
 def split_of(episode: Episode) -> str:

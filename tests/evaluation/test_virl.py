@@ -45,12 +45,12 @@ def test_per_step_accuracy_counts_every_attempt():
 
 def test_the_headline_is_the_papers():
     episode = answered(["right", "stop()"])
-    assert headline([episode])[0] == "per_step_accuracy"
-    assert headline([episode])[1].value == 0.5
+    assert headline(episode.task) == "per_step_accuracy"
+    assert measure([episode]).value == 0.5
     free = start(game("virl-l").numbered("id", "test", "0", walk="free"))
-    assert headline([judge(free, "?")])[0] == "route_success"
+    assert headline(free.task) == "route_success"
     other = start(game("virl-vl").numbered("visual-ood", "test", "0", picture={"size": 64}))
-    assert headline([judge(other, "?")])[0] == "route_success"
+    assert headline(other.task) == "route_success"
 
 
 @pytest.mark.parametrize("suite", ["id", "rule-ood"])

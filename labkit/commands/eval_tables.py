@@ -1,0 +1,144 @@
+"""Results of evaluations as text: one player at length, or several side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from labkit.commands import common
+
+if TYPE_CHECKING:
+    from labkit.evaluation import Estimate, SuiteResult
+
+NAMES = {
+    "legal": "answers with a legal formula",
+    "valid": "  and each card used once",
+    "number_right": "numbers translated rightly",
+    "faces_as_ten": "face cards told as in training",
+    "kept_old_rule": "first answer by the other rule",
+    "copied": "wrong answers copied from training",
+    "copied_same_cards": "  from these very cards",
+    "nearly_copied": "  copied but for a letter, or so",
+    "recognition": "cards recognised",
+    "formula_success": "a formula right for the cards",
+    "per_step_accuracy": "answers that are right",
+    "turn_accuracy": "  at turns",
+    "other_accuracy": "  elsewhere",
+    "route_success": "routes walked to the end",
+    "steps_before_failure": "steps before a failure (mean)",
+    "landmark_right": "landmarks recognised",
+    "intersection_right": "intersections recognised",
+    "attempts_to_success": "attempts to success (mean)",
+    "truncated": "answers cut off",
+    "solutions_a_deal": "different solutions a deal (mean)",
+    "kl": "KL from the reference (nats a token)",
+}
+"""Measures in plain words; those with two spaces in front are part of the one above."""
+
+
+def report(results: Mapping[str, SuiteResult]) -> str:
+    """One player: the headline with its interval, by split, and what lies behind it, suite by suite."""
+    return "\n\n".join(map(_suite, results.values()))
+
+
+def comparison(players: Sequence[Mapping[str, SuiteResult]], changes: Iterable[Mapping[str, Any]]) -> str:
+    """Several players: the headline with its interval and the change from the first, then what lies behind it."""
+    change_of = {(c["player"], c["suite"]): c for c in changes}
+    some = next(iter(players[0].values()))
+    rows = []
+    for suite in players[0]:
+        for results in players:
+            found = results[suite]
+            row = {"suite": suite, "player": _short(found.player), **_numbers(_headline(found))}
+            if change := change_of.get((found.player, suite)):
+                low, high = change["ci95"]
+                row |= {"change": f"{change['value']:+.3f}", "its interval": f"[{low:+.3f}, {high:+.3f}]"}
+                row[""] = "clear" if low > 0 or high < 0 else ""
+            rows.append(row)
+    columns = ("suite", "player", "value", "95% interval", "n", "change", "its interval", "")
+    return "\n".join(
+        [
+            f"{some.cell}, split {some.split}, {_dealt(some)}: {some.metric.replace('_', ' ')} of each player",
+            common.table(rows, columns),
+            f"change: from {_short(some.player)}, deal by deal; clear: its 95% interval leaves out 0",
+            *(f"\n{_behind(suite, [results[suite] for results in players])}" for suite in players[0]),
+        ]
+    )
+
+
+def summary(results: Iterable[SuiteResult]) -> str:
+    """One line: a player's headline in each suite."""
+    results = list(results)
+    said = ", ".join(f"{r.suite} {r.value:.3f}" for r in results if r.value is not None)
+    return f"{_short(results[0].player)}: {results[0].metric.replace('_', ' ')} {said}"
+
+
+def _behind(suite: str, players: Sequence[SuiteResult]) -> str:
+    """The other measures of several players, side by side."""
+    measures = [dict(_measures(result)) for result in players]
+    labels = dict.fromkeys(label for found in measures for label in found)
+    names = [_short(result.player) for result in players]
+    rows = []
+    for label in labels:
+        values = (found[label].value if label in found else None for found in measures)
+        rows.append({suite: label, **dict(zip(names, values, strict=True))})
+    return common.table(rows, (suite, *names))
+
+
+def _suite(result: SuiteResult) -> str:
+    d = result.details
+    rows = list(_measures(result))
+    if result.metric != "success":
+        rows.insert(0, (result.metric.replace("_", " "), _headline(result)))
+    lines = [
+        f"{result.cell} {result.suite}: {common.printable(result.player)}, split {result.split}, {_dealt(result)}",
+        common.table(
+            ({"metric": label, **_numbers(e)} for label, e in rows), ("metric", "value", "95% interval", "n")
+        ),
+        "first verdicts: " + ", ".join(f"{name} {count}" for name, count in d["categories"].items()),
+    ]
+    if d["tags"]:
+        lines.append("tags: " + ", ".join(f"{tag} {count}" for tag, count in d["tags"].items()))
+    if "solutions" in d:
+        found = d["solutions"]
+        lines.append(f"solutions: {found['right']} right answers, {found['distinct']} distinct")
+    if "tokens" in d:
+        lines.append(f"tokens of an answer: {d['tokens']:.1f} (mean)")
+    if "reference" in d:
+        lines.append(f"reference: {_short(d['reference'])}; KL(player || reference) on the player's own answers")
+    return "\n".join(lines)
+
+
+def _measures(result: SuiteResult) -> Iterable[tuple[str, Estimate]]:
+    """What was measured, in plain words; without what there was nothing of."""
+    d = result.details
+    yield from ((f"success within {k}", e) for k, e in d["within"].items())
+    if len(result.splits) > 1:
+        yield from ((f"  split {name}", e) for name, e in result.splits.items())
+    passes = d.get("pass_at", {})
+    # Every power of two, and the last.
+    told = [k for k in passes if int(k) & (int(k) - 1) == 0 or int(k) == len(passes)]
+    yield from ((f"pass@{k}", passes[k]) for k in told)
+    yield from ((label, d[name]) for name, label in NAMES.items() if name in d and d[name].n)
+
+
+def _headline(result: SuiteResult) -> Estimate:
+    from labkit.evaluation import Estimate
+
+    return Estimate(result.value, result.n, result.ci95)
+
+
+def _dealt(result: SuiteResult) -> str:
+    every = {"gp": "every hand once, weighted by the deck", "virl": "every route once"}
+    return every[result.cell.partition("-")[0]] if result.every_hand else f"seed {result.seed}"
+
+
+def _short(player: str) -> str:
+    """A player's name for a column: of a run's checkpoint the run and the step."""
+    return common.printable(re.sub(r"^(?:.*/)?([^/]+)/checkpoints/step-(\d+)/?$", r"\1@\2", player))
+
+
+def _numbers(estimate: Estimate) -> dict[str, Any]:
+    interval = "[{:.3f}, {:.3f}]".format(*estimate.ci95) if estimate.ci95 else None
+    return {"value": estimate.value, "95% interval": interval, "n": estimate.n}

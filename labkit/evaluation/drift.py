@@ -1,0 +1,118 @@
+"""How far a player has moved from another, on what it says itself.
+
+KL(player || reference) of the next-token distributions, over the whole vocabulary and exactly, at each token of the
+player's own answers, in nats a token. The distributions are the models' own, at temperature 1, whatever temperature
+the answers were sampled at. This is the direction in which RL stays close (a policy gradient with a KL penalty
+bounds it); "RL's Razor" (arXiv 2509.04259) holds its like on the new task against forgetting, with the initial
+policy in front and its samples: KL(initial || tuned), which is the same evaluation with the two exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+
+from labkit.errors import UsageError
+from labkit.evaluation.metrics import Estimate, mean
+from labkit.models.policy import CHUNK, language_model
+from labkit.play import Played
+from labkit.players.base import Player
+from labkit.players.checkpoint import Checkpoint
+from labkit.training.batches import micro_batches
+from labkit.training.objectives import kl_full
+from labkit.training.rollout import collate, gather
+
+TOKENS = 8192
+"""Tokens of a forward pass, padding included."""
+TOGETHER = 64
+"""Episodes that are scored together."""
+
+
+class Drift:
+    """Measures one player against another, episode by episode.
+
+    Raises:
+        UsageError: one of them is no model, or their tokens are not the same.
+    """
+
+    def __init__(self, player: Player, reference: Player) -> None:
+        for each in (player, reference):
+            if not isinstance(each, Checkpoint):
+                raise UsageError(f"{each.name} is no model: a KL is between two checkpoints; leave --reference out")
+        ours, theirs = player.loaded, reference.loaded
+        words = [each.tokenizer.get_vocab() for each in (ours, theirs)]
+        sizes = [_output(each.model).weight.shape[0] for each in (ours, theirs)]
+        if words[0] != words[1] or sizes[0] != sizes[1]:
+            raise UsageError(
+                f"{player.name} and {reference.name} have different tokens, so there is no KL between them; "
+                "name a reference of the same family"
+            )
+        self._models = (ours.model, theirs.model)
+        self._pad_id = ours.pad_id
+        self._waiting: list[Played] = []
+        self._found: dict[int, tuple[float, int]] = {}
+
+    def add(self, played: Played) -> None:
+        """Take in a finished episode."""
+        self._waiting.append(played)
+        if len(self._waiting) >= TOGETHER:
+            self._score()
+
+    def estimate(self, order: Sequence[int], deals: Sequence[Hashable] | None = None) -> Estimate:
+        """Mean KL a token over the episodes of these places, each episode, or deal, a cluster; n counts episodes.
+
+        Args:
+            order: ``Played.index`` of each episode.
+            deals: which deal each is of; None if no two are of the same.
+        """
+        self._score()
+        rows = [(self._found[index], deal) for index, deal in zip(order, deals or order, strict=True)]
+        rows = [(kl / tokens, tokens, deal) for (kl, tokens), deal in rows if tokens]
+        return mean([kl for kl, _, _ in rows], [float(n) for _, n, _ in rows], [deal for _, _, deal in rows])
+
+    def _score(self) -> None:
+        played, self._waiting = self._waiting, []
+        for one in played:
+            self._found[one.index] = (0.0, 0)
+        sampled = [p for p in played if any(len(answer.tokens.ids) for answer in p.answers)]
+        if not sampled:
+            return
+        rollout = gather(sampled)
+        index_of = {}
+        for turns, one in zip(rollout.turn_EK, sorted(sampled, key=lambda p: p.index), strict=True):
+            index_of |= {int(turn): one.index for turn in turns if turn >= 0}
+        for rows, _ in micro_batches(rollout.rows, TOKENS):
+            kl_N = self._kl(collate(rows, self._pad_id)).cpu()
+            for row, kl in zip(rows, kl_N.split([len(r.turn) for r in rows]), strict=True):
+                index = index_of[int(row.turn[0])]
+                total, tokens = self._found[index]
+                self._found[index] = (total + float(kl.double().sum()), tokens + len(kl))
+
+    @torch.inference_mode()
+    def _kl(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """``[N]``: at each sampled token of the rows, in order."""
+        states = [_states(model, batch) for model in self._models]
+        rows = max(1, CHUNK // _output(self._models[0]).weight.shape[0])
+        parts = zip(*(state_ND.split(rows) for state_ND in states), strict=True)
+        ours, theirs = self._models
+        return torch.cat([kl_full(_logits(ours, a), _logits(theirs, b).to(a.device)) for a, b in parts])
+
+
+def _states(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """``[N, D]``: the hidden state that each sampled token was drawn from."""
+    inner = language_model(model)
+    ids, mask, sampled = (batch[k].to(inner.device) for k in ("input_ids", "attention_mask", "sampled"))
+    hidden_BTD = inner.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    return hidden_BTD[:, :-1][sampled[:, 1:]]
+
+
+def _logits(model: torch.nn.Module, state_ND: torch.Tensor) -> torch.Tensor:
+    """``fp32 [N, V]``."""
+    logits_NV = _output(model)(state_ND).float()
+    softcap = getattr(language_model(model).config.get_text_config(), "final_logit_softcapping", None)
+    return softcap * torch.tanh(logits_NV / softcap) if softcap else logits_NV
+
+
+def _output(model: torch.nn.Module) -> torch.nn.Module:
+    return language_model(model).get_output_embeddings()

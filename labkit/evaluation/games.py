@@ -1,0 +1,30 @@
+"""What each game measures, looked up by cell and by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from labkit.episode import Episode, Task
+from labkit.evaluation import general_points, own, virl
+from labkit.evaluation.metrics import SHARES, Trials
+
+
+def measures_of(cell: str) -> ModuleType:
+    """The module with a game's own ``SHARES``, ``headline``, ``measures``, ``split_of`` and ``shares``."""
+    known = {"gp-l": general_points, "gp-vl": general_points, "virl-l": virl, "virl-vl": virl}
+    return known.get(cell, own)
+
+
+def trials_of(task: Task, name: str | None = None) -> tuple[str, Callable[[Episode], Trials]]:
+    """A share by name, and what an episode brings to it; the headline number of the task's suite if not named.
+
+    Raises:
+        ValueError: there is no such share.
+    """
+    game = measures_of(task.cell)
+    name = name or game.headline(task)
+    known = SHARES | game.SHARES
+    if name not in known:
+        raise ValueError(f"{task.cell} has no share {name!r}; there are {', '.join(known)}")
+    return name, known[name]

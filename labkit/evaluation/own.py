@@ -1,0 +1,36 @@
+"""What is measured of a cell of one's own (:func:`labkit.envs.register`): success, and what all games share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from labkit.episode import Episode, Task
+from labkit.evaluation.metrics import Trials
+
+SHARES: dict[str, Callable[[Episode], Trials]] = {}
+"""None of its own."""
+
+
+def headline(task: Task) -> str:
+    """Success within the attempts allowed."""
+    return "success"
+
+
+def measures(
+    episodes: Sequence[Episode],
+    weights: Sequence[float] | None = None,
+    deals: Sequence[Hashable] | None = None,
+) -> dict[str, Any]:
+    """Nothing more than every game has."""
+    return {}
+
+
+def split_of(episode: Episode) -> str:
+    """The split that the episode's task was dealt from."""
+    return episode.task.split
+
+
+def shares(episodes: Sequence[Episode]) -> list[float]:
+    """The share of each deal, where every one was played once: all count alike."""
+    return [1 / len(episodes)] * len(episodes)

@@ -1,0 +1,138 @@
+"""`labkit eval` of several players, several samples, and against a reference."""
+
+import json
+
+import pytest
+
+from labkit.cli import main
+from labkit.evaluation.metrics import wilson
+from labkit.evaluation.paired import difference
+from labkit.runs import find, listing
+
+COPY = '{"cards": ["K", "K", "2", "2"], "number": [10, 10, 2, 2], "formula": "10+10+2+2=24"}'
+
+
+@pytest.fixture(autouse=True)
+def a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_several_players_on_the_same_deals(capsys):
+    words = "eval gp-l --player expert random --suite id,rule-ood --episodes 12 --seed 3 --json"
+    assert main(words.split()) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document.keys() == {"cell", "seed", "players", "changes"}
+    assert (document["cell"], document["seed"]) == ("gp-l", 3)
+    assert [p["player"] for p in document["players"]] == ["expert", "random"]
+    expert, chance = (find(p["run"]) for p in document["players"])
+    for player, run in zip(document["players"], (expert, chance), strict=True):
+        # Each is stored as it would be alone.
+        alone = json.loads((run.path / "results.json").read_text())
+        assert alone["player"] == player["player"] == run.config["player"] and alone["suites"] == player["suites"]
+        assert list(player["suites"]) == ["id", "rule-ood"] and run.status["status"] == "finished"
+    first, second = ([e.task.id for e in run.episodes("id")] for run in (expert, chance))
+    assert sorted(first) == sorted(second)
+    assert [(c["player"], c["reference"], c["suite"]) for c in document["changes"]] == [
+        ("random", "expert", "id"),
+        ("random", "expert", "rule-ood"),
+    ]
+    for change in document["changes"]:
+        suite = change["suite"]
+        values = [p["suites"][suite]["value"] for p in document["players"]]
+        assert change["metric"] == "success" and change["value"] == pytest.approx(values[1] - values[0])
+        stored = difference(list(expert.episodes(suite)), list(chance.episodes(suite)))
+        assert (change["n"], change["ci95"]) == (12, pytest.approx(stored.ci95))
+        assert change["p"] < 0.05 and change["test"] == "exact McNemar"
+    # One count over all that is played: 2 players, 2 suites, 12 deals.
+    assert "48/48" in err and "left" in err
+
+
+def test_the_table_marks_a_change_that_is_clear(capsys):
+    assert main("eval gp-l --player random --player expert random --suite id --episodes 12".split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "gp-l, split all, seed 0: success of each player"
+    (chance, expert) = (line.split() for line in lines[2:4])
+    assert chance[:2] == ["id", "random"] and expert[:3] == ["id", "expert", "1.000"]
+    assert expert[-1] == "clear" and chance[-1] == "12"
+    assert not any(line.split()[-1] == "clear" for line in lines[4:] if line)
+    assert len(listing("runs")) == 2  # random was named twice, and played once
+    assert any(line.startswith("numbers translated rightly") for line in lines)
+
+
+def test_a_fall_is_marked_too(capsys):
+    assert main("eval gp-l --player expert random --suite id --episodes 12".split()) == 0
+    change = capsys.readouterr().out.splitlines()[3].split()
+    assert change[1] == "random" and change[-1] == "clear" and change[-2].startswith("-")
+
+
+def test_every_hand_is_compared_with_its_weight(capsys):
+    words = "eval gp-l --player random expert --suite rule-ood --split dev --episodes all --attempts 1 --json"
+    assert main(words.split()) == 0
+    document = json.loads(capsys.readouterr().out)
+    (change,) = document["changes"]
+    before, after = (p["suites"]["rule-ood"] for p in document["players"])
+    assert after["every_hand"] and change["value"] == pytest.approx(1 - before["value"])
+    assert change["n"] == before["n"] and change["test"] == "sign flips of episodes"
+
+
+def test_samples(capsys):
+    assert main("eval gp-l --player expert --samples 3 --episodes 4 --suite id --json".split()) == 0
+    suite = json.loads(capsys.readouterr().out)["suites"]["id"]
+    assert {k: e["value"] for k, e in suite["pass_at"].items()} == {"1": 1, "2": 1, "3": 1}
+    # Twelve samples of four deals.
+    assert (suite["n"], suite["attempts"]) == (12, 1) and suite["ci95"] == pytest.approx(wilson(1.0, 4))
+    assert suite["solutions_a_deal"]["value"] == 1
+    assert main("eval gp-l --player random --samples 4 --episodes 4 --suite id".split()) == 0
+    out = capsys.readouterr().out
+    assert all(f"pass@{k}" in out for k in (1, 2, 4)) and "pass@3" not in out
+    assert "different solutions a deal (mean)" in out
+
+
+def test_a_checkpoint_against_a_reference(capsys):
+    words = "eval gp-l --player tiny:gp-l/init --reference tiny:base --suite rule-ood --episodes 12 --attempts 1"
+    assert main([*words.split(), "--json"]) == 0
+    suite = json.loads(capsys.readouterr().out)["suites"]["rule-ood"]
+    assert suite["reference"] == "tiny:base" and 0 < suite["kl"]["ci95"][0] < suite["kl"]["value"] < 0.5
+    assert suite["kl"]["n"] == 12
+
+
+def test_plain_words_for_what_lies_behind(capsys, tmp_path):
+    script = tmp_path / "copies.jsonl"
+    script.write_text(f"{json.dumps(COPY)}\n" * 4)
+    words = f"eval gp-l --player script:{script} --suite rule-ood --episodes 4 --attempts 1"
+    assert main(words.split()) == 0
+    out = capsys.readouterr().out
+    for label in (
+        "answers with a legal formula",
+        "  and each card used once",
+        "numbers translated rightly",
+        "face cards told as in training",
+        "first answer by the other rule",
+        "wrong answers copied from training",
+    ):
+        assert f"\n{label} " in out
+    (copied,) = (line for line in out.splitlines() if line.startswith("wrong answers copied"))
+    assert copied.split()[-4:] == ["1.000", "[0.510,", "1.000]", "4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--player expert nobody", "no player 'nobody'"),
+        ("--player expert --reference tiny:base", "expert is not a model"),
+        ("--player tiny:base --reference expert", "expert is not a model"),
+        ("--player tiny:base --samples 4", "add --temperature"),
+        ("--player random --samples 4 --attempts 5", "leave --attempts out"),
+        ("--player random --samples 0", "--samples"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_played(words, said, capsys):
+    try:
+        status = main(["eval", "gp-l", *words.split(), "--episodes", "2"])
+    except SystemExit as stopped:
+        status = stopped.code
+    assert status == 2
+    err = capsys.readouterr().err
+    assert said in err and "episodes," not in err
+    assert not listing("runs")
