@@ -13,21 +13,22 @@ from labkit.training.examples import Dialogue
 from labkit.training.mixture import cards, streets
 
 SHARES: dict[Callable[[random.Random], Dialogue], float] = {
-    cards.solve: 0.31,
+    cards.solve: 0.42,
     cards.targets: 0.04,
     cards.evaluate: 0.03,
-    cards.map_faces: 0.18,
-    cards.compose: 0.05,
-    cards.in_json: 0.14,
-    cards.revise: 0.07,
+    cards.map_faces: 0.12,
+    cards.map_json: 0.12,
+    cards.compose: 0.02,
+    cards.in_json: 0.02,
+    cards.revise: 0.01,
     streets.bearing: 0.01,
     streets.repeat: 0.01,
-    streets.read: 0.02,
-    streets.walk: 0.03,
-    streets.sentence: 0.025,
-    streets.step: 0.025,
-    streets.in_json: 0.04,
-    streets.revise: 0.02,
+    streets.read: 0.03,
+    streets.walk: 0.04,
+    streets.sentence: 0.045,
+    streets.step: 0.045,
+    streets.in_json: 0.025,
+    streets.revise: 0.015,
 }
 """How often each kind is drawn."""
 FIRST: dict[Callable[[random.Random], Dialogue], float] = {

@@ -1,16 +1,20 @@
 """Documents about cards: arithmetic, rules for face cards, the answer format, revision.
 
-========== ============================================================================
+========== ======================================================================================
 kind       what it teaches
-========== ============================================================================
+========== ======================================================================================
 solve      numbers and a target, in compact layouts -> a formula (one of the simplest)
 targets    the same for two to four numbers and other targets
 evaluate   a formula -> what it equals
 map_faces  a rule for face cards and some cards -> what they count as
+map_json   the same, as the first two fields of the JSON answer, in layouts other than GeneralPoints' own
 compose    a rule and four cards -> the numbers and a formula, in plain words
-in_json    the JSON answer, under random rules, in layouts other than GeneralPoints' own
+in_json    the whole JSON answer, under random rules, in layouts other than GeneralPoints' own
 revise     the same with one to three wrong answers and the verifier's feedback in between
-========== ============================================================================
+========== ======================================================================================
+
+The last two are rare: reading any rule, and the formulas, are the foundation; to put them together in one answer is
+what post-training has to teach.
 
 What is kept out, so that post-training has something to show: GeneralPoints' own prompt; the rule J=11, Q=12,
 K=13 (in any layout); and the hands of the ``unseen`` split with target 24 (in any layout). A rule is either
@@ -136,13 +140,32 @@ def _rule_words(rng: random.Random, faces: dict[str, int]) -> str:
     return rng.choice(spoken) if rng.random() < 0.5 else spoken[0]
 
 
+def _cards(rng: random.Random) -> list[str]:
+    """Two to five cards. Faces are dealt more often than in a deck: they are what there is to learn."""
+    return [rng.choice("JQK") if rng.random() < 0.5 else rng.choice(RANKS) for _ in range(rng.randint(2, 5))]
+
+
 def map_faces(rng: random.Random) -> Dialogue:
-    faces = _rule(rng)
-    # Faces are dealt more often than in a deck: they are what there is to learn.
-    ranks = [rng.choice("JQK") if rng.random() < 0.5 else rng.choice(RANKS) for _ in range(rng.randint(2, 5))]
+    faces, ranks = _rule(rng), _cards(rng)
     layout = rng.choice(("{rule}\n{cards}", "{cards}\n{rule}", "A counts as 1. {rule}\nCards: {cards}"))
     question = layout.format(rule=_rule_words(rng, faces), cards=", ".join(ranks))
     return _chat(question, ", ".join(map(str, numbers_of(ranks, faces))))
+
+
+def map_json(rng: random.Random) -> Dialogue:
+    faces, ranks = _rule(rng), _cards(rng)
+    layout = rng.choice(_MAP_LAYOUTS)
+    question = layout.format(rule=_rule_words(rng, faces), cards=", ".join(ranks))
+    cards, numbers = ", ".join(f'"{rank}"' for rank in ranks), ", ".join(map(str, numbers_of(ranks, faces)))
+    return _chat(question, f'{{"cards": [{cards}], "number": [{numbers}]}}')
+
+
+_MAP_LAYOUTS = (
+    "Cards: {cards}\n{rule}\nWrite a JSON object with the cards and their numbers.",
+    '{rule} What do {cards} count as?\nJSON with "cards", "number":',
+    "In JSON: cards {cards}, numbers? A counts as 1. {rule}",
+    '{rule} A counts as 1.\nCards: {cards}\nGive "cards" and "number".',
+)
 
 
 def _hand(rng: random.Random) -> tuple[list[str], dict[str, int], list[int], int, tuple[str, ...]]:

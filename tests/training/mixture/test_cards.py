@@ -1,5 +1,6 @@
 """What the foundation model may and may not know of cards before post-training."""
 
+import json
 import random
 import re
 from collections import Counter
@@ -72,17 +73,33 @@ def test_the_rule_of_the_probe_and_the_games_own_prompt_never_appear():
 
 
 def test_json_answers_are_right_under_their_rule():
-    checked = 0
-    for question, answer in answers():
-        if not answer.startswith("{"):
-            continue
+    for seed in range(1000):
+        rng = random.Random(f"json/{seed}")
+        dialogue = rng.choice((documents.in_json, documents.revise))(rng)
+        question, answer = dialogue.messages[0].text, dialogue.messages[-1].text
         reading = verifier.read(answer)
         target = int(answer.rsplit("=", 1)[1].split('"')[0])
         assert reading.value == target, (question, answer)
         assert Counter(reading.numbers) == Counter(reading.stated)
         assert all(rank in question for rank in reading.cards)
-        checked += 1
-    assert checked > 800
+
+
+def test_json_translations_are_right_under_their_rule():
+    spoken = {
+        r"J, Q and K each count as (\d+)|[Aa]ll face cards count as (\d+)": lambda n: dict.fromkeys("JQK", n[0]),
+        r"J\D*(\d+)\D*Q\D*(\d+)\D*K\D*(\d+)": lambda n: dict(zip("JQK", n, strict=True)),
+    }
+    for seed in range(300):
+        question, answer = (m.text for m in documents.map_json(random.Random(seed)).messages)
+        rule = next(
+            (rule([int(n) for n in found.groups() if n]))
+            for pattern, rule in spoken.items()
+            if (found := re.search(pattern, question))
+        )
+        said = json.loads(answer)
+        assert list(said) == ["cards", "number"]
+        assert said["number"] == [rule.get(c, 1 if c == "A" else c.isdigit() and int(c)) for c in said["cards"]]
+        assert ", ".join(said["cards"]) in question
 
 
 def test_known_hands_are_all_that_can_be_solved_but_the_unseen():
