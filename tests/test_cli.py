@@ -252,7 +252,8 @@ def test_eval_json_and_the_stored_run(capsys):
     run = only_run()
     assert json.loads((run.path / "results.json").read_text()) == document
     assert run.status["status"] == "finished" and len(list(run.episodes("id"))) == 6
-    assert "6/6" in err
+    # Two suites, and one count over both.
+    assert "12/12" in err
 
 
 def test_eval_prints_a_table_with_n_and_interval(capsys):
@@ -304,6 +305,28 @@ def test_runs_list_and_show(capsys):
     assert shown["episodes"] == ["id"] and shown["results"]["suites"]["id"]["n"] == 2
     assert main(["runs", "show", "eval-gp-l"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["config"]["stage"] == "eval"
+
+
+def test_runs_say_why_one_was_stopped(capsys):
+    run = Run.create("runs", "rl", "stage: rl\n")
+    run.log({"step": 7, "rollout/return": 0.125})
+    run.set_status("stopped", reason="collapsed: all returns are alike", last_good=f"run:{run.id}@5")
+    assert main(["runs", "list"]) == 0
+    out = capsys.readouterr().out
+    assert f"collapsed: all returns are alike (last good checkpoint: run:{run.id}@5)" in out and "0.125" not in out
+    assert main(["runs", "list", "--json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert line["status"] == "stopped" and line["why"].startswith("collapsed:") and "=0.125" in line["last"]
+    assert main(["runs", "show", run.id]) == 0
+    status = yaml.safe_load(capsys.readouterr().out)["status"]
+    assert (status["reason"], status["last_good"]) == ("collapsed: all returns are alike", f"run:{run.id}@5")
+
+
+def test_runs_say_why_one_failed(capsys):
+    run = Run.create("runs", "rl", "stage: rl\n")
+    run.set_status("failed", error="OSError: disk full")
+    assert main(["runs"]) == 0
+    assert "OSError: disk full" in capsys.readouterr().out
 
 
 def test_runs_of_an_empty_folder(capsys):

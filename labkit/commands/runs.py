@@ -43,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         common.emit(rows)
     elif rows:
-        print(common.table(rows, ("id", "status", "player", "last")))
+        # Of a run that did not end well, why; else how far it came.
+        told = [{**row, "last": row["why"] or row["last"]} for row in rows]
+        print(common.table(told, ("id", "status", "player", "last")))
     else:
         common.say(f"no runs in {args.out}/")
     return 0
@@ -54,8 +56,21 @@ def _line(found: Run) -> dict[str, Any]:
     shown = " ".join(
         f"{k}={v:.4g}" for k, v in (last[0] if last else {}).items() if isinstance(v, int | float)
     )
-    config = found.config or {}
-    return {"id": found.id, "status": found.status["status"], "player": config.get("player"), "last": shown}
+    config, status = found.config or {}, found.status
+    return {
+        "id": found.id,
+        "status": status["status"],
+        "player": config.get("player"),
+        "last": shown,
+        "why": _why(status),
+    }
+
+
+def _why(status: dict[str, Any]) -> str | None:
+    """Why a run failed or was stopped, and its last good checkpoint; None where its status does not say."""
+    said = status.get("reason") or status.get("error")
+    good = status.get("last_good")
+    return f"{said} (last good checkpoint: {good})" if good else said
 
 
 def _details(found: Run) -> dict[str, Any]:
@@ -67,7 +82,7 @@ def _details(found: Run) -> dict[str, Any]:
         "status": found.status,
         "config": found.config,
         "checkpoints": list(found.checkpoints()),
-        "episodes": sorted(p.stem for p in (found.path / "episodes").glob("*.jsonl")),
+        "episodes": found.episode_names(),
         "metrics": last[0] if last else None,
         "results": json.loads(results.read_text(encoding="utf-8")) if results.is_file() else None,
     }

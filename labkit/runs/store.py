@@ -5,17 +5,20 @@
     runs/20261121-101502-sft-gp-l/
       config.yaml          the resolved config, every default written out
       environment.json     versions, machine, git revision, command
-      status.json          running, finished, stopped or failed; process id; what came last
+      status.json          running, finished, stopped (and why) or failed; process id; what came last
       metrics.jsonl        one line an update
       episodes/NAME.jsonl  episodes played inside the run, one a line
       checkpoints/step-N/  a Hugging Face directory
+      trackers/            what TensorBoard and the like write, where they were asked for
       state/               what --resume needs; replaced as a whole, never edited
 
-Whoever follows a run reads these files while they grow: lines are appended whole.
+Whoever follows a run reads these files while they grow: lines are appended whole. Of a run that is kept for good,
+the ``.jsonl`` files may be compressed (``.jsonl.gz``).
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import platform
@@ -84,13 +87,18 @@ class Run:
         here = {"pid": os.getpid(), "host": platform.node(), "time": time.time()}
         write_json(self.path / "status.json", {"status": status, **here, **more})
 
+    @property
+    def metrics_path(self) -> Path:
+        """Where the metrics lie."""
+        return _packed(self.path / "metrics.jsonl")
+
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Append one line of metrics."""
         _append(self.path / "metrics.jsonl", [json.dumps(metrics)])
 
     def metrics(self) -> list[dict[str, Any]]:
         """All lines logged so far; a last line still being written is left out."""
-        return list(_lines(self.path / "metrics.jsonl"))
+        return list(_lines(self.metrics_path))
 
     def rewind(self, step: int) -> None:
         """Drop metrics logged after ``step``: those of an update that was cut short and will be done again."""
@@ -111,8 +119,18 @@ class Run:
         _replace_text(path, "".join(e.to_json() + "\n" for e in episodes))
         return path
 
+    def episodes_path(self, name: str) -> Path:
+        """Where episodes of a name lie, or would lie."""
+        return _packed(self.path / "episodes" / f"{name}.jsonl")
+
+    def episode_names(self) -> list[str]:
+        """The names under which episodes are stored."""
+        found = (self.path / "episodes").glob("*.jsonl*")
+        names = (p.name.removesuffix(".gz") for p in found if not p.name.endswith(".part"))
+        return sorted({name.removesuffix(".jsonl") for name in names})
+
     def episodes(self, name: str) -> Iterator[Episode]:
-        for data in _lines(self.path / "episodes" / f"{name}.jsonl"):
+        for data in _lines(self.episodes_path(name)):
             yield Episode.from_dict(data)
 
     def checkpoint(self, step: int) -> Path:
@@ -211,10 +229,16 @@ def _append(path: Path, lines: Iterable[str]) -> None:
         handle.write("".join(line + "\n" for line in lines))
 
 
+def _packed(path: Path) -> Path:
+    """The compressed form of a file where only that is there."""
+    packed = path.with_name(path.name + ".gz")
+    return packed if packed.exists() and not path.exists() else path
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as handle:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as handle:
         for line in handle:
             if line.endswith("\n"):
                 yield json.loads(line)

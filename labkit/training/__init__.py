@@ -34,14 +34,14 @@ def train(
         out: where run folders are made.
 
     Returns:
-        The finished run.
+        The finished run, or one that was stopped because its policy collapsed: its status says why.
 
     Started as several processes (torchrun, accelerate launch), they train one model together, and the main one
     writes the run.
 
     Raises:
-        UsageError: the config is wrong, a finished run is to be resumed, or the processes are not those that were
-            asked for.
+        UsageError: the config is wrong, a tracker's package is missing, a finished run is to be resumed, or the
+            processes are not those that were asked for.
         KeyboardInterrupt: stopped by hand; the run can be resumed.
     """
     if resume is not None:
@@ -56,8 +56,9 @@ def train(
     else:
         run, path, data = None, Path(config), read(config, overrides)
     parsed, runner = _stage(data, str(path))
-    from labkit.training import world
+    from labkit.training import trackers, world
 
+    trackers.check(parsed.trackers)
     device = world.join(device, parsed.processes)
     if run is None:
         run = Run(world.on_main(lambda: Run.create(out, parsed.name, parsed.to_yaml()).path))
@@ -68,14 +69,17 @@ def train(
 
     say("running")
     try:
-        runner(parsed, run, resume=resume is not None, device=device)
+        collapsed = runner(parsed, run, resume=resume is not None, device=device)
     except KeyboardInterrupt:
         say("stopped")
         raise
     except BaseException as error:
         say("failed", error=f"{type(error).__name__}: {error}")
         raise
-    say("finished")
+    if collapsed:
+        say("stopped", **collapsed._asdict())
+    else:
+        say("finished")
     return run
 
 

@@ -22,6 +22,7 @@ from torch.distributed.tensor import DTensor
 from labkit.config import Config
 from labkit.errors import UsageError
 from labkit.models.files import first_line
+from labkit.training.progress import no_bars
 from labkit.training.world import full
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def save_model(
     """
     adapted = _adapter_of(model)
     if adapted is None:
-        model.save_pretrained(folder, state_dict=weights)
+        with no_bars():
+            model.save_pretrained(folder, state_dict=weights)
     else:
         adapted.save_pretrained(
             folder, selected_adapters=[_ADAPTER], save_embedding_layers=False, state_dict=weights

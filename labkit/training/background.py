@@ -33,9 +33,10 @@ class BackgroundRun:
         overrides: ``key=value`` pairs.
         resume: the id of a run to go on with, instead of a config.
         out: where run folders are made.
+        device: ``cpu``, ``cuda`` or ``mps``; what ``labkit train`` takes by itself if not given.
 
     Raises:
-        UsageError: the config is wrong; the message is that of ``labkit train``.
+        UsageError: the config is wrong, or there is no such device; the message is that of ``labkit train``.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class BackgroundRun:
         *,
         resume: str | None = None,
         out: str | Path = ROOT,
+        device: str | None = None,
     ) -> None:
         command = [sys.executable, "-m", "labkit", "train", "--out", str(out)]
         command += [str(config)] if config is not None else []
         command += ["--resume", resume] if resume is not None else []
+        command += ["--device", device] if device is not None else []
         command += [part for override in overrides for part in ("--set", override)]
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")
         self._stopped = False

@@ -2,8 +2,8 @@
 
 Every objective gives one number a *unit*; units are averaged by the weights of :func:`mean_weights`. A unit is a
 sampled token, or a whole turn where the ratio is that of a turn. Losses are to be minimised; log-probabilities are
-natural and those of the distribution that was sampled (temperature included); KL is in nats. "Old" is the policy that played, "ref" one to stay close to; only the new policy's numbers
-carry gradients.
+natural and those of the distribution that was sampled (temperature included); KL is in nats. "Old" is the policy that
+played, "ref" one to stay close to; only the new policy's numbers carry gradients.
 
 Shape suffixes: N units (any shape, the same for all arguments), V vocabulary; E episodes of K turns of T tokens.
 """

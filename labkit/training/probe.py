@@ -1,4 +1,4 @@
-"""Evaluation inside a run: the same fixed deals at every probe, so that its curves are paired."""
+"""Evaluation inside a run: the same deals at every probe, so that each is compared with the first, deal by deal."""
 
 from __future__ import annotations
 
@@ -31,8 +31,13 @@ class Probe(Config):
     temperature: float = Field(0.0, ge=0)
 
     def of(self, loaded: Loaded, cell: str, run: Run) -> Callable[[int, PreTrainedModel], dict[str, Any]]:
-        """The measuring function that a trainer calls after each step; episodes are stored in the run."""
+        """The measuring function that a trainer calls after each step.
+
+        Episodes are stored in the run, those of step 0 too, with which all later ones are compared: a run that goes
+        on finds them there.
+        """
         from labkit.evaluation import evaluate
+        from labkit.evaluation.paired import difference
         from labkit.players.checkpoint import Checkpoint
 
         def measure(step: int, model: PreTrainedModel) -> dict[str, Any]:
@@ -52,11 +57,15 @@ class Probe(Config):
                     seed=self.seed,
                 )
                 run.put_episodes(f"{suite}-{step}", result.episodes)
+                name = f"eval/{suite}/{result.metric}"
                 found |= {
-                    f"eval/{suite}/{result.metric}": result.value,
+                    name: result.value,
                     f"eval/{suite}/ci95": list(result.ci95),
                     f"eval/{suite}/n": result.n,
                 }
+                if step > 0:
+                    change = difference(list(run.episodes(f"{suite}-0")), result.episodes)
+                    found |= {f"{name}/change": change.value, f"{name}/change_ci95": list(change.ci95)}
             return found
 
         return measure

@@ -23,12 +23,12 @@ update, episode, position, attempt), so on a CPU it ends in the same weights, bi
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
 from pydantic import Field, ValidationInfo, field_validator
 
 from labkit.compute import Meter
@@ -37,14 +37,16 @@ from labkit.envs import game
 from labkit.models.loader import Loaded, load
 from labkit.models.policy import Critic, Policy
 from labkit.players.registry import locate
-from labkit.training import world
+from labkit.training import trackers, world
 from labkit.training.adapt import InitialPolicy, LoRA, prepare_parameters
-from labkit.training.collapse import Bounds, collapse, proven
+from labkit.training.collapse import Bounds, Collapse, collapse, proven
 from labkit.training.credit import IN_GROUPS, WITH_CRITIC, Credit
 from labkit.training.policy_gradient import Learner
 from labkit.training.probe import Probe
 from labkit.training.progress import Progress
+from labkit.training.recompute import recompute_layers
 from labkit.training.state import TrainState
+from labkit.training.trackers import Tracker, tracked
 
 if TYPE_CHECKING:
     from labkit.runs import Run
@@ -88,8 +90,8 @@ class RLConfig(Config):
     batch: int = Field(128, ge=1)
     """Episodes that a process plays side by side."""
     sampler: Literal["bfloat16"] | None = None
-    """Precision of playing; the model's own if not given. Log-probabilities are computed again before the update, so a bf16 sampler costs exactness
-    only in what is played: ``rollout/logp_mismatch``."""
+    """Precision of playing; the model's own if not given. Log-probabilities are computed again before the update, so a
+    bf16 sampler costs exactness only in what is played: ``rollout/logp_mismatch``."""
 
     credit: Credit = Credit()
     critic: Critic = "detached"
@@ -115,6 +117,9 @@ class RLConfig(Config):
     """Optimiser steps in each pass."""
     micro_batch_tokens: int = Field(2048, ge=1)
     """Tokens of a forward pass of a process, padding included; changes nothing but memory and speed."""
+    activation_checkpointing: bool = False
+    """Compute each layer again in the backward pass instead of keeping what it has computed: much less memory, a third
+    more computation, the same gradients."""
     lr: float = Field(gt=0)
     critic_lr: float = Field(3e-3, gt=0)
     """Learning rate of the value head; ``schedule`` moves it in proportion to ``lr``."""
@@ -132,6 +137,8 @@ class RLConfig(Config):
     """When the policy counts as collapsed."""
     probe: Probe | None = None
     """Evaluation inside the run."""
+    trackers: tuple[Tracker, ...] = ()
+    """Where else than in ``metrics.jsonl`` the metrics go: ``tensorboard``, ``wandb``, ``trackio``."""
     save_every: int = Field(5, ge=1)
     """Updates between saved states, from which an interrupted run goes on."""
     checkpoints: tuple[int, ...] = ()
@@ -180,19 +187,26 @@ class RLConfig(Config):
         return float(self.lr_end + (self.lr - self.lr_end) * share)
 
 
-def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> None:
-    """Train a checkpoint by reinforcement."""
+def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Collapse | None:
+    """Train a checkpoint by reinforcement.
+
+    Returns:
+        Why it was stopped, if the policy collapsed.
+    """
     loaded = load(locate(config.model), device=device)
     # Text reaches no vision tower.
-    accelerator = world.accelerator(loaded.model.device, config.precision, unused=loaded.is_vlm)
+    logged = {"trackers": config.trackers, "folder": trackers.folder(run)}
+    accelerator = world.accelerator(loaded.model.device, config.precision, unused=loaded.is_vlm, **logged)
     model = prepare_parameters(loaded.model, config.lora, config.freeze, seed=config.seed)
     loaded = replace(loaded, model=model)
     policy = Policy(loaded.model, config.critic if config.has_critic else "none", seed=config.seed)
     # Dropout would make the ratio of an untouched policy differ from 1.
     policy.eval()
     optimizer = _optimizer(policy, config)
-    meter = Meter(loaded.parameters)
+    meter = Meter.of(loaded.model)
     initial = InitialPolicy(policy) if config.kl else None
+    if config.activation_checkpointing:
+        recompute_layers(policy)
     state = TrainState(run, policy, optimizer, meter)
     trained, optimizer = accelerator.prepare(policy, optimizer)
     first = state.load() if resume else 0
@@ -204,30 +218,28 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> None
         return world.whole(trained, lambda: probe(done, loaded.model) if main else {}) if probe else {}
 
     progress = Progress("updates", config.updates, first, enabled=main)
-    try:
+    with closing(progress), tracked(accelerator, run, first) as log:
         if probe and first == 0:
-            found = probed(0)
-            if main:
-                run.log({"step": 0, "flops": 0.0, **found})
+            log({"step": 0, "flops": 0.0, **probed(0)})
         for update in range(first, config.updates):
             # Asked before an update and of what is on disk, so that a run that goes on stops where it would have.
-            why = collapse(run.metrics(), config.stop) if main else None
-            if any(gather_object([why])):
+            why = world.on_main(lambda: collapse(run.metrics(), config.stop))
+            if why:
                 _keep(config, run, state, loaded, update, last=True)
-                if main:
-                    progress.say(f"stopped: {why}; {_way_back(config, run)}")
-                break
+                good = _last_good(config, run)
+                ended = Collapse(f"collapsed: {why}", None if good is None else f"run:{run.id}@{good}")
+                progress.say(f"{ended.reason}; {ended.way_back(config.model)}")
+                return ended
             metrics, episodes = learner.update(update)
             done = update + 1
             metrics |= probed(done)
             if main:
                 run.put_episodes(f"train-{done}", episodes)
-                run.log({"step": done, **metrics})
+                log({"step": done, **metrics})
                 progress.update(done)
                 progress.say(_line(done, metrics))
             _keep(config, run, state, loaded, done, last=done == config.updates)
-    finally:
-        progress.close()
+    return None
 
 
 def _keep(config: RLConfig, run: Run, state: TrainState, loaded: Loaded, done: int, *, last: bool) -> None:
@@ -251,13 +263,6 @@ def _last_good(config: RLConfig, run: Run) -> int | None:
     return max(proven(run.metrics(), config.stop) & set(run.checkpoints()), default=None)
 
 
-def _way_back(config: RLConfig, run: Run) -> str:
-    good = _last_good(config, run)
-    if good is None:
-        return f"none of its checkpoints is good; begin again from {config.model}"
-    return f"the last good checkpoint is run:{run.id}@{good}"
-
-
 def _optimizer(policy: Policy, config: RLConfig) -> torch.optim.AdamW:
     """AdamW on what is trained, with the value head in a group of its own."""
     head = [] if policy.value_head is None else list(policy.value_head.parameters())
@@ -278,10 +283,20 @@ def _line(update: int, metrics: dict[str, Any]) -> str:
     ]
     if "objective/kl" in metrics:
         said.append(f"KL {metrics['objective/kl']:.4f}")
-    said += [f"{name[5:]} {value:.1%}" for name, value in metrics.items() if _headline(name)]
+    said += [_probed(name[5:], metrics) for name in metrics if _headline(name)]
     said.append(f"{metrics['seconds']:.1f} s")
     return " · ".join(said)
 
 
 def _headline(name: str) -> bool:
-    return name.startswith("eval/") and not name.endswith(("/ci95", "/n"))
+    """Whether this is a probe's main number: ``eval/SUITE/METRIC``."""
+    return name.startswith("eval/") and name.count("/") == 2 and not name.endswith(("/ci95", "/n"))
+
+
+def _probed(name: str, metrics: dict[str, Any]) -> str:
+    """A probe's main number, and how it has changed since the first probe on the same deals."""
+    said = f"{name} {metrics[f'eval/{name}']:.1%}"
+    if f"eval/{name}/change" in metrics:
+        low, high = metrics[f"eval/{name}/change_ci95"]
+        said += f" ({100 * metrics[f'eval/{name}/change']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}])"
+    return said

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,8 +80,8 @@ class TrainState:
             index, name = key.split(".", 1)
             entries.setdefault(int(index), {})[name] = world.part(value, moved[int(index)])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": entries})
-        for spot in fields(self.meter):
-            setattr(self.meter, spot.name, saved["meter"][spot.name])
+        for name, value in saved["meter"].items():
+            setattr(self.meter, name, value)
         if processes.is_main_process:
             self.run.rewind(saved["step"])
         return saved["step"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,12 +20,15 @@ from pydantic import Field
 
 from labkit.compute import Meter
 from labkit.config import Config
-from labkit.training import world
+from labkit.training import trackers, world
 from labkit.training.adapt import InitialPolicy, trainable
 from labkit.training.batches import micro_batches
 from labkit.training.examples import Example
+from labkit.training.objectives import kl_full
 from labkit.training.progress import Progress
+from labkit.training.recompute import recompute_layers
 from labkit.training.state import TrainState
+from labkit.training.trackers import Tracker, tracked
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -64,9 +68,14 @@ class Optimisation(Config):
     """Largest gradient norm."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of forward and backward; weights and optimiser stay in fp32."""
+    activation_checkpointing: bool = False
+    """Compute each layer again in the backward pass instead of keeping what it has computed: much less memory, a third
+    more computation, the same gradients."""
     compile: bool = False
     """Compile the forward and backward pass: worth it for long runs where a C++ compiler is at hand, since it takes
     a minute or two to begin with and then is about 1.5 times as fast on a CPU. Losses differ in the last bits."""
+    trackers: tuple[Tracker, ...] = ()
+    """Where else than in ``metrics.jsonl`` the metrics go: ``tensorboard``, ``wandb``, ``trackio``."""
     save_every: int = Field(50, ge=1)
     """Steps between saved states, from which an interrupted run goes on."""
     checkpoints: tuple[int, ...] = ()
@@ -115,13 +124,6 @@ def dft(nll_N: torch.Tensor) -> torch.Tensor:
     return nll_N * torch.exp(-nll_N.detach())
 
 
-def kl_divergence(logits_NV: torch.Tensor, initial_NV: torch.Tensor) -> torch.Tensor:
-    """KL(policy || initial policy) over the whole vocabulary at each token, in nats, ``[N]``; RL's penalty is an
-    estimate of the same."""
-    logp_NV, initial_logp_NV = logits_NV.log_softmax(-1), initial_NV.log_softmax(-1)
-    return F.kl_div(initial_logp_NV, logp_NV, reduction="none", log_target=True).sum(-1)
-
-
 class Objective(NamedTuple):
     """What is minimised, as a mean over the tokens that carry loss."""
 
@@ -159,14 +161,17 @@ def fit(
         resume: go on from the run's saved state.
 
     Raises:
-        KeyboardInterrupt: stopped by hand; the state is saved first.
+        KeyboardInterrupt: stopped by hand; the run goes on from its last saved state.
     """
     # Text reaches no vision tower.
     unused = hasattr(model.config, "vision_config")
-    accelerator = world.accelerator(model.device, settings.precision, unused=unused)
+    logged = {"trackers": settings.trackers, "folder": trackers.folder(run)}
+    accelerator = world.accelerator(model.device, settings.precision, unused=unused, **logged)
     optimizer = make_optimizer(model, settings)
-    meter = Meter(sum(p.numel() for p in model.parameters()))
+    meter = Meter.of(model)
     initial = InitialPolicy(model) if objective.kl else None
+    if settings.activation_checkpointing:
+        recompute_layers(model)
     state = TrainState(run, model, optimizer, meter)
     trained, optimizer = accelerator.prepare(model, optimizer)
     first = state.load() if resume else 0
@@ -178,12 +183,10 @@ def fit(
     def measured(done: int) -> dict[str, Any]:
         return world.whole(trained, lambda: evaluate(done, model) if main else {}) if evaluate else {}
 
-    if evaluate and first == 0:
-        found = measured(0)
-        if main:
-            run.log({"step": 0, "flops": 0.0, **found})
-    step = first
-    try:
+    # An interrupted step may be half done: what goes on does so from the last state that was saved whole.
+    with closing(progress), tracked(accelerator, run, first) as log:
+        if evaluate and first == 0:
+            log({"step": 0, "flops": 0.0, **measured(0)})
         for step in range(first, settings.steps):
             began = time.perf_counter()
             model.train()
@@ -202,19 +205,13 @@ def fit(
             metrics = {**means, "lr": settings.rate(step), "grad_norm": float(norm)}
             metrics["seconds"] = time.perf_counter() - began
             metrics |= measured(step + 1)
-            if main:
-                run.log({"step": step + 1, **metrics, "flops": meter.flops, "trained_tokens": meter.trained_tokens})
-                progress.update(step + 1, loss=metrics["loss"], lr=metrics["lr"])
+            log({"step": step + 1, **metrics, "flops": meter.flops, "trained_tokens": meter.trained_tokens})
+            progress.update(step + 1, loss=metrics["loss"], lr=metrics["lr"])
             last = step + 1 == settings.steps
             if last or step + 1 in settings.checkpoints:
                 state.checkpoint(step + 1, model, tokenizer)
             if last or (step + 1) % settings.save_every == 0:
                 state.save(step + 1)
-    except KeyboardInterrupt:
-        # The step in hand may be half done: go on from the last state that was saved whole.
-        progress.close()
-        raise
-    progress.close()
     return meter
 
 
@@ -250,7 +247,7 @@ def _gradients(
             loss_N = dft(nll_N) if objective.loss == "dft" else nll_N
             terms = {"nll": nll_N}
             if initial:
-                terms["kl"] = kl_divergence(logits_NV, initial_NV)
+                terms["kl"] = kl_full(logits_NV, initial_NV)
                 loss_N = loss_N + objective.kl * terms["kl"]
             # Processes average their gradients; the loss is a mean over the tokens of all of them.
             accelerator.backward(loss_N.sum() * (processes / targets if counts else 0))

@@ -8,8 +8,9 @@ another experiment, or the same one twice, so it is refused before anything is w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -61,7 +62,7 @@ def join(device: str, processes: int | None = None) -> str:
             f"use {_command(processes, place)}"
         )
     if _asked("DEEPSPEED"):
-        # It clips and steps inside of each backward pass.
+        # It clips and steps inside of the last backward pass of a step, where the trainers must come between.
         raise UsageError("DeepSpeed is not supported; what ZeRO-2 does, configs/accelerate/eight-80gb-fsdp2.yaml does")
     if _asked("FSDP") and place.type != "cuda":
         raise UsageError("accelerate was asked for FSDP, which runs on GPUs; add --device cuda")
@@ -101,12 +102,15 @@ def on_main(make: Callable[[], Made]) -> Made:
     return made
 
 
-def accelerator(device: str, precision: str, *, unused: bool) -> Accelerator:
+def accelerator(
+    device: str, precision: str, *, unused: bool, trackers: Sequence[str] = (), folder: Path | None = None
+) -> Accelerator:
     """What runs a model on this world.
 
     Args:
         precision: ``fp32`` or ``bf16``, of forward and backward.
         unused: whether some trained parameters get no gradient (a vision tower where there is only text).
+        trackers: what logs beside the run, and the folder that it writes to.
     """
     if PartialState().num_processes == 1:
         # A notebook may train one model after another, in another precision; accelerate remembers the first.
@@ -115,6 +119,8 @@ def accelerator(device: str, precision: str, *, unused: bool) -> Accelerator:
         mixed_precision="bf16" if precision == "bf16" else "no",
         cpu=torch.device(device).type == "cpu",
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=unused)],
+        log_with=list(trackers) or None,
+        project_dir=folder,
     )
 
 

@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import subprocess
@@ -108,3 +109,19 @@ def test_a_replacement_cut_off_between_its_renames_is_finished(tmp_path):
 
 def test_nothing_saved_is_nothing_to_settle(tmp_path):
     assert not settle(tmp_path / "state")
+
+
+def test_a_run_whose_lines_are_compressed_reads_as_the_same(run):
+    episode = judge(start(game("gp-l").task(hand=["3", "3", "8", "8"])), "no idea")
+    run.log({"step": 0})
+    run.add_episodes("id-0", [episode])
+    for path in (run.path / "metrics.jsonl", run.path / "episodes" / "id-0.jsonl"):
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert run.metrics() == [{"step": 0}]
+    assert list(run.episodes("id-0")) == [episode]
+    assert run.episode_names() == ["id-0"]
+    # What is written anew comes before what was compressed.
+    run.put_episodes("id-0", [episode, episode])
+    assert len(list(run.episodes("id-0"))) == 2
+    assert run.episode_names() == ["id-0"]

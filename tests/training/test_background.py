@@ -86,6 +86,16 @@ def test_a_wrong_config_is_said_as_labkit_train_says_it(config, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_it_runs_on_the_device_that_is_asked_for(config, tmp_path):
+    with pytest.raises(UsageError, match="no device 'cuda:99'"):
+        BackgroundRun(config(1), out=tmp_path / "runs", device="cuda:99")
+    assert not (tmp_path / "runs").exists()
+    run = BackgroundRun(config(1), out=tmp_path / "runs", device="cpu").wait()
+    assert run.status["status"] == "finished"
+    command = json.loads((run.path / "environment.json").read_text())["command"]
+    assert command[command.index("--device") + 1] == "cpu"
+
+
 def test_a_run_that_fails_says_why(config, tmp_path):
     behind = BackgroundRun(config(3), ["model=nowhere/at-all"], out=tmp_path / "runs")
     with pytest.raises(UsageError, match="nowhere/at-all"):

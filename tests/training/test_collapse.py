@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from labkit.training.collapse import Bounds, collapse, proven, within
+from labkit.training.collapse import Bounds, Collapse, collapse, proven, within
 
 HEALTHY = {"policy/entropy": 0.5, "objective/kl": 0.1, "rollout/return_std": 1.0, "rollout/success": 0.4}
 BOUNDS = Bounds(entropy=0.01, kl=2.0, spread=1e-6, patience=3)
@@ -63,3 +63,20 @@ def test_a_step_is_proven_by_how_the_next_update_played():
     # Update 3 was played by the policy of step 2; that of step 3 has not played yet.
     history = [{"step": 0}, update(1), update(2, entropy=0), update(3)]
     assert proven(history, BOUNDS) == {0, 2}
+
+
+@pytest.mark.parametrize("name", ["entropy", "kl", "spread"])
+def test_a_bound_of_null_is_none_and_leaves_the_others(name):
+    """As ``stop: {spread: null}`` in a config's YAML."""
+    worst = {"entropy": 0.0, "kl": 99.0, "spread": 0.0}
+    bounds = Bounds.parse({**BOUNDS.model_dump(), name: None})
+    broken = [update(n, **{name: worst[name]}) for n in (1, 2, 3, 4)]
+    assert collapse(broken, BOUNDS) and collapse(broken, bounds) is None
+    assert proven(broken, bounds) == {0, 1, 2, 3}
+    for other in worst.keys() - {name}:
+        assert collapse([update(n, **{other: worst[other]}) for n in (1, 2, 3)], bounds)
+
+
+def test_without_a_good_checkpoint_the_way_back_is_the_beginning():
+    assert Collapse("collapsed: x", "run:a@4").way_back("tiny:base") == "the last good checkpoint is run:a@4"
+    assert Collapse("collapsed: x", None).way_back("tiny:base").endswith("begin again from tiny:base")

@@ -16,3 +16,12 @@ def test_it_parses_and_fixes_its_seed(path):
     assert callable(runner)
     assert isinstance(config.seed, int)
     assert "seed" in read(path)
+
+
+AUTHORS = [p for p in CONFIGS if p.stem.startswith("authors")]
+
+
+@pytest.mark.parametrize("path", AUTHORS, ids=lambda p: "/".join(p.parts[-2:]))
+def test_the_11b_model_is_trained_with_its_layers_computed_again(path):
+    config, _ = _stage(read(path), str(path))
+    assert config.activation_checkpointing

@@ -17,15 +17,7 @@ from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.training.adapt import LoRA, prepare_parameters, trainable
 from labkit.training.examples import Example
-from labkit.training.supervised import (
-    Objective,
-    Optimisation,
-    collate,
-    dft,
-    fit,
-    kl_divergence,
-    learnt,
-)
+from labkit.training.supervised import Objective, Optimisation, collate, dft, fit, learnt
 
 
 @pytest.fixture(scope="module")
@@ -136,14 +128,6 @@ def test_the_gradient_of_dft_holds_its_weight_constant():
             assert moving.grad[row, word].item() == pytest.approx(slope.item(), abs=1e-8)
 
 
-def test_kl_is_of_the_policy_from_the_initial_one():
-    # .75 log(.75/.5) + .25 log(.25/.5) = .3041 - .1733 = .1308; the other way round it would be .1438.
-    policy, initial = torch.tensor([[0.75, 0.25]]).log(), torch.tensor([[0.5, 0.5]]).log()
-    assert kl_divergence(policy, initial).tolist() == pytest.approx([0.130812], abs=1e-6)
-    # Only differences of logits count.
-    assert kl_divergence(policy + 3, initial - 2).tolist() == pytest.approx([0.130812], abs=1e-6)
-
-
 def test_kl_to_the_initial_policy_is_zero_at_first_then_positive_and_held_down_by_its_coefficient(tokenizer, tmp_path):
     def kls(coefficient):
         model, run = small_model(tokenizer), Run.create(tmp_path, "t", "stage: sft\n")
@@ -157,6 +141,23 @@ def test_kl_to_the_initial_policy_is_zero_at_first_then_positive_and_held_down_b
         assert all(m["kl"] > 1e-5 for m in metrics[1:])
     assert tight[-1]["kl"] < 0.3 * loose[-1]["kl"]
     assert tight[-1]["loss"] == pytest.approx(tight[-1]["nll"] + 3 * tight[-1]["kl"], rel=1e-5)
+
+
+def test_the_kl_is_of_the_policy_from_the_initial_one(tokenizer, tmp_path):
+    batch = examples(0)
+    initial, moved = small_model(tokenizer), small_model(tokenizer)
+    settings = {"batch_of": lambda step: batch, "objective": Objective(kl=0.1)}
+    moved, _ = train(tokenizer, tmp_path, steps=1, model=moved, **settings)
+    _, run = train(tokenizer, tmp_path, steps=2, **settings)
+    here, there = [], []
+    for example in batch:
+        ids, loss = torch.from_numpy(example.ids), torch.from_numpy(example.loss[1:])
+        p, q = (m(input_ids=ids[None]).logits[0, :-1][loss].double().softmax(-1) for m in (moved, initial))
+        here.append((p * (p / q).log()).sum(-1))
+        there.append((q * (q / p).log()).sum(-1))
+    policy_from_initial, initial_from_policy = (torch.cat(each).mean().item() for each in (here, there))
+    assert run.metrics()[1]["kl"] == pytest.approx(policy_from_initial, rel=1e-4)
+    assert abs(policy_from_initial / initial_from_policy - 1) > 1e-3
 
 
 def test_the_initial_policy_costs_forward_passes(tokenizer, tmp_path):
@@ -204,6 +205,15 @@ def test_real_tokens_are_counted_padding_left_out(tokenizer, tmp_path):
     parameters = sum(p.numel() for p in model.parameters())
     assert run.metrics()[-1]["trained_tokens"] == tokens
     assert run.metrics()[-1]["flops"] == 6 * parameters * tokens
+
+
+def test_adapters_cost_their_own_gradient_and_the_whole_models_passes(tokenizer, tmp_path):
+    _, run = train(tokenizer, tmp_path, steps=2, model=adapted_model(tokenizer))
+    # Seven layers of 16 x 16 (four of attention, three of the MLP) get two factors of rank 2: 7 x 2 x (16 + 16).
+    moving = 448
+    total = sum(p.numel() for p in small_model(tokenizer).parameters()) + moving
+    (*_, last) = run.metrics()
+    assert last["flops"] == (4 * total + 2 * moving) * last["trained_tokens"]
 
 
 def test_checkpoints_are_kept_where_asked_and_at_the_end(tokenizer, tmp_path):

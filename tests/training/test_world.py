@@ -34,7 +34,8 @@ COMMON = {"model": MODEL, "seed": 1, "lr": 1e-4, "kl": 0.1, "save_every": 1}
 SFT = {**COMMON, "stage": "sft", "steps": 3, "batch_size": 7, "micro_batch_tokens": 900, "mistakes": 2}
 RL = {**COMMON, "stage": "rl", "updates": 2, "attempts": 2, "max_new_tokens": 48, "micro_batch_tokens": 800}
 # Three groups on two processes, three rows a step of which each does one at a time; nine episodes.
-GRPO = {**RL, "episodes": 12, "group": 4, "minibatches": 4, "credit": {"kind": "grpo"}, "micro_batch_tokens": 1}
+GRPO = {**RL, "episodes": 12, "group": 4, "minibatches": 4, "credit": {"kind": "grpo", "mean_over": "episode"}}
+GRPO |= {"micro_batch_tokens": 1}
 PPO = {**RL, "episodes": 9, "minibatches": 2, "epochs": 2, "credit": {"kind": "ppo"}, "critic": "shared"}
 PPO |= {"critic_lr": 1e-4}
 PAIR = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "labkit", "train"]
@@ -167,7 +168,8 @@ def test_one_process_trains_in_one_precision_after_another():
 
 @pytest.mark.parametrize("config", [PPO, GRPO], ids=["ppo", "grpo"])
 def test_two_processes_reinforce_as_one(tmp_path, config):
-    one, two = alone(tmp_path, config), pair(tmp_path, config)
+    # What one keeps, two compute again.
+    one, two = alone(tmp_path, config), pair(tmp_path, {**config, "activation_checkpointing": True})
     assert_alike(one, two)
     for step in (1, 2):
         episodes = [[[a.answer for a in e.attempts] for e in run.episodes(f"train-{step}")] for run in (one, two)]
@@ -212,6 +214,7 @@ from labkit.runs import Run
 from labkit.training import world
 from labkit.training.adapt import InitialPolicy
 from labkit.training.policy_gradient import Learner
+from labkit.training.recompute import recompute_layers
 from labkit.training.rl import _optimizer
 from labkit.training.state import TrainState
 from tests.training import small_games
@@ -230,6 +233,7 @@ def begin():
     policy = Policy(small_games.load(model).model, "shared").eval()
     initial = InitialPolicy(policy)
     if shard:
+        recompute_layers(policy)
         for layer in policy.model.model.layers:
             fully_shard(layer)
         fully_shard(policy)
@@ -258,7 +262,7 @@ if world.is_main():
 
 
 def test_a_model_in_two_parts_learns_as_a_whole_one(tmp_path):
-    """FSDP2 on the CPU: play, score, learn, save, go on, and a checkpoint that loads."""
+    """FSDP2 on the CPU, layers computed again: play, score, learn, save, go on, and a checkpoint that loads."""
     small_games.saved(tmp_path / "model")
     script = tmp_path / "sharded.py"
     script.write_text(SHARDED)

@@ -1,0 +1,86 @@
+"""Where a run's numbers go: ``metrics.jsonl``, and beside it TensorBoard, Weights & Biases or trackio.
+
+``trackers: [tensorboard]`` in a config is all it takes. What a tracker writes lies in the run's folder, under
+``trackers/``; nothing is sent anywhere but by Weights & Biases, unless ``WANDB_MODE=offline``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from labkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from labkit.runs import Run
+
+Tracker = Literal["tensorboard", "wandb", "trackio"]
+
+PROJECT = "labkit"
+"""What trackers file runs under."""
+
+
+def check(trackers: Sequence[Tracker]) -> None:
+    """See to it that each tracker can be used.
+
+    Raises:
+        UsageError: its package is missing.
+    """
+    for name in trackers:
+        if find_spec(name) is None:
+            raise UsageError(f"trackers: {name} is not installed; `pip install {name}`, or leave it out")
+
+
+def folder(run: Run) -> Path:
+    """Where the trackers of a run write."""
+    return run.path / "trackers"
+
+
+@contextmanager
+def tracked(accelerator: Accelerator, run: Run, first: int) -> Iterator[Log]:
+    """The log of a run, open while it trains.
+
+    Args:
+        accelerator: made for the trackers of the run.
+        first: finished steps that the run goes on from. What trackers have of later ones is replaced.
+    """
+    log = Log(accelerator, run)
+    if accelerator.is_main_process and accelerator.log_with:
+        home = folder(run)
+        home.mkdir(exist_ok=True)
+        # Read when trackio is imported.
+        os.environ["TRACKIO_DIR"] = str(home / "trackio")
+        same = {"name": run.id, "config": run.config, "resume": "allow"}
+        accelerator.init_trackers(
+            PROJECT,
+            init_kwargs={
+                "tensorboard": {"purge_step": first + 1 if first else 0},
+                "wandb": {**same, "id": run.id, "dir": str(home)},
+                "trackio": same,
+            },
+        )
+    try:
+        yield log
+    finally:
+        for tracker in accelerator.trackers:
+            tracker.finish()
+
+
+class Log:
+    """Writes a line of metrics everywhere; the main process does."""
+
+    def __init__(self, accelerator: Accelerator, run: Run) -> None:
+        self._accelerator, self._run = accelerator, run
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        """Log the metrics of ``line["step"]``; trackers get those that are numbers."""
+        if self._accelerator.is_main_process:
+            self._run.log(line)
+            numbers = {k: v for k, v in line.items() if isinstance(v, int | float) and k != "step"}
+            self._accelerator.log(numbers, step=line["step"])
