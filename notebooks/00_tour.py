@@ -55,18 +55,33 @@ for message in prompt(episode):
     print(f"[{message.role}] {message.text}\n")
 
 # %% [markdown]
-# **Your turn.** Replace the formula by one that is right (each number once, and the result is 24). It exists; a
-# fraction helps.
+# **Exercise 1.** Write a formula that is right: each of 3, 3, 8 and 8 once, and the result is 24. It exists; a fraction
+# helps.
+
+# %% tags=["exercise"]
+attempt = None  # <- a formula in quotes
 
 # %%
-attempt = "8*8/3-3"  # <- change this
-mine = judge(episode, f'{{"cards": ["3","3","8","8"], "number": [3,3,8,8], "formula": "{attempt}=24"}}')
-print(mine.attempts[-1].verdict.feedback)
+from labkit.exercises import check
+
+check("tour.formula", attempt)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Divide 8 by something small. What is 3 − 8/3?</details>
-# <details><summary>Solution</summary><code>8/(3-8/3)</code>: the verifier computes with fractions, so this is
-# exactly 24. With floating-point numbers it is 23.999999999999989, and a right answer would be called wrong.</details>
+# <details><summary>Hint</summary>
+#
+# Divide 8 by something small. What is 3 − 8/3?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# attempt = "8/(3-8/3)"
+# ```
+#
+# The verifier computes with fractions, so this is exactly 24. With floating-point numbers it is 23.999999999999989, and
+# a right answer would be called wrong.
+#
+# </details>
 
 # %% [markdown]
 # ## A model plays
@@ -85,13 +100,24 @@ EpisodeViewer([play(hand, player)]).static()
 # %% [markdown]
 # ## One word changes
 #
-# **Predict first:** under a new rule J counts as 11, Q as 12 and K as 13. The model has been fine-tuned on the old
-# rule only, and the prompt says the new one in plain words. Will it read the rule, or remember the old one?
+# Under a new rule J counts as 11, Q as 12 and K as 13. The model has been fine-tuned on the old rule only, and the
+# prompt says the new one in plain words.
+
+# %%
+from labkit.views.predict import predict, reveal
+
+kings = {13: "13, as the prompt says", 10: "10, as it was trained", None: "something else"}
+predict("As what will it count the king?", list(kings.values()), key="tour.king")
 
 # %%
 changed = gp.task(hand=["K", "6", "2", "4"], faces="eleven-twelve-thirteen")
-print(start(changed).position.prompt, "\n")
-EpisodeViewer([play(changed, player)]).static()
+played = play(changed, player)
+print(played.position.prompt, "\n")
+EpisodeViewer([played]).static()
+
+# %%
+number = played.attempts[0].fields.get("number")
+reveal("tour.king", kings.get(number[0] if number else None, kings[None]))
 
 # %% [markdown]
 # Look at *number* in each attempt, and at the line that judges the same answer **under the other rule**.

@@ -81,7 +81,6 @@ print(prompt(start(words.numbered("id", "dev", "10")))[0].text)
 # compass word, and which relative word?
 
 # %%
-from labkit.envs.virl.headings import turn_word
 from labkit.envs.virl.rail import action
 from labkit.envs.virl.walk import rail_of
 
@@ -92,42 +91,46 @@ for step in rail_of(task).steps:
         print(f"{step.heading:6.0f}° {step.leaving:4.0f}°   {said[0]:28} {said[1]:28}")
 
 # %% [markdown]
-# **Exercise 1.** Write the relative word yourself. The version below is what one writes first, and what the authors'
-# code does: it subtracts. Run the check, see where it goes wrong, and mend it. An about-face counts as `right`, going
-# straight on as `slightly left`.
+# **Exercise 1.** Write the relative word yourself, from two headings in degrees. What one writes first, and what the
+# authors' code does, is to subtract; the check says where that goes wrong. Further than 45° is `left` or `right`. An
+# about-face counts as `right`, going straight on as `slightly left`.
+
+
+# %% tags=["exercise"]
+def relative_word(before, after):
+    raise NotImplementedError("left, right, slightly left or slightly right")
 
 
 # %%
-def my_word(before, after):
-    angle = after - before  # <- change this
-    if angle < -45:
-        return "left"
-    if angle > 45:
-        return "right"
-    return "slightly left" if angle <= 0 else "slightly right"
+from labkit.exercises import check
 
-
-def check_words(my_word):
-    pairs = [(before, after) for before in range(360) for after in range(360)]
-    wrong = [pair for pair in pairs if my_word(*pair) != turn_word(*pair)]
-    if not wrong:
-        return "✓ right for all 129,600 pairs of whole degrees"
-    before, after = (350, 10) if (350, 10) in wrong else wrong[0]
-    return (
-        f"✗ {len(wrong) / len(pairs):.0%} of all pairs are wrong; from {before}° to {after}° "
-        f"you say {my_word(before, after)}, it is {turn_word(before, after)}"
-    )
-
-
-print(check_words(my_word))
+check("virl.relative_word", relative_word)
 
 # %% [markdown]
-# <details><summary>Hint</summary>From 350° to 10° the difference is −340, but you turn by 20. Bring the difference
-# into the half-open interval from −180 to 180.</details>
-# <details><summary>Solution</summary><pre>angle = (after - before) % 360
-# if angle > 180:
-#     angle -= 360</pre>How wrong the plain difference is matters: an instruction with the wrong relative word is
-# wrong only under the rule that is probed, so a model would seem not to generalise.</details>
+# <details><summary>Hint</summary>
+#
+# From 350° to 10° the difference is −340, but you turn by 20. Bring the difference into the half-open interval from
+# −180 to 180.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def relative_word(before, after):
+#     angle = (after - before) % 360
+#     if angle > 180:
+#         angle -= 360
+#     if angle < -45:
+#         return "left"
+#     if angle > 45:
+#         return "right"
+#     return "slightly left" if angle <= 0 else "slightly right"
+# ```
+#
+# How wrong the plain difference is matters: an instruction with the wrong relative word is wrong only under the rule
+# that is probed, so a model would seem not to generalise.
+#
+# </details>
 #
 # ## What the verifier says to a wrong action
 #
@@ -203,8 +206,12 @@ EpisodeViewer([blind]).static()
 # %% [markdown]
 # ## Chance never arrives
 #
-# There are ten actions, and two attempts at each step. **Predict first:** of 200 routes that no model is trained on, how
-# many does the blind player walk to the end?
+# There are ten actions, and two attempts at each step. The blind player now walks 200 routes that no model is trained on.
+
+# %%
+from labkit.views.predict import predict, reveal
+
+predict("How many of them does it walk to the end?", ["none", "from 1 to 10", "more than 10"], key="virl.chance")
 
 # %%
 from labkit.evaluation import evaluate
@@ -216,6 +223,8 @@ for name in ("per_step_accuracy", "route_success"):
     print(f"{name:18} {estimate.value:6.1%}   95% [{low:.1%}, {high:.1%}]   n = {estimate.n:g}")
 steps = sorted(e.positions[0].state["steps"] for e in chance.episodes)
 print(f"steps on a route: median {steps[len(steps) // 2]}, from {steps[0]} to {steps[-1]}")
+arrived = sum(e.success for e in chance.episodes)
+reveal("virl.chance", "none" if not arrived else "from 1 to 10" if arrived <= 10 else "more than 10")
 
 # %% [markdown]
 # Two numbers, two stories. The paper reports **per-step accuracy** where the rule changes (its figures 5 and 6: every
@@ -223,30 +232,34 @@ print(f"steps on a route: median {steps[len(steps) // 2]}, from {steps[0]} to {s
 # every step has to be right within its two attempts.
 #
 # **Exercise 2.** A player is right with probability `p` in each attempt, whatever happened before. With what
-# probability does it walk a route of `steps` steps?
+# probability does it walk a route of `steps` steps, with two attempts at each?
+
+
+# %% tags=["exercise"]
+def arrives(p, steps):
+    raise NotImplementedError("a probability")
 
 
 # %%
-def arrives(p, steps):
-    return p  # <- change this
-
-
-def check_arrives(arrives):
-    known = {(1, 13): 1, (0.5, 1): 0.75, (0.5, 2): 0.5625, (0.9, 10): 0.99**10}
-    for (p, steps), value in known.items():
-        if abs(arrives(p, steps) - value) > 1e-9:
-            return f"✗ for p = {p} and {steps} steps you say {arrives(p, steps):.4f}, it is {value:.4f}"
-    return " ".join(f"p = {p}: {arrives(p, 13):.2g};" for p in (0.1, 0.5, 0.8, 0.9)) + " over 13 steps ✓"
-
-
-print(check_arrives(arrives))
+check("virl.arrives", arrives)
 
 # %% [markdown]
-# <details><summary>Hint</summary>A step fails only if both attempts are wrong.</details>
-# <details><summary>Solution</summary><code>return (1 - (1 - p) ** 2) ** steps</code>. Chance (p = 0.1) arrives once in
-# two billion times, p = 0.8 six times in ten. Real players are not like that: they fail again where they have failed.
-# In the paper, with pictures and the changed rule, 45% of the answers are right after RL (figure 6), and about 1% of the
-# routes arrive at best (figure 18).
+# <details><summary>Hint</summary>
+#
+# A step fails only if both attempts are wrong.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def arrives(p, steps):
+#     return (1 - (1 - p) ** 2) ** steps
+# ```
+#
+# Over 13 steps chance (p = 0.1) arrives once in two billion times, p = 0.8 six times in ten. Real players are not like
+# that: they fail again where they have failed. In the paper, with pictures and the changed rule, 45% of the answers are
+# right after RL (figure 6), and about 1% of the routes arrive at best (figure 18).
+#
 # </details>
 #
 # ## On a rail, or free
@@ -323,8 +336,8 @@ with tempfile.TemporaryDirectory() as name:
 # authors, ((heading − 180) mod 360 + rotation) mod 360 degrees to the right of the panorama's middle, where `rotation`
 # comes with each panorama.
 #
-# **Exercise 3.** Our panoramas have rotation 0. Which column of one that is 1,024 pixels wide is the middle of the view
-# to a heading?
+# **Exercise 3.** Our panoramas have rotation 0. Which column of one that is `width` pixels wide is the middle of the
+# view to a heading? Columns run from 0 up to but not including the width; here is one of 1,024.
 
 # %%
 corner = some[0].milestones[1]
@@ -332,25 +345,30 @@ panorama = equirectangular(home, to_point(corner.place, home.origin), 512)
 show(panorama, "The panorama of the first corner")
 
 
+# %% tags=["exercise"]
+def column(heading, width):
+    raise NotImplementedError("a column of pixels")
+
+
 # %%
-def column(heading, width=1024):
-    return 0  # <- change this
-
-
-def check_column(column):
-    for heading, share in ((0, 0.0), (90, 0.25), (180, 0.5), (300, 5 / 6)):
-        if abs(column(heading) % 1024 - 1024 * share) > 1:
-            return f"✗ at heading {heading} you say {column(heading)}, it is {1024 * share:.0f}"
-    return "✓ the left border looks north, the middle south"
-
-
-print(check_column(column))
+check("virl.column", column)
 
 # %% [markdown]
-# <details><summary>Hint</summary>The middle is column 512. How far to the right of it is a view to the east (90°)?
-# Columns wrap.</details>
-# <details><summary>Solution</summary><code>return (width / 2 + (heading - 180) % 360 * width / 360) % width</code>.
-# A sign error here shows as a world in a mirror: signs can still be read, but left is right.</details>
+# <details><summary>Hint</summary>
+#
+# The middle is column 512 of 1,024. How far to the right of it is a view to the east (90°)? Columns wrap.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def column(heading, width):
+#     return (width / 2 + (heading - 180) % 360 * width / 360) % width
+# ```
+#
+# A sign error here shows as a world in a mirror: signs can still be read, but left is right.
+#
+# </details>
 #
 # ## A model that reads
 #

@@ -1,23 +1,60 @@
 """Bring every notebook in step with its ``py:percent`` source: execute it in a fresh kernel and store the outputs.
 
 The ``.py`` file is what is written and reviewed; the ``.ipynb`` is what people open. Widget state is not stored
-(one figure widget would add megabytes); what must be seen without a kernel is shown in static form as well.
+(one figure widget would add megabytes); what must be seen without a kernel is shown in static form as well, and of
+each figure a picture is stored for pages that run no scripts (where there is a Chromium to draw it).
 
     python scripts/notebooks.py [NAME ...]
+    python scripts/notebooks.py --solved DIR [NAME ...]     for teachers: not executed, the solutions in their places
+
+An exercise is a code cell tagged ``exercise`` that holds a stub, a later one that calls ``check("MODULE.NAME", ...)``,
+and the next markdown cell with folded hints and a solution; :func:`exercises` finds them.
 """
 
 from __future__ import annotations
 
+import argparse
+import ast
+import copy
+import os
+import re
+import shutil
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jupytext
+import nbformat
 from nbclient import NotebookClient
-from nbformat import NotebookNode, write
+from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+_PLOTLY = "application/vnd.plotly.v1+json"
+_DRAW = """figure => Plotly.toImage(
+    {data: figure.data, layout: {...figure.layout, paper_bgcolor: "white"}},
+    {format: "png", width: 900, height: figure.layout.height ?? 450},
+)"""
+_FOLDED = re.compile(r"<details><summary>(Hint|Solution)[^<]*</summary>(.*?)</details>", re.DOTALL)
+_CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+class Exercise(NamedTuple):
+    """Where an exercise stands in its notebook."""
+
+    stub: int
+    """Index of the cell that a learner fills in."""
+    check: int
+    """Index of the cell that judges it."""
+    names: tuple[str, ...]
+    """The checks that are called, ``MODULE.NAME``."""
+    hints: int
+    """How many hints are folded beneath."""
+    solution: str
+    """What takes the place of the stub."""
 
 
 def source(path: Path) -> NotebookNode:
@@ -31,8 +68,61 @@ def source(path: Path) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode, timeout: int = 600) -> NotebookNode:
-    """Run all cells in place, in a fresh kernel started in the notebooks' folder."""
+def tagged(cell: NotebookNode, tag: str) -> bool:
+    return cell.cell_type == "code" and tag in cell.metadata.get("tags", ())
+
+
+def exercises(notebook: NotebookNode) -> list[Exercise]:
+    """The exercises of a notebook, in order.
+
+    Raises:
+        ValueError: one lacks its check or its solution; the message names the cell.
+    """
+    cells = notebook.cells
+    stubs = [i for i, cell in enumerate(cells) if tagged(cell, "exercise")]
+    found = []
+    for stub, end in zip(stubs, [*stubs[1:], len(cells)], strict=True):
+        judged = [i for i in range(stub + 1, end) if cells[i].cell_type == "code" and checks(cells[i].source)]
+        if not judged:
+            raise ValueError(f"{cells[stub].id}: no cell calls check(...) after this exercise")
+        told = [i for i in range(judged[-1] + 1, end) if cells[i].cell_type == "markdown"]
+        folded = _FOLDED.findall(cells[told[0]].source) if told else []
+        code = [_CODE.findall(body) for kind, body in folded if kind == "Solution"]
+        if len(code) != 1 or len(code[0]) != 1:
+            raise ValueError(f"{cells[stub].id}: the next text has not one folded Solution with one python block")
+        hints = sum(kind == "Hint" for kind, _ in folded)
+        found.append(Exercise(stub, judged[-1], checks(cells[judged[-1]].source), hints, code[0][0].rstrip()))
+    return found
+
+
+def checks(code: str) -> tuple[str, ...]:
+    """The names of the checks that a cell calls."""
+    return tuple(
+        node.args[0].value
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "check"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    )
+
+
+def solved(notebook: NotebookNode) -> NotebookNode:
+    """The same with every stub replaced by its solution."""
+    notebook = copy.deepcopy(notebook)
+    for exercise in exercises(notebook):
+        notebook.cells[exercise.stub].source = exercise.solution
+    return notebook
+
+
+def execute(notebook: NotebookNode, timeout: int = 600, *, fast: bool = False) -> NotebookNode:
+    """Run all cells in place, in a fresh kernel started in the notebooks' folder.
+
+    Args:
+        timeout: seconds for each cell.
+        fast: with ``LABKIT_FAST=1``, which notebooks take as leave to play and train less.
+    """
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -41,18 +131,50 @@ def execute(notebook: NotebookNode, timeout: int = 600) -> NotebookNode:
         record_timing=False,
         resources={"metadata": {"path": str(FOLDER)}},
     )
-    client.execute()
+    client.execute(env={**os.environ, "LABKIT_FAST": "1"} if fast else dict(os.environ))
     return notebook
 
 
-def main(names: list[str]) -> None:
-    for path in sorted(FOLDER.glob("[0-9]*.py")):
-        if names and path.stem not in names:
+def add_pictures(notebook: NotebookNode) -> None:
+    """Store a picture beside each figure, for pages that show no Plotly."""
+    data = [o.data for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+    figures = [d for d in data if _PLOTLY in d and "image/png" not in d]
+    if not figures:
+        return
+    if CHROMIUM is None:
+        print("no Chromium: figures are stored without pictures", file=sys.stderr)
+        return
+    from playwright.sync_api import sync_playwright
+    from plotly.offline import get_plotlyjs
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.add_script_tag(content=get_plotlyjs())
+        for one in figures:
+            one["image/png"] = page.evaluate(_DRAW, one[_PLOTLY]).partition(",")[2]
+        browser.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of notebooks, like 02_virl; default: all")
+    parser.add_argument("--solved", type=Path, metavar="DIR", help="write notebooks with the exercises solved here")
+    args = parser.parse_args()
+    paths = [p for p in sorted(FOLDER.glob("[0-9]*.py")) if not args.names or p.stem in args.names]
+    if missing := set(args.names) - {p.stem for p in paths}:
+        parser.error(f"no notebook {', '.join(sorted(missing))} in {FOLDER}")
+    for path in paths:
+        if args.solved:
+            args.solved.mkdir(parents=True, exist_ok=True)
+            nbformat.write(solved(source(path)), args.solved / f"{path.stem}.ipynb")
             continue
         began = time.time()
-        write(execute(source(path)), path.with_suffix(".ipynb"))
+        notebook = execute(source(path))
+        add_pictures(notebook)
+        nbformat.write(notebook, path.with_suffix(".ipynb"))
         print(f"{path.stem}: {time.time() - began:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

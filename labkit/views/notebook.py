@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.episode import Episode
 from labkit.errors import UsageError
+from labkit.views.live import ipywidgets, show
 from labkit.views.markup import standalone
 from labkit.views.turns import episode_html
 
@@ -64,12 +65,7 @@ class EpisodeViewer:
         Raises:
             UsageError: ipywidgets is not installed.
         """
-        try:
-            import ipywidgets as widgets
-        except ImportError:
-            raise UsageError(
-                "the viewer needs ipywidgets (pip install ipywidgets); .static(i) does not"
-            ) from None
+        widgets = ipywidgets("the viewer")
         outcome = widgets.Dropdown(options=self.outcomes(), description="Show", layout={"width": "220px"})
         back = widgets.Button(description="Previous", icon="chevron-left", layout={"width": "110px"})
         on = widgets.Button(description="Next", icon="chevron-right", layout={"width": "110px"})
@@ -105,6 +101,8 @@ class EpisodeViewer:
         from IPython.display import display
 
         try:
-            display(self.widget())
+            live = self.widget()
         except UsageError:
             display(self.static())
+            return
+        show(live, {"text/html": self.static().data, "text/plain": f"EpisodeViewer: {len(self.episodes)} episodes"})

@@ -1,12 +1,15 @@
 """Every notebook runs from a fresh kernel, is in step with its source, and carries nothing it should not."""
 
+import base64
 import importlib.util
+import io
 import json
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
@@ -42,6 +45,34 @@ def test_the_stored_notebook_is_small_and_tells_nothing_of_this_machine(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
-def test_it_runs_from_a_fresh_kernel(path):
-    notebook = script.execute(script.source(path), timeout=300)
+def test_a_page_without_scripts_shows_something_for_every_figure_and_widget(path):
+    stored = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    data = [o.data for c in stored.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+    live = {"application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"}
+    assert not [d for d in data if live & set(d) and not {"text/html", "image/png"} & set(d)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_it_runs_from_a_fresh_kernel_in_its_fast_setting(path):
+    notebook = script.execute(script.source(path), timeout=300, fast=True)
     assert all(c.execution_count for c in notebook.cells if c.cell_type == "code")
+
+
+@pytest.mark.browser
+def test_a_figure_is_stored_with_a_picture():
+    figure = {"data": [{"type": "scatter", "x": [0, 1], "y": [0, 1]}], "layout": {"height": 300}}
+    output = nbformat.v4.new_output("display_data", {"application/vnd.plotly.v1+json": figure})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])])
+    script.add_pictures(notebook)
+    with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as picture:
+        assert picture.size == (900, 300)
+        assert len(picture.convert("RGB").getcolors(100_000)) > 10
+
+
+def test_notebooks_for_teachers_have_the_solutions_in_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["notebooks.py", "--solved", str(tmp_path), "00_tour"])
+    script.main()
+    (made,) = tmp_path.iterdir()
+    code = [c.source for c in nbformat.read(made, as_version=4).cells if c.cell_type == "code"]
+    assert 'attempt = "8/(3-8/3)"' in code
+    assert not [c for c in code if c.startswith("attempt = None")]

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-VOID = {"img"}
+VOID = {"img", "br"}
 
 
 @dataclass

@@ -1,0 +1,208 @@
+"""Exercises of the notebooks, checked in place.
+
+A notebook's check cell says ``check("virl.relative_word", relative_word)``: the check is the function
+``relative_word`` of :mod:`labkit.exercises.virl`, the module named after the notebook (``02_virl``) without its
+number. To add one, write it there; it is found by its name::
+
+    @exercise("Bring the difference into the half-open interval from -180 to 180.")   # hints, the gentlest first
+    def relative_word(learner):
+        \"\"\"The relative word for a turn from one heading to another.\"\"\"            # what is expected, in words
+        expect(learner, (350, 10), "slightly right")                                # telling examples first
+        return "right for 350 to 10"                                                # the line that praises
+
+Right values come from the library or are worked out by hand. Something that is not a function is judged by whatever
+the check likes, and a wrong one raises :class:`NotYet`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from labkit.errors import UsageError
+
+__all__ = ["NotYet", "check", "exercise", "expect", "names", "same"]
+
+_LONGEST = 300
+"""Characters of a value that a message shows."""
+
+
+class NotYet(AssertionError):
+    """A wrong answer to an exercise; the message says what was expected and what to think of next.
+
+    A notebook shows the message alone, since a traceback through the check would help nobody.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback."""
+        return str(self).splitlines()
+
+
+class Exercise:
+    """A check with its hints; :func:`exercise` makes one of a function."""
+
+    def __init__(self, judge: Callable[[Any], str], hints: tuple[str, ...]) -> None:
+        self.judge = judge
+        self.hints = hints
+        self.task = " ".join((judge.__doc__ or "").split())
+        self.missed = 0
+        """Wrong tries so far: each brings the next hint."""
+
+    def __call__(self, answer: Any) -> str:
+        """What there is to say of a right answer.
+
+        Raises:
+            NotYet: it is wrong.
+            NotImplementedError: it is a stub.
+        """
+        try:
+            return self._judged(answer)
+        except NotYet as wrong:
+            hint = self.hints[min(self.missed, len(self.hints) - 1)]
+            self.missed += 1
+            said = f"✗ Not yet: {wrong}\nExpected: {self.task}\nHint: {hint}"
+            raise NotYet(said) from wrong.__cause__
+
+    def _judged(self, answer: Any) -> str:
+        try:
+            return self.judge(answer)
+        except (NotYet, NotImplementedError):
+            raise
+        except Exception as error:
+            # Checks take right types for granted.
+            raise NotYet(f"{_shown(answer)} cannot be judged ({type(error).__name__}: {error})") from error
+
+
+def exercise(*hints: str) -> Callable[[Callable[[Any], str]], Exercise]:
+    """Make a check of a function, whose docstring says what is expected.
+
+    Args:
+        hints: one or more; a wrong try is told the next of them, and the last from then on.
+    """
+    if not hints:
+        raise TypeError("an exercise has at least one hint")
+    return lambda judge: Exercise(judge, hints)
+
+
+def check(name: str, answer: Any) -> None:
+    """Judge an answer and print how it went; a stub, or None, is not done yet and stops nothing.
+
+    Args:
+        name: ``MODULE.EXERCISE``.
+        answer: whatever the exercise asks for, as a rule a function.
+
+    Raises:
+        NotYet: the answer is wrong.
+        UsageError: there is no such exercise.
+    """
+    judge = _find(name)
+    if answer is None:
+        print(f"… {name}: not done yet")
+        return
+    try:
+        praise = judge(answer)
+    except NotImplementedError:
+        print(f"… {name}: not done yet")
+    else:
+        print(f"✓ {name}: {praise}")
+
+
+def names(module: str) -> list[str]:
+    """The exercises of a module, in the order of its file; none where there is no such module."""
+    if not re.fullmatch("[a-z_]+", module) or find_spec(f"{__name__}.{module}") is None:
+        return []
+    members = vars(import_module(f"{__name__}.{module}"))
+    return [name for name, value in members.items() if isinstance(value, Exercise)]
+
+
+def _find(name: str) -> Exercise:
+    module, _, own = name.partition(".")
+    known = names(module)
+    if own in known:
+        return getattr(import_module(f"{__name__}.{module}"), own)
+    near = difflib.get_close_matches(own, known, 1) or known[:1]
+    advice = f"did you mean {module}.{near[0]}?" if near else "a name is MODULE.EXERCISE, like virl.relative_word"
+    raise UsageError(f"no exercise {name}; {advice}")
+
+
+def expect(learner: Callable[..., Any], given: tuple[Any, ...], right: Any, tolerance: float = 1e-6) -> None:
+    """Call the learner's function on an example and compare.
+
+    Args:
+        given: the arguments; the function gets copies.
+        right: text, numbers, arrays, tensors, or lists, tuples and dictionaries of these. Numbers may differ by
+            ``tolerance``, absolute or relative; shapes may not.
+
+    Raises:
+        NotYet: it gives something else, or fails.
+        NotImplementedError: it is a stub.
+    """
+    call = f"{getattr(learner, '__name__', 'your function')}({', '.join(map(_shown, given))})"
+    should = f"it should give {_shown(right)}"
+    if not callable(learner):
+        raise NotYet(f"a function is wanted, not {_shown(learner)}")
+    try:
+        got = learner(*deepcopy(given))
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        raise NotYet(f"{call} raises {type(error).__name__}: {error}; {should}") from error
+    if not same(got, right, tolerance):
+        raise NotYet(f"{call} gives {_shown(got)}; {should}")
+
+
+def same(got: Any, right: Any, tolerance: float = 1e-6) -> bool:
+    """Whether a learner's value is the right one; see :func:`expect`."""
+    if isinstance(right, bool):
+        return isinstance(got, bool | np.bool_) and bool(got) == right
+    if isinstance(right, str):
+        return isinstance(got, str) and got == right
+    if isinstance(right, dict):
+        return (
+            isinstance(got, dict)
+            and got.keys() == right.keys()
+            and all(same(got[key], value, tolerance) for key, value in right.items())
+        )
+    if isinstance(right, list | tuple) and not _numeric(right):
+        return (
+            isinstance(got, list | tuple)
+            and len(got) == len(right)
+            and all(map(same, got, right, [tolerance] * len(right)))
+        )
+    if not _numeric(right):
+        return bool(got == right)
+    if not _numeric(got):
+        return False
+    mine, known = _array(got), _array(right)
+    return mine.shape == known.shape and np.allclose(mine, known, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def _array(value: Any) -> np.ndarray:
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def _numeric(value: Any) -> bool:
+    try:
+        return _array(value).dtype.kind in "iufb"
+    except ValueError:  # lists of several lengths
+        return False
+
+
+def _shown(value: Any) -> str:
+    """A value as a learner reads it: numbers to four places, long ones cut."""
+    if isinstance(value, float):
+        said = f"{value:.6g}"
+    elif isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        values = _array(value)
+        said = np.array2string(values, precision=4, separator=", ", threshold=24)
+        said = f"{said} (shape {list(values.shape)})"
+    else:
+        said = repr(value)
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"

@@ -1,0 +1,103 @@
+"""What the live widgets have in common: the form that remains where no kernel runs."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def ipywidgets(what: str) -> Any:
+    """The package, imported.
+
+    Raises:
+        UsageError: it is not installed; the message names ``what`` and the way without it.
+    """
+    try:
+        import ipywidgets as widgets
+    except ImportError:
+        raise UsageError(f"{what} needs ipywidgets (pip install ipywidgets); .static() does not") from None
+    return widgets
+
+
+def show(widget: Any, fallback: dict[str, Any]) -> None:
+    """Display a widget in one output with what is shown in its place on a page without a kernel.
+
+    Args:
+        widget: an ipywidgets widget.
+        fallback: other forms by their MIME type, ``text/plain`` among them.
+    """
+    from IPython.display import display
+
+    display({**widget._repr_mimebundle_(), **fallback}, raw=True)
+
+
+def live_figure(what: str) -> Any:
+    """A widget that draws whatever is put into its ``figure``; ``clicked`` is [trace, point, time] of a click.
+
+    It stands in for plotly's FigureWidget. That one's script is plotly.js as a whole, which a slow machine does not
+    read within the two seconds that anywidget 0.11 waits; the figure then stays empty for good. And where a page is
+    opened again it shows the figure as it was when it was made.
+
+    Raises:
+        UsageError: anywidget is not installed.
+    """
+    return _figure_class(what)()
+
+
+def live_cells(what: str, html: str) -> Any:
+    """A widget of markup; ``pressed`` is [number, time] of the last of its buttons with ``data-cell`` to be pressed.
+
+    Raises:
+        UsageError: anywidget is not installed.
+    """
+    return _cells_class(what)(html=html)
+
+
+def figure_data(figure: Figure) -> dict[str, Any]:
+    """A figure as plain JSON data."""
+    return json.loads(figure.to_json())
+
+
+@cache
+def _figure_class(what: str) -> Any:
+    import traitlets
+    from plotly.offline import get_plotlyjs
+
+    class LiveFigure(_anywidget(what).AnyWidget):
+        _esm = _script("figure.js")
+        library = traitlets.Unicode(get_plotlyjs()).tag(sync=True)
+        figure = traitlets.Dict({"data": [], "layout": {}}).tag(sync=True)
+        clicked = traitlets.List().tag(sync=True)
+
+    return LiveFigure
+
+
+@cache
+def _cells_class(what: str) -> Any:
+    import traitlets
+
+    class Cells(_anywidget(what).AnyWidget):
+        _esm = _script("cells.js")
+        html = traitlets.Unicode().tag(sync=True)
+        pressed = traitlets.List().tag(sync=True)
+
+    return Cells
+
+
+def _script(name: str) -> str:
+    return files(__package__).joinpath("static", name).read_text(encoding="utf-8")
+
+
+def _anywidget(what: str) -> Any:
+    try:
+        import anywidget
+    except ImportError:
+        raise UsageError(f"{what} needs anywidget (pip install anywidget); .static() does not") from None
+    return anywidget
