@@ -41,6 +41,18 @@ def test_rounds_take_turns():
     assert calls == ["a0", "b0", "a1", "b1"]
 
 
+def test_each_other_way_gets_a_row_of_the_same_rounds():
+    calls = []
+
+    def wait(name, units):
+        return lambda number: calls.append(f"{name}{number}") or time.sleep(0.02) or units
+
+    half, double = timing.compare_all("b", "w", "u/s", wait("a", 10), {"x": wait("x", 20), "y": wait("y", 5)}, rounds=2)
+    assert calls == ["a0", "x0", "y0", "a1", "x1", "y1"]
+    assert (half.plain, double.plain) == ("x", "y") and half.rate == double.rate
+    assert half.ratio == pytest.approx(0.5, rel=0.5) and double.ratio == pytest.approx(2, rel=0.5)
+
+
 def test_peak_memory_is_seen():
     """In a process of its own: in a large one, freed memory that is still held can be given out again."""
     code = (
@@ -99,19 +111,22 @@ def test_views_are_timed_and_none_but_those_asked_for_again_are_kept(monkeypatch
     assert again.ratio > 20 and min(row.rate for row in (one, four, cut)) > 0
 
 
-def test_rollouts_are_timed_by_cell_batch_and_precision(monkeypatch):
-    small = {"EPISODES": {2: 2}, "WALKS": (2,), "POSITIONS": 2, "PLAIN": {"gp-l": 1, "virl-l": 1}}
+def test_rollouts_are_timed_by_cell_and_precision(monkeypatch):
+    small = {"EPISODES": 2, "BATCH": {"gp-l": 2, "virl-l": 2}, "POSITIONS": 2, "PLAIN": {"gp-l": 1, "virl-l": 1}}
     for name, value in {**small, "NEW_TOKENS": 4, "ATTEMPTS": 2}.items():
         monkeypatch.setattr(rollout_bench, name, value)
     rollout_bench._walks.cache_clear()
     rows = rollout_bench.rows(rounds=1)
     rollout_bench._walks.cache_clear()
-    tokens = [row for row in rows if row.unit == "tokens/s"]
-    assert [(row.what.split(",")[0], row.what.split(" ")[-1]) for row in tokens[::2]] == [
-        (cell, dtype) for cell in ("gp-l", "virl-l") for dtype in ("float32", "bfloat16")
+    assert [(row.what.split(",")[0], row.what.split(" ")[-1], row.plain.split(" ")[0]) for row in rows] == [
+        (cell, dtype, other)
+        for cell in ("gp-l", "virl-l")
+        for dtype in ("float32", "bfloat16")
+        for other in ("one", "bare")
     ]
-    assert all(row.rate > 0 and row.plain_rate > 0 for row in rows)
-    assert [row.unit for row in rows[-2:]] == ["tokens/s", "episodes/s"]
+    assert all(row.rate > 0 and row.plain_rate > 0 and row.unit == "tokens/s" for row in rows)
+    # Both rows of a pair are of the same rounds of ours.
+    assert [row.rate for row in rows[::2]] == [row.rate for row in rows[1::2]]
 
 
 def test_all_ways_of_a_rollout_count_what_they_sample(monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""Rollouts: tokens and episodes a second, beside two other ways of sampling from the same weights.
+"""Rollouts: tokens a second, beside two other ways of sampling from the same weights.
 
 One is the loop of the paper's authors: one episode at a time, its whole dialogue encoded and read again for each
 answer, ``generate`` of transformers. The other is a ceiling for anything that gives a token a forward pass: the
@@ -12,6 +12,7 @@ positions are an expert's, in order, and the answers are only timed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -22,21 +23,20 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from labkit.bench.play import checkpoint
-from labkit.bench.timing import Row, Work, compare
+from labkit.bench.timing import Row, Work, compare_all
 from labkit.envs import game, prompt
 from labkit.episode import Episode, Sample
 from labkit.models.loader import Loaded, load, render
-from labkit.models.sampler import Sampler
 from labkit.play import play_many, stream
 from labkit.players.base import Answer, Player, Turn
 from labkit.players.checkpoint import Checkpoint
 from labkit.players.simple import Expert
 
-EPISODES = {1: 4, 8: 16, 64: 128, 256: 256}
-"""Episodes of GeneralPoints in a round, by batch size."""
-WALKS = (8, 64)
-"""Batch sizes of walks; as many walks are gone."""
-POSITIONS = 10
+BATCH = {"gp-l": 128, "virl-l": 16}
+"""Played side by side; as many walks are gone."""
+EPISODES = 256
+"""Of GeneralPoints in a round; with this batch, an update of PPO in the classroom."""
+POSITIONS = 4
 """Of each walk."""
 PLAIN = {"gp-l": 4, "virl-l": 2}
 """Episodes that the plain way plays in a round."""
@@ -47,34 +47,25 @@ _BARE = "bare decoding: prompts once, as many tokens"
 
 
 def rows(rounds: int = 3) -> list[Row]:
-    """Time sampling by cell, batch size and precision, on the CPU."""
+    """Time sampling by cell and precision, on the CPU; about two minutes on two cores."""
     transformers.logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
         path, whose = checkpoint(Path(folder))
         loaded, plain = load(path), Plain(path)
         table = []
-        for cell, sizes in {"gp-l": tuple(EPISODES), "virl-l": WALKS}.items():
-            play = {"gp-l": episodes, "virl-l": walks}[cell]
+        for cell, batch in BATCH.items():
+            play, count = {"gp-l": (episodes, EPISODES), "virl-l": (walks, batch)}[cell]
             for dtype in ("float32", "bfloat16"):
-                for batch in sizes:
-                    count = EPISODES[batch] if cell == "gp-l" else batch
-                    player = _player(loaded, dtype, batch)
-                    ours, theirs = tokens(play, player, count, batch), tokens(play, plain, PLAIN[cell], 1)
-                    bare = Bare(loaded, dtype, cell, batch)
-                    what = f"{cell}, {whose}, batch {batch}, {dtype}"
-                    table.append(compare("rollout", what, "tokens/s", ours, theirs, _PLAIN, rounds))
-                    table.append(compare("rollout", what, "tokens/s", ours, bare.decode, _BARE, rounds))
-        player = _player(loaded, "float32", 64)
-        ours, theirs = (
-            lambda n, p=p, c=c, b=b: episodes(n, p, c, b)[0] for p, c, b in ((player, 64, 64), (plain, PLAIN["gp-l"], 1))
-        )
-        what = f"gp-l, {whose}, batch 64, float32"
-        table.append(compare("rollout", what, "episodes/s", ours, theirs, _PLAIN, rounds))
+                ours = tokens(play, _player(loaded, dtype, batch), count, batch)
+                bare = Bare(loaded, dtype, cell, batch)
+                others = {_PLAIN: tokens(play, plain, PLAIN[cell], 1), _BARE: bare.decode}
+                what = f"{cell}, {whose}, batch {batch}, {dtype}"
+                table += compare_all("rollout", what, "tokens/s", ours, others, rounds)
         return table
 
 
 def _player(loaded: Loaded, dtype: str, batch: int) -> Checkpoint:
-    settings = {"temperature": 1.0, "max_new_tokens": NEW_TOKENS, "batch": min(64, batch)}
+    settings = {"temperature": 1.0, "max_new_tokens": NEW_TOKENS, "batch": batch}
     return Checkpoint(loaded, name=dtype, sampler=None if dtype == "float32" else dtype, **settings)
 
 
@@ -142,7 +133,7 @@ class Bare:
     """
 
     def __init__(self, loaded: Loaded, dtype: str, cell: str, batch: int) -> None:
-        self._model = loaded.model if dtype == "float32" else Sampler(loaded.model, torch.bfloat16).current()
+        self._model = loaded.model if dtype == "float32" else deepcopy(loaded.model).to(torch.bfloat16)
         starts = [next(stream(t, Expert())) for t in islice(game(cell).tasks("id"), batch)]
         prompts = [render(loaded, prompt(start)) for start in starts]
         shortest = min(map(len, prompts))

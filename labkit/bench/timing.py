@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -46,15 +46,27 @@ class Row:
 
 def compare(bench: str, what: str, unit: str, ours: Work, plain: Work, how: str, rounds: int = 3) -> Row:
     """Time our way and the plain way in turns."""
-    rates, plain_rates, peaks = [], [], []
+    return compare_all(bench, what, unit, ours, {how: plain}, rounds)[0]
+
+
+def compare_all(
+    bench: str, what: str, unit: str, ours: Work, others: Mapping[str, Work], rounds: int = 3
+) -> list[Row]:
+    """Time our way and each of the other ways in turns; a row for each of the others."""
+    rates, peaks = [], []
+    other_rates: dict[str, list[float]] = {how: [] for how in others}
     for number in range(rounds):
         reset_peak()
         rates.append(rate(ours, number))
         peaks.append(peak_mib())
-        plain_rates.append(rate(plain, number))
-    ratio = median(a / b for a, b in zip(rates, plain_rates, strict=True))
+        for how, other in others.items():
+            other_rates[how].append(rate(other, number))
     peak = max((p for p in peaks if p is not None), default=None)
-    return Row(bench, what, unit, median(rates), median(plain_rates), ratio, how, rounds, peak)
+    rows = []
+    for how, plain_rates in other_rates.items():
+        ratio = median(a / b for a, b in zip(rates, plain_rates, strict=True))
+        rows.append(Row(bench, what, unit, median(rates), median(plain_rates), ratio, how, rounds, peak))
+    return rows
 
 
 def rate(work: Work, number: int) -> float:

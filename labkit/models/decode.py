@@ -29,7 +29,7 @@ import torch
 
 from labkit.errors import UsageError
 from labkit.models.cache import Beginning, Memory, RowCache, attends_to_all, beginnings
-from labkit.models.guess import ORDER, Guesser, Habits, learn
+from labkit.models.guess import MOST, ORDER, Guesser, Habits, learn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -201,13 +201,14 @@ class _Answer:
         self.truncated = True
         self._begin = len(context)
         self._room = room
-        self._noise = None if noise is None else _uniform(noise, room)
+        # A step may draw behind the last place, where it counts for nothing.
+        self._noise = None if noise is None else np.pad(_uniform(noise, room), (0, MOST + 1))
         self._stop_ids = stop_ids
         self._guesser = Guesser(context, habits)
 
     def uniform(self, count: int) -> np.ndarray:
         """The noise of its next tokens, ``[count]``; of those that there is no room for, anything."""
-        return np.resize(self._noise[min(len(self.ids), self._room - 1) :][:count], count)
+        return self._noise[len(self.ids) : len(self.ids) + count]
 
     def positions(self, count: int) -> list[int]:
         """Of its last token and of those that follow, ``[count]``; none beyond its room."""

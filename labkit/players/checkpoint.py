@@ -17,6 +17,7 @@ from labkit.episode import Sample
 from labkit.errors import UsageError
 from labkit.models.cache import Memory
 from labkit.models.decode import Generated, generate
+from labkit.models.fused import can_be_fused
 from labkit.models.loader import DTYPES, render, suffix
 from labkit.models.sampler import Sampler
 from labkit.players.base import Answer, Tokens, Turn
@@ -73,12 +74,20 @@ class Checkpoint:
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
         self.batch = batch
-        self._sampler = Sampler(loaded.model, DTYPES[sampler]) if sampler else None
+        self._sampler = None
+        if sampler or can_be_fused(loaded.model):
+            self._sampler = Sampler(loaded.model, DTYPES[sampler] if sampler else loaded.model.dtype)
         # What a verifier says comes from a short list.
         self._suffix = lru_cache(maxsize=1024)(lambda said, ended: suffix(loaded, said, ended=ended))
         self._memory = Memory()
         self.should_stop: Callable[[], bool] | None = None
         """Asked before each token, if set; once it says yes, answers end where they are."""
+
+    def forget(self) -> None:
+        """Begin anew. What was read and said before says nothing else, but it shapes the passes, and so the last digits
+        of log-probabilities: a player that must replay to the bit has to begin where the replay does.
+        """
+        self._memory = Memory()
 
     def answer(self, turns: Sequence[Turn]) -> list[Answer]:
         """Sample an answer to each turn.

@@ -92,7 +92,7 @@ class Learner:
         began = time.perf_counter()
         rollout = self.play(update)
         played = time.perf_counter()
-        mismatch = self.score(rollout)
+        self.score(rollout)
         assign(rollout, self.config.credit, self.config.group)
         scored = time.perf_counter()
         metrics = self.learn(rollout, update)
@@ -105,7 +105,6 @@ class Learner:
             "seconds/play": played - began,
             "seconds/score": scored - played,
             "seconds/learn": ended - scored,
-            "rollout/logp_mismatch": mismatch,
             "rollout/tokens_per_second": rollout.sampled_tokens / (played - began),
             "flops": self.meter.flops,
             "flops/training": self.meter.training_flops,
@@ -121,6 +120,8 @@ class Learner:
         mine = islice(self._tasks(update), rank, None, world)
         places = range(rank, self.config.episodes, world)
         key = (self.config.seed, update)
+        # A run that goes on from a saved update remembers nothing either.
+        self.player.forget()
         found = whole(
             self.trained,
             lambda: list(play_many(mine, self.player, batch=self.config.batch, key=key, places=places)),
@@ -145,33 +146,35 @@ class Learner:
             yield from [task] * config.group
 
     @torch.no_grad()
-    def score(self, rollout: Rollout) -> float:
+    def score(self, rollout: Rollout) -> None:
         """Log-probabilities and values before the update, and log-probabilities under the initial policy.
 
-        Returns:
-            How far the sampler's log-probabilities were off those of the training forward: the mean absolute
-            difference, nats a token.
+        Only what is needed: where an update is one optimiser step, the log-probabilities before it are those of the
+        step's own forward passes, so without a critic there is no pass for them. That is exact for any sampler.
         """
+        one_step = self.config.epochs == self.config.minibatches == 1
+        own = self.config.has_critic or not one_step
+        if not own and not self.initial:
+            return
         found = []
         for rows, counts in self._micro_batches(rollout.rows):
-            with self.accelerator.autocast():
-                scores = self._scores(self.policy, rows)
-            arrays = {"logp": scores.logp_N}
-            if scores.value_N is not None:
-                arrays["value"] = scores.value_N
+            arrays = {}
+            if own:
+                with self.accelerator.autocast():
+                    scores = self._scores(self.policy, rows)
+                arrays["logp"] = scores.logp_N
+                if scores.value_N is not None:
+                    arrays["value"] = scores.value_N
             if self.initial:
                 with self.initial.active() as reference, self.accelerator.autocast():
                     arrays["ref_logp"] = self._scores(reference, rows).logp_N
             if counts:
                 found += zip((int(row.turn[0]) for row in rows), _cut(rows, arrays), strict=True)
-        passes = 2 if self.initial else 1
+        passes = own + (self.initial is not None)
         self.meter.sampled_tokens += passes * sum(len(row.ids) for row in rollout.rows)
         by_turn = dict(gather_object(found))
-        off = 0.0
         for row in rollout.rows:
             row.arrays |= by_turn[int(row.turn[0])]
-            off += float(np.abs(row.arrays["logp"] - row.logp).sum())
-        return off / rollout.sampled_tokens
 
     def learn(self, rollout: Rollout, update: int) -> dict[str, float]:
         """Move the policy over the rollout, ``epochs`` times."""
@@ -229,7 +232,9 @@ class Learner:
         def arrays(name: str) -> torch.Tensor:
             return torch.from_numpy(np.concatenate([row.arrays[name] for row in rows])).to(device)
 
-        old_logp_N = arrays("logp")
+        old_logp_N = arrays("logp") if "logp" in rows[0].arrays else scores.logp_N.detach()
+        sampled_N = torch.from_numpy(np.concatenate([row.logp for row in rows])).to(device)
+        sums.add(**{"rollout/logp_mismatch": (old_logp_N - sampled_N).abs()})
         # Turns are counted anew within the forward pass; each is named by its first token.
         first_K, turn_N = (torch.from_numpy(x).to(device) for x in _turns(rows))
         logp_N, advantage_N, share_N = scores.logp_N, arrays("advantage"), arrays("weight") / total

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from labkit.envs import fork, game, judge, prompt, start
 from labkit.episode import Sample
 from labkit.errors import UsageError
+from labkit.models import decode as decoding
 from labkit.models.decode import generate
 from labkit.models.loader import load, render, suffix
 from labkit.play import play, play_many, stream
@@ -319,12 +320,14 @@ def exactly(loaded, answers, temperature=1.0):
 def test_a_rollout_is_its_episodes_one_by_one(loaded, batch):
     """Places in the batch are taken over by other episodes while the rest are in their later attempts."""
     tasks = [task(attempts=1 + i % 4) for i in range(10)]
-    played = sorted(play_many(tasks, player(loaded), batch=batch, key=(5,)), key=lambda p: p.index)
+    # Noise that falls within the rounding of fp32 (some 1e-7) of the border of two tokens may draw either, with any
+    # forward pass; in about every second key's 550 draws there is some, and in this one's there is none.
+    played = sorted(play_many(tasks, player(loaded), batch=batch, key=(7,)), key=lambda p: p.index)
     for index, (one, found) in enumerate(zip(tasks, played, strict=True)):
         fresh, alone = start(one), []
         while not fresh.done:
             # A new player each turn has nothing in memory.
-            alone += player(loaded).answer([Turn(fresh, tuple(alone), (5, index))])
+            alone += player(loaded).answer([Turn(fresh, tuple(alone), (7, index))])
             fresh = judge(fresh, alone[-1].text, alone[-1].sample)
         same(found.answers, alone)
     exactly(loaded, [a for p in played for a in p.answers])
@@ -337,13 +340,16 @@ def walker(tmp_path_factory):
     return load(tiny_models.save(tmp_path_factory.mktemp("walker"), model, tiny_models.tokenizer()))
 
 
-def test_positions_of_a_walk_are_answered_as_if_each_were_the_first(walker):
+def test_positions_of_a_walk_are_answered_as_if_each_were_the_first(walker, monkeypatch):
     tasks = list(islice(game("virl-l").tasks("id"), 3))
     walks = [[e for e in stream(t, Expert()) if not e.done][:4] for t in tasks]
-    remembers, read = player(walker), []
-    handle = walker.model.register_forward_pre_hook(
-        lambda module, args, kwargs: read.append(kwargs["input_ids"].shape[1]), with_kwargs=True
-    )
+    remembers, read, forward = player(walker), [], decoding._forward
+
+    def counted(model, ids_BT, *others, **kept):
+        read.append(ids_BT.shape[1])
+        return forward(model, ids_BT, *others, **kept)
+
+    monkeypatch.setattr(decoding, "_forward", counted)
     for at in range(4):
         turns = [Turn(walk[at], (), (i,)) for i, walk in enumerate(walks)]
         before = len(read)
@@ -353,7 +359,6 @@ def test_positions_of_a_walk_are_answered_as_if_each_were_the_first(walker):
         assert at == 0 or max(read[before:]) < longest / 2
         for turn, answer in zip(turns, found, strict=True):
             same([answer], player(walker).answer([turn]))
-    handle.remove()
     exactly(walker, found)
 
 
