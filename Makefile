@@ -27,7 +27,7 @@ export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: help install app lab test notebooks bench clean check-python
+.PHONY: help install app lab test notebooks results bench clean check-python
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo 'make lab        open JupyterLab on the notebooks'
 	@echo 'make test       run the tests'
 	@echo 'make notebooks  run every notebook and store its results'
+	@echo 'make results    write RESULTS.md and its pictures from the runs in results/'
 	@echo 'make bench      time the solver, the verifier, play, training and street views'
 	@echo 'make clean      remove .venv, caches and build output; runs stay'
 
@@ -56,6 +57,10 @@ test: $(STAMP)
 # Each notebook is its .py file, run in a fresh kernel; ARGS="00_tour" runs only that one.
 notebooks: $(STAMP)
 	$(BIN)/python scripts/notebooks.py $(ARGS)
+
+# ARGS=--text leaves the pictures as they are: these need kaleido and a browser.
+results: $(STAMP)
+	$(BIN)/python scripts/results.py $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/labkit bench $(ARGS)

@@ -18,7 +18,7 @@ from typing import NoReturn
 from labkit import __version__
 from labkit.errors import UsageError
 
-VERBS = ("play", "solve", "verify", "eval", "train", "players", "runs", "export", "app", "bench")
+VERBS = ("play", "solve", "verify", "eval", "train", "figures", "players", "runs", "export", "app", "bench")
 """In the order in which the help lists them; ``labkit.commands.VERB`` has ``configure`` and ``run``."""
 
 

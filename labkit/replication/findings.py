@@ -1,0 +1,133 @@
+"""What the data say about the paper's claims, in sentences that the data choose."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from labkit.evaluation import Estimate
+from labkit.replication.plan import Claim
+from labkit.replication.series import Data, change, common_compute, growth
+
+Verdict = Literal["agrees", "disagrees", "undecided", "no data"]
+
+_BESIDE = {
+    "rises": "is higher", "falls": "is lower", "does not rise": "is not higher", "does not fall": "is not lower",
+}  # fmt: skip
+"""How a claim is worded of one trained curve beside another."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim held against the data."""
+
+    claim: Claim
+    cell: str
+    change: Estimate | None
+    """Of the headline metric, as a share."""
+    seeds: int
+    verdict: Verdict
+    sentence: str
+
+
+def findings(data: Data) -> list[Finding]:
+    """Every claim of a figure, in each cell that has its curve and something stored."""
+    return [
+        _finding(data, claim, cell)
+        for cell in data.cells
+        for claim in data.figure.plan.claims
+        if claim.curve in {c.name for c in data.figure.of(cell)}
+    ]
+
+
+def verdict(says: str, found: Estimate | None, margin: float) -> Verdict:
+    """Whether an estimate with its 95% interval bears out ``rises``, ``falls``, ``does not rise``, ``does not fall``.
+
+    That something changes is borne out by an interval clear of zero. That it does not is borne out only by an
+    interval that leaves no room for more than ``margin``: absence of evidence is not enough.
+    """
+    if found is None or found.value is None or found.ci95 is None:
+        return "no data"
+    low, high = found.ci95 if says.endswith("rise") or says == "rises" else (-found.ci95[1], -found.ci95[0])
+    if says.startswith("does not"):
+        return "disagrees" if low > 0 else "agrees" if high < margin else "undecided"
+    return "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
+
+
+def _finding(data: Data, claim: Claim, cell: str) -> Finding:
+    found, seeds = _compared(data, claim, cell)
+    decided = verdict(claim.says, found, claim.margin)
+    return Finding(claim, cell, found, seeds, decided, _sentence(data, claim, cell, found, seeds, decided))
+
+
+def _compared(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, int]:
+    suite = claim.suite
+    if claim.equal_compute:
+        flops = common_compute(data, cell)
+        ours = growth(data.lines[cell, claim.curve], suite, flops)
+        if ours is None or claim.than == "start":
+            return (ours.change if ours else None), ours.seeds if ours else 0
+        theirs = growth(data.lines[cell, claim.than], suite, flops)
+        return (_gap(theirs.change, ours.change) if theirs else None), ours.seeds
+    if claim.than == "start":
+        last = data.last[cell, claim.curve, suite]
+        return change(data.first[cell, claim.curve, suite], last), len(last)
+    after = data.ends[cell, claim.curve, suite]
+    return change(data.ends[cell, claim.than, suite], after), len(after)
+
+
+def _gap(before: Estimate, after: Estimate) -> Estimate:
+    """The difference of two changes, as if they were independent: that they share deals would narrow it."""
+    half = math.hypot((before.ci95[1] - before.ci95[0]) / 2, (after.ci95[1] - after.ci95[0]) / 2)
+    gap = after.value - before.value
+    return Estimate(gap, min(before.n, after.n), (gap - half, gap + half))
+
+
+def _sentence(data: Data, claim: Claim, cell: str, found: Estimate | None, seeds: int, decided: Verdict) -> str:
+    compared = {"start": "since its start"}.get(claim.than, f"against {claim.than}")
+    place = " at equal compute" if claim.equal_compute else ""
+    what = f"{claim.curve} on {cell}, {claim.suite}"
+    rivals = claim.than in {c.name for c in data.figure.of(cell) if c.method != "init"}
+    says = _BESIDE[claim.says] if rivals else claim.says
+    if found is None or found.ci95 is None:
+        return f"{what}: nothing is stored to tell whether it {says} {compared}{place}."
+    number = f"{points(found.value)} points {interval(found)} {compared}{place}"
+    clear = "clear of zero" if found.ci95[0] > 0 or found.ci95[1] < 0 else "not clear of zero"
+    told = _told(data, claim, cell)
+    paper = f"The paper: it {says}" + (f" ({points(told)} points)" if told is not None else "")
+    ending = {
+        "agrees": "ours agrees",
+        "disagrees": "ours disagrees",
+        "undecided": "ours does not decide",
+    }[decided]
+    margin = f", with a margin of {100 * claim.margin:g} points" if claim.says.startswith("does not") else ""
+    return f"{what}: {number}, {clear} ({count(seeds, 'seed')}). {paper}; {ending}{margin}."
+
+
+def _told(data: Data, claim: Claim, cell: str) -> float | None:
+    """The paper's number for the same change."""
+    curves = {c.name: c.paper for c in data.figure.of(cell)}
+    ours, than = curves[claim.curve], curves.get(claim.than)
+    for get in (lambda numbers: numbers.change, lambda numbers: numbers.value):
+        if claim.suite in get(ours) and (than is None or claim.suite in get(than)):
+            if than is None and get(ours) is ours.value:
+                return None
+            return get(ours)[claim.suite] - (get(than)[claim.suite] if than else 0.0)
+    return None
+
+
+def points(share: float) -> str:
+    """A change as percentage points, with its sign: ``+3.5``."""
+    text = f"{100 * share:+.1f}"
+    return text.replace("-", "−") if float(text) else "0.0"
+
+
+def interval(found: Estimate) -> str:
+    """``[−9.6, −6.6]``, in points."""
+    return f"[{points(found.ci95[0])}, {points(found.ci95[1])}]"
+
+
+def count(number: int, what: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -1,0 +1,268 @@
+"""What a figure is made of, as data: ``configs/figures/NN.yaml``.
+
+A curve names a training config and what is set in it; with its cells, grid values and seeds it stands for a number
+of runs, each of them one resolved config. Nothing here knows where runs are stored, or whether they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationInfo, field_validator
+
+from labkit.config import Config, read
+from labkit.errors import UsageError
+
+FOLDER = Path("configs/figures")
+"""Where the plans are, in a clone of the repository."""
+
+Method = Literal["init", "sft", "rl"]
+Says = Literal["rises", "falls", "does not rise", "does not fall"]
+
+
+class Numbers(Config):
+    """What the paper gives in numbers, as shares (.034 is 3.4%)."""
+
+    value: dict[str, float] = {}
+    """Of the headline metric at the end, by suite."""
+    change: dict[str, float] = {}
+    """Of the headline metric, by suite: from Init at the end or, where a figure says so, at equal compute."""
+
+
+class Start(Config):
+    """A checkpoint of another curve of the same figure, of the same seed, from which a run goes on."""
+
+    curve: str
+    """The other curve's name."""
+    step: int = Field(ge=1)
+
+
+class CurvePlan(Config):
+    """One curve, in each of its cells and at each value of its grid."""
+
+    name: str
+    method: Method
+    cells: tuple[str, ...] = ("gp-l",)
+    config: str | None = Field(None, validate_default=True)
+    """Training config below ``configs/experiments``; ``{cell}`` stands for the cell. Not for ``init``."""
+    player: str | None = Field(None, validate_default=True)
+    """For ``init``: the checkpoint that is evaluated as it is; ``{cell}`` stands for the cell."""
+    set: dict[str, Any] = {}
+    """Settings in place of the config's; dots reach into sections."""
+    grid: dict[str, tuple[float, ...]] = {}
+    """Settings of which every combination is a curve."""
+    seeds: tuple[int, ...] | None = None
+    """In place of the figure's."""
+    start: Start | None = None
+    """Where the run begins, in place of the config's ``model``."""
+    paper: dict[str, Numbers] = {}
+    """The paper's numbers for this curve, by cell."""
+
+    @field_validator("config", "player")
+    @classmethod
+    def _of_its_method(cls, value: str | None, info: ValidationInfo) -> str | None:
+        needed = (info.data.get("method") == "init") == (info.field_name == "player")
+        if (value is not None) != needed:
+            raise ValueError(
+                f"a curve of method {info.data.get('method')} {'needs' if needed else 'has no'} {info.field_name}"
+            )
+        return value
+
+
+class Evaluation(Config):
+    """How end points are evaluated: every hand or route of a split once."""
+
+    suites: tuple[str, ...] = ("id", "rule-ood")
+    split: str = "test"
+    seed: int = 0
+    """Of the order of the cards in a hand."""
+    attempts: int | None = None
+    """Answers at a position; the cell's own number if not given."""
+
+
+class Claim(Config):
+    """What the paper says of a curve, put so that data can agree or disagree."""
+
+    curve: str
+    suite: str = "rule-ood"
+    says: Says
+    than: str = "start"
+    """What it is compared with: ``start``, the curve's own beginning, or another curve of the same cell."""
+    equal_compute: bool = False
+    """Compare the growths since the start at the compute that all curves have reached, in place of the ends."""
+    margin: float = Field(0.05, ge=0)
+    """For ``does not ...``: the change that would be too small to matter."""
+
+
+class Plan(Config):
+    """A figure."""
+
+    title: str
+    kind: Literal["curves", "ends", "growth", "grid"]
+    """``curves`` over training; ``ends`` of training side by side; ``growth``: curves, and how far they come at equal
+    compute; ``grid`` of settings."""
+    question: str
+    """What the reader should look for, in one or two sentences."""
+    source: str
+    """Where the paper has it."""
+    paper: str
+    """What the paper found, in one or two sentences."""
+    caveat: str = ""
+    """How ours differs from the paper's, where that bears on the reading."""
+    suites: tuple[str, ...] = ("id", "rule-ood")
+    seeds: tuple[int, ...] = (100, 101, 102)
+    set: dict[str, Any] = {}
+    """Settings of every training config of the figure."""
+    evaluation: Evaluation | None = None
+    """How the ends are evaluated; without it, the last probe of a run is its end."""
+    curves: tuple[CurvePlan, ...]
+    claims: tuple[Claim, ...] = ()
+
+    @field_validator("curves")
+    @classmethod
+    def _starts(cls, value: tuple[CurvePlan, ...]) -> tuple[CurvePlan, ...]:
+        names = [c.name for c in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two curves have the same name")
+        for number, curve in enumerate(value):
+            if curve.start and curve.start.curve not in [c.name for c in value[:number] if not c.grid]:
+                raise ValueError(f"{curve.name} starts from {curve.start.curve!r}, which is no single curve before it")
+        return value
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a figure: one cell, one setting, some seeds."""
+
+    name: str
+    cell: str
+    method: Method
+    seeds: tuple[int, ...]
+    config: Path | None
+    overrides: tuple[str, ...]
+    """``key=value`` words for ``labkit train --set``, but for the seed's and the start's."""
+    player: str | None = None
+    point: Mapping[str, float] = field(default_factory=dict)
+    """The values of the grid."""
+    family: str = ""
+    """The name of the curve that the grid belongs to."""
+    source: Curve | None = None
+    """The curve from whose checkpoint this one goes on."""
+    step: int = 0
+    """The step of that checkpoint."""
+    paper: Numbers = field(default_factory=Numbers)
+
+    def words(self, seed: int) -> list[str]:
+        """``key=value`` words of one seed's run."""
+        return [f"seed={seed}", *self.overrides]
+
+    def resolved(self, seed: int) -> dict[str, Any]:
+        """The plain data of one seed's config.
+
+        Raises:
+            UsageError: the config cannot be read.
+        """
+        return read(self.config, self.words(seed))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plan with its curves laid out."""
+
+    id: str
+    plan: Plan
+    curves: tuple[Curve, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(c.cell for c in self.curves))
+
+    def of(self, cell: str) -> list[Curve]:
+        return [c for c in self.curves if c.cell == cell]
+
+
+def plans(folder: str | Path = FOLDER) -> dict[str, Path]:
+    """The plans of a folder, by the figures' ids.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = {p.stem: p for p in sorted(Path(folder).glob("*.yaml"))}
+    if not found:
+        raise UsageError(f"no figures in {folder}/; go to the folder of the repository")
+    return found
+
+
+def load_plan(
+    path: str | Path, *, seeds: tuple[int, ...] | None = None, cells: tuple[str, ...] | None = None
+) -> Figure:
+    """Read a plan and lay out its curves.
+
+    Args:
+        seeds: in place of every curve's.
+        cells: only these.
+
+    Raises:
+        UsageError: the plan is wrong; or nothing of it is in these cells.
+    """
+    path = Path(path)
+    plan = Plan.parse(read(path), str(path))
+    experiments = path.parents[1] / "experiments"
+    curves: dict[tuple[str, str], Curve] = {}
+    for asked in plan.curves:
+        for cell in asked.cells:
+            for curve in _laid_out(asked, cell, plan, experiments, curves):
+                curves[cell, curve.name] = curve
+    known = {name for _, name in curves}
+    for claim in plan.claims:
+        for name in {claim.curve, claim.than} - {"start"} - known:
+            raise UsageError(f"{path}: a claim is about {name!r}; the curves are {', '.join(sorted(known))}")
+    kept = [c for c in curves.values() if cells is None or c.cell in cells]
+    if not kept:
+        raise UsageError(f"figure {path.stem} has nothing in {', '.join(cells)}")
+    return Figure(path.stem, plan, tuple(kept if seeds is None else (_reseeded(c, seeds) for c in kept)))
+
+
+def _laid_out(
+    asked: CurvePlan, cell: str, plan: Plan, experiments: Path, before: Mapping[tuple[str, str], Curve]
+) -> list[Curve]:
+    laid = []
+    for values in itertools.product(*asked.grid.values()):
+        point = dict(zip(asked.grid, values, strict=True))
+        name = " ".join([asked.name, *(f"{key} {value:g}" for key, value in point.items())])
+        settings = {**plan.set, **asked.set, **point}
+        laid.append(
+            Curve(
+                name=name,
+                cell=cell,
+                method=asked.method,
+                # An Init is one checkpoint, not a run for each seed.
+                seeds=(0,) if asked.method == "init" else asked.seeds or plan.seeds,
+                config=experiments / asked.config.format(cell=cell) if asked.config else None,
+                overrides=tuple(f"{key}={_flow(value)}" for key, value in settings.items()),
+                player=asked.player.format(cell=cell) if asked.player else None,
+                point=point,
+                family=asked.name,
+                source=before[cell, asked.start.curve] if asked.start else None,
+                step=asked.start.step if asked.start else 0,
+                paper=asked.paper.get(cell, Numbers()),
+            )
+        )
+    return laid
+
+
+def _reseeded(curve: Curve, seeds: tuple[int, ...]) -> Curve:
+    if curve.method == "init":
+        return curve
+    return replace(curve, seeds=seeds, source=_reseeded(curve.source, seeds) if curve.source else None)
+
+
+def _flow(value: Any) -> str:
+    """A value as one YAML word: what :func:`labkit.config.read` reads back as the same."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...").strip()

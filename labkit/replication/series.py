@@ -1,0 +1,339 @@
+"""The numbers of a figure, read out of its runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from labkit.episode import Episode
+from labkit.evaluation import Estimate, measure, paired
+from labkit.evaluation.games import measures_of
+from labkit.evaluation.metrics import Z95
+from labkit.replication.archive import Archive
+from labkit.replication.plan import Curve, Figure
+from labkit.runs.store import Run
+
+HEADLINES = ("success", "per_step_accuracy", "route_success")
+REREADING = {"gp-l": 6.0, "gp-vl": 6.0, "virl-l": 5.1, "virl-vl": 5.1}
+"""The paper's lambda (appendix C.3): tokens read in playing, over tokens trained on."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One probe of a run."""
+
+    step: int
+    """Of the run itself."""
+    updates: int
+    """Since Init: with those of the run that it goes on from."""
+    flops: float
+    """Spent since Init, as counted."""
+    values: Mapping[str, Estimate]
+    """The headline metric by suite."""
+    changes: Mapping[str, Estimate]
+    """Its change since the run's first probe, where the run logged that: paired, so surer than two values."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One seed's run of a curve."""
+
+    curve: Curve
+    seed: int
+    run: Run
+    points: tuple[Point, ...]
+    seconds: float
+    """Wall-clock of the training itself, without probes."""
+    estimated_flops: float
+    """The paper's estimate: 6ND for SFT, 6ND + 2N lambda D for RL."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How one seed's run ends, or begins, on a suite."""
+
+    seed: int
+    value: Estimate
+    episodes: tuple[Episode, ...]
+    """Empty where only the number was kept."""
+    weights: tuple[float, ...] | None
+    """Of the episodes, where every hand was played once."""
+    run: Run
+    file: Path
+    """Where the number can be read again: the episodes, or the metrics."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """All that is stored of a figure."""
+
+    figure: Figure
+    lines: Mapping[tuple[str, str], tuple[Line, ...]]
+    """By cell and curve; the seeds that are there."""
+    ends: Mapping[tuple[str, str, str], tuple[End, ...]]
+    """By cell, curve and suite."""
+    first: Mapping[tuple[str, str, str], tuple[End, ...]]
+    """The first probes, likewise."""
+    last: Mapping[tuple[str, str, str], tuple[End, ...]]
+    """The last probes, which are on the same deals as the first; ``ends`` may be an evaluation on others."""
+
+    def __bool__(self) -> bool:
+        return any(self.lines.values()) or any(self.ends.values())
+
+    def drawn(self, cell: str) -> list[Curve]:
+        """The curves of a cell of which something is stored."""
+        return [
+            c
+            for c in self.figure.of(cell)
+            if self.lines.get((cell, c.name)) or any(self.ends.get((cell, c.name, s)) for s in self.figure.plan.suites)
+        ]
+
+    @property
+    def cells(self) -> list[str]:
+        return [cell for cell in self.figure.cells if self.drawn(cell)]
+
+
+def collect(figure: Figure, archive: Archive) -> Data:
+    """Read what is stored of a figure.
+
+    Raises:
+        UsageError: a curve's config cannot be read.
+    """
+    lines: dict[tuple[str, str], tuple[Line, ...]] = {}
+    ends: dict[tuple[str, str, str], tuple[End, ...]] = {}
+    first: dict[tuple[str, str, str], tuple[End, ...]] = {}
+    last: dict[tuple[str, str, str], tuple[End, ...]] = {}
+    for curve in figure.curves:
+        key = curve.cell, curve.name
+        found: list[Line] = []
+        if curve.method != "init":
+            runs = ((seed, archive.trained(archive.asked(curve, seed))) for seed in curve.seeds)
+            found = [_line(curve, seed, run, archive) for seed, run in runs if run]
+        lines[key] = tuple(found)
+        for suite in figure.plan.suites:
+            first[*key, suite] = tuple(e for line in found if (e := _probed(line, suite, 0)))
+            last[*key, suite] = tuple(e for line in found if (e := _probed(line, suite, -1)))
+            ends[*key, suite] = _evaluations(figure, curve, suite, found, archive) or last[*key, suite]
+    return Data(figure, lines, ends, first, last)
+
+
+def _line(curve: Curve, seed: int, run: Run, archive: Archive) -> Line:
+    metrics = run.metrics()
+    steps, flops = 0, 0.0
+    if curve.source:
+        before = archive.trained(archive.asked(curve.source, seed))
+        spent = [m for m in before.metrics() if m["step"] <= curve.step] if before else []
+        steps, flops = curve.step, spent[-1]["flops"] if spent else 0.0
+    points = []
+    for m in metrics:
+        values = dict(_headlines(m))
+        if values:
+            points.append(Point(m["step"], steps + m["step"], flops + m["flops"], values, dict(_changes(m))))
+    last = metrics[-1] if metrics else {}
+    trained = last.get("flops/training", last.get("flops", 0.0))
+    estimated = trained * (1 + REREADING[curve.cell] / 3) if curve.method == "rl" else trained
+    return Line(curve, seed, run, tuple(points), sum(m.get("seconds", 0.0) for m in metrics), estimated)
+
+
+def _headlines(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
+    """The headline numbers of a probe, by suite."""
+    for key, value in metrics.items():
+        stage, _, rest = key.partition("/")
+        suite, _, metric = rest.partition("/")
+        if stage == "eval" and metric in HEADLINES and value is not None:
+            low, high = metrics[f"eval/{suite}/ci95"]
+            yield suite, Estimate(value, metrics[f"eval/{suite}/n"], (low, high))
+
+
+def _changes(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
+    """The paired changes since the run's first probe, by suite."""
+    for key, value in metrics.items():
+        stage, *rest = key.split("/")
+        if stage == "eval" and len(rest) == 3 and rest[1] in HEADLINES and rest[2] == "change":
+            low, high = metrics[f"{key}_ci95"]
+            yield rest[0], Estimate(value, metrics[f"eval/{rest[0]}/n"], (low, high))
+
+
+def _evaluations(figure: Figure, curve: Curve, suite: str, lines: Sequence[Line], archive: Archive) -> tuple[End, ...]:
+    """The evaluations of a curve's ends on every hand; none unless all seeds that are there have one, since seeds that
+    were evaluated in two ways cannot be pooled."""
+    asked = figure.plan.evaluation
+    if asked is None or suite not in asked.suites:
+        return ()
+    players = {0: curve.player} if curve.player else {n.seed: f"run:{n.run.id}" for n in lines}
+    found = {seed: archive.evaluated(player, asked, curve.cell).get(suite) for seed, player in players.items()}
+    if not all(found.values()):
+        return ()
+    return tuple(_evaluated(seed, run, suite) for seed, run in found.items())
+
+
+def _evaluated(seed: int, run: Run, suite: str) -> End:
+    episodes = tuple(_episodes(str(run.path), suite))
+    result = measure(episodes, every_hand=True)
+    weights = tuple(measures_of(result.cell).shares(episodes))
+    return End(seed, Estimate(result.value, result.n, result.ci95), episodes, weights, run, run.episodes_path(suite))
+
+
+def _probed(line: Line, suite: str, index: int) -> End | None:
+    """A run's first or last probe of a suite, from its episodes where they are kept."""
+    points = [p for p in line.points if suite in p.values]
+    if not points:
+        return None
+    point = points[index]
+    name = f"{suite}-{point.step}"
+    episodes = tuple(_episodes(str(line.run.path), name))
+    if not episodes:
+        return End(line.seed, point.values[suite], (), None, line.run, line.run.metrics_path)
+    result = measure(episodes)
+    value = Estimate(result.value, result.n, result.ci95)
+    return End(line.seed, value, episodes, None, line.run, line.run.episodes_path(name))
+
+
+@lru_cache(maxsize=256)
+def _episodes(run: str, name: str) -> list[Episode]:
+    """Several figures read the same ends."""
+    return list(Run(run).episodes(name))
+
+
+def across(values: Sequence[Estimate]) -> Estimate:
+    """One number over seeds that were evaluated on the same deals, with a 95% interval for other seeds and deals.
+
+    Two sources of error are added: that of the deals, which all seeds share and which more seeds do not lessen
+    (taken from the seeds' own intervals), and the spread between seeds, over their number. Student's t at
+    Satterthwaite's degrees of freedom, so three seeds that disagree give a wide interval. The part of the spread
+    that comes from the deals is counted twice: this errs on the wide side.
+
+    Raises:
+        ValueError: nothing to pool.
+    """
+    if not values:
+        raise ValueError("no seeds to pool")
+    if len(values) == 1:
+        return values[0]
+    mean = sum(v.value for v in values) / len(values)
+    n = sum(v.n for v in values)
+    if any(v.ci95 is None for v in values):
+        return Estimate(mean, n, None)
+    deals = sum(((v.ci95[1] - v.ci95[0]) / 2 / Z95) ** 2 for v in values) / len(values)
+    seeds = sum((v.value - mean) ** 2 for v in values) / (len(values) - 1) / len(values)
+    total = deals + seeds
+    freedom = total**2 / (seeds**2 / (len(values) - 1)) if seeds else math.inf
+    half = paired.t95(freedom) * math.sqrt(total)
+    return Estimate(mean, n, (mean - half, mean + half))
+
+
+def share_across(values: Sequence[Estimate]) -> Estimate:
+    """:func:`across`, kept within 0 and 1."""
+    found = across(values)
+    if found.ci95 is None:
+        return found
+    return found._replace(ci95=(max(0.0, found.ci95[0]), min(1.0, found.ci95[1])))
+
+
+def change(before: Sequence[End], after: Sequence[End]) -> Estimate | None:
+    """The mean change from some ends to others of the same suite, seed by seed.
+
+    Paired by deal (:func:`labkit.evaluation.paired.pooled`) where all episodes are kept and the tasks are the same;
+    otherwise as if the deals had been different ones, which is wider. One ``before`` alone, an Init, serves every
+    seed. None where no seed has both.
+    """
+    earlier = {e.seed: e for e in before}
+    alone = before[0] if len(before) == 1 and not before[0].seed else None
+    pairs = [(b, a) for a in after if (b := earlier.get(a.seed, alone))]
+    if not pairs:
+        return None
+    try:
+        if all(b.episodes and a.episodes for b, a in pairs):
+            weights = pairs[0][0].weights
+            return paired.pooled([(b.episodes, a.episodes) for b, a in pairs], weights=weights).change
+    except ValueError:
+        # Other tasks: another number of attempts, another split.
+        pass
+    return across([_apart(b.value, a.value) for b, a in pairs])
+
+
+def _apart(before: Estimate, after: Estimate) -> Estimate:
+    """The change between two values as if they were of different deals (Newcombe, 1998, method 10, unpaired)."""
+    (low_b, high_b), (low_a, high_a) = before.ci95, after.ci95
+    moved = after.value - before.value
+    down = math.hypot(after.value - low_a, high_b - before.value)
+    up = math.hypot(high_a - after.value, before.value - low_b)
+    return Estimate(moved, min(before.n, after.n), (moved - down, moved + up))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A curve's change since its start, at a compute that others have reached too."""
+
+    change: Estimate
+    flops: float
+    """Mean over the seeds of the probes that were taken: the last not beyond the common compute."""
+    seeds: int
+
+
+def common_compute(data: Data, cell: str) -> float:
+    """The compute, since each run's own start, that every stored run of a cell's curves has reached."""
+    spent = [
+        line.points[-1].flops - line.points[0].flops
+        for (at, _), lines in data.lines.items()
+        if at == cell
+        for line in lines
+        if line.points
+    ]
+    return min(spent, default=0.0)
+
+
+def growth(lines: Sequence[Line], suite: str, flops: float) -> Growth | None:
+    """The change of a suite since the start at the last probe within a compute; None where nothing is stored."""
+    found, spent = [], []
+    for line in lines:
+        there = [p for p in line.points if suite in p.values]
+        # A compute that is the sum of the same numbers in another order is the same.
+        within = [p for p in there if p.flops - line.points[0].flops <= flops * (1 + 1e-9)]
+        if within:
+            first, last = there[0], within[-1]
+            found.append(last.changes.get(suite) or _apart(first.values[suite], last.values[suite]))
+            spent.append(last.flops - line.points[0].flops)
+    if not found:
+        return None
+    return Growth(across(found), sum(spent) / len(spent), len(found))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A curve over the seeds, at the probes that all of them have."""
+
+    updates: tuple[int, ...]
+    flops: tuple[float, ...]
+    values: Mapping[str, tuple[Estimate, ...]]
+    """By suite."""
+
+
+def mean_line(lines: Sequence[Line], suites: Sequence[str]) -> Mean:
+    """The mean over seeds, probe by probe."""
+    by_step = [{p.step: p for p in line.points if all(s in p.values for s in suites)} for line in lines]
+    steps = sorted(set.intersection(*map(set, by_step))) if by_step else []
+    rows = [[points[step] for points in by_step] for step in steps]
+    return Mean(
+        updates=tuple(row[0].updates for row in rows),
+        flops=tuple(sum(p.flops for p in row) / len(row) for row in rows),
+        values={s: tuple(share_across([p.values[s] for p in row]) for row in rows) for s in suites},
+    )
+
+
+def smooth(values: Sequence[float], window: int = 7) -> list[float]:
+    """Savitzky-Golay, order 3, as the paper draws its curves; shares stay within 0 and 1.
+
+    Args:
+        window: points that each is fitted to; fewer where there are fewer. Five points or less are left as they are.
+    """
+    if len(values) <= 5:
+        return list(values)
+    from scipy.signal import savgol_filter
+
+    width = min(window, len(values) - 1 + len(values) % 2)
+    return [min(1.0, max(0.0, float(v))) for v in savgol_filter(values, width, 3)]

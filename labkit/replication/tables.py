@@ -1,0 +1,117 @@
+"""The numbers of a figure as rows, with the way to each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labkit.evaluation import Estimate
+from labkit.replication.findings import count
+from labkit.replication.plan import Curve
+from labkit.replication.series import Data, End, Line, share_across
+from labkit.runs.store import Run
+
+METRICS = {"gp": "success", "virl": "right answers"}
+"""What the headline number of a text cell is: of episodes within their attempts, of all answers."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one curve ends on one suite."""
+
+    curve: Curve
+    suite: str
+    value: Estimate
+    """Over the seeds."""
+    ends: tuple[End, ...]
+    flops: float | None
+    """Counted, mean over the seeds; None of a checkpoint that is evaluated as it is."""
+    estimated_flops: float | None
+    """By the paper's formula."""
+    seconds: float | None
+    """Of training, mean over the seeds."""
+    machine: str
+
+    @property
+    def metric(self) -> str:
+        """The headline number in words, with the attempts it allows at a position."""
+        kept = [e.episodes[0].task.attempts for e in self.ends if e.episodes]
+        allowed = kept[0] if kept else self.ends[0].run.config["probe"]["attempts"]
+        return f"{METRICS[self.curve.cell.partition('-')[0]]}, {count(allowed, 'attempt')}"
+
+    @property
+    def every(self) -> bool:
+        """Whether every hand or route was played, rather than a sample of deals."""
+        return all(e.weights is not None for e in self.ends)
+
+
+def rows(data: Data) -> list[Row]:
+    """A row for each curve and suite of which something is stored."""
+    out = []
+    for cell in data.cells:
+        for curve in data.drawn(cell):
+            lines = data.lines[cell, curve.name]
+            for suite in data.figure.plan.suites:
+                ends = data.ends[cell, curve.name, suite]
+                if ends:
+                    out.append(_row(curve, suite, ends, lines))
+    return out
+
+
+def _row(curve: Curve, suite: str, ends: tuple[End, ...], lines: Sequence[Line]) -> Row:
+    spent = [line.points[-1].flops for line in lines if line.points]
+    runs = [line.run for line in lines] or [end.run for end in ends]
+    return Row(
+        curve=curve,
+        suite=suite,
+        value=share_across([e.value for e in ends]),
+        ends=ends,
+        flops=sum(spent) / len(spent) if spent else None,
+        estimated_flops=sum(line.estimated_flops for line in lines) / len(lines) if lines else None,
+        seconds=sum(line.seconds for line in lines) / len(lines) if lines else None,
+        machine=", ".join(dict.fromkeys(map(machine, runs))),
+    )
+
+
+def machine(run: Run) -> str:
+    """What a run ran on, in words."""
+    try:
+        found = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
+        return f"{found['platform'].split('-')[0]}, {found['cpus']} CPU cores"
+    except (OSError, ValueError, KeyError):
+        return "unknown"
+
+
+def trials(row: Row) -> str:
+    """What one seed's value counts: its n, or several where they differ."""
+    counts = dict.fromkeys(str(e.value.n) for e in row.ends)
+    return ", ".join(counts)
+
+
+def measured(data: Data, cell: str) -> str:
+    """What the headline number of a cell's ends is; empty where they are not all measured alike."""
+    words = {row.metric for row in rows(data) if row.curve.cell == cell}
+    return words.pop() if len(words) == 1 else ""
+
+
+def told(row: Row) -> dict[str, str]:
+    """A row in words, under the headings of a table."""
+    low_high = f"[{row.value.ci95[0]:.1%}, {row.value.ci95[1]:.1%}]" if row.value.ci95 else ""
+    return {
+        "player": f"{row.curve.name}, {row.curve.cell}",
+        "suite": row.suite,
+        "measured": row.metric + (", every one" if row.every else ""),
+        "value": f"{row.value.value:.1%}",
+        "95% interval": low_high,
+        "n a seed": trials(row),
+        "seeds": ", ".join(str(e.seed) for e in row.ends) if row.curve.method != "init" else "–",
+        "TFLOP (paper's estimate)": f"{row.flops / 1e12:.2f} ({row.estimated_flops / 1e12:.2f})" if row.flops else "–",
+        "training": duration(row.seconds) if row.seconds else "–",
+        "machine": row.machine,
+    }
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``12 min``."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,33 @@
+"""Write RESULTS.md and its pictures from the runs in ``results/``.
+
+    python scripts/results.py [--text]
+
+With ``--text`` the pictures are left as they are: these need kaleido and a browser.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from labkit.replication import page
+from labkit.replication.archive import RESULTS, Archive
+from labkit.replication.plan import load_plan, plans
+from labkit.replication.report import PICTURES, results
+
+
+def main(words: list[str]) -> None:
+    figures = [load_plan(path) for path in plans().values()]
+    text, drawn = results(figures, Archive([RESULTS]))
+    Path("RESULTS.md").write_text(text, encoding="utf-8")
+    if "--text" in words:
+        return
+    stills = {name: figure for data in drawn for name, figure in page.pictures(data).items()}
+    for old in PICTURES.glob("*.svg"):
+        old.unlink()
+    for path in page.write_stills(stills, PICTURES):
+        print(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

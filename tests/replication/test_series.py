@@ -1,0 +1,232 @@
+"""The numbers of a figure against numbers worked out by hand."""
+
+import math
+
+import pytest
+from scipy import stats
+
+from labkit.evaluation import Estimate
+from labkit.replication import Archive, load_plan
+from labkit.replication.findings import findings, verdict
+from labkit.replication.series import across, change, collect, common_compute, growth, mean_line, share_across, smooth
+from labkit.replication.tables import rows, told
+from tests.replication.stored_runs import FIGURE, evaluate, every, hand_of, lay_out, train
+
+SFT_HITS = {0: {"id": 10, "rule-ood": 20}, 10: {"id": 20, "rule-ood": 12}, 20: {"id": 30, "rule-ood": 4}}
+RL_HITS = {0: {"id": 10, "rule-ood": 20}, 2: {"id": 12, "rule-ood": 20}, 4: {"id": 16, "rule-ood": 22}}
+
+
+def _stored(tmp_path, plan=FIGURE, **hits):
+    """A plan, and for each of its trained curves and seeds a run; ``hits`` by the curve's name."""
+    figure = load_plan(lay_out(tmp_path, f05=plan) / "05.yaml")
+    for curve in figure.curves:
+        for seed in curve.seeds if curve.method != "init" else ():
+            train(tmp_path / "runs", curve.config, curve.words(seed), hits.get(curve.name) or hits[curve.method])
+    return collect(figure, Archive([tmp_path / "runs"]))
+
+
+def test_a_line_is_what_the_run_logged(tmp_path):
+    data = _stored(tmp_path, sft=SFT_HITS, rl=RL_HITS)
+    line = data.lines["gp-l", "SFT"][0]
+    assert [(p.updates, p.flops, p.values["rule-ood"].value) for p in line.points] == [
+        (0, 0.0, 0.5), (10, 6e10, 0.3), (20, 1.2e11, 0.1)
+    ]  # fmt: skip
+    assert (line.seconds, line.estimated_flops) == (10.0, 1.2e11)
+    # The paper's 6ND + 2N lambda D, with N a million, D 4,000 and lambda 6: 2.4e10 + 4.8e10.
+    rl = data.lines["gp-l", "RL"][0]
+    assert (rl.points[-1].flops, rl.estimated_flops) == (3.2e10, pytest.approx(7.2e10))
+    assert [e.seed for e in data.ends["gp-l", "RL", "id"]] == [100, 101]
+    assert [e.value.value for e in data.ends["gp-l", "RL", "id"]] == [0.4, 0.4]
+
+
+def test_a_run_that_goes_on_begins_where_the_other_was(tmp_path):
+    on = {"name": "on", "method": "rl", "config": "gp-l/rl.yaml", "start": {"curve": "SFT", "step": 10}}
+    plan = {**FIGURE, "curves": [FIGURE["curves"][0], on], "claims": [], "seeds": [100]}
+    figure = load_plan(lay_out(tmp_path, f05=plan) / "05.yaml")
+    sft, on = figure.curves
+    first = train(tmp_path / "runs", sft.config, sft.words(100), SFT_HITS)
+    train(tmp_path / "runs", on.config, [*on.words(100), f"model=run:{first.id}@10"], RL_HITS)
+    points = collect(figure, Archive([tmp_path / "runs"])).lines["gp-l", "on"][0].points
+    assert [(p.step, p.updates, p.flops) for p in points] == [(0, 10, 6e10), (2, 12, 7.6e10), (4, 14, 9.2e10)]
+
+
+def test_an_interval_over_seeds_adds_the_deals_error_to_the_spread():
+    half = 0.05 * stats.norm.ppf(0.975)
+    one, two = (Estimate(v, 100, (v - half, v + half)) for v in (0.2, 0.4))
+    found = across([one, two])
+    # Deals .05^2; seeds .02/2; degrees of freedom (.0125)^2 / (.01^2 / 1).
+    reach = stats.t.ppf(0.975, 0.0125**2 / 0.01**2) * math.sqrt(0.0125)
+    assert found.value == pytest.approx(0.3)
+    assert found.ci95 == pytest.approx((0.3 - reach, 0.3 + reach), abs=1e-4)
+    # Seeds that agree leave the deals' error, which they share.
+    assert across([one, one, one]).ci95 == pytest.approx(one.ci95)
+    assert across([one]) == one
+    assert across([one, two]).ci95[0] < 0 == share_across([one, two]).ci95[0]
+    with pytest.raises(ValueError, match="no seeds"):
+        across([])
+
+
+def test_a_change_is_paired_where_the_episodes_are_kept_and_wider_where_they_are_not(tmp_path):
+    data = _stored(tmp_path, sft=SFT_HITS, rl=RL_HITS)
+    first, last = data.first["gp-l", "SFT", "rule-ood"], data.last["gp-l", "SFT", "rule-ood"]
+    paired = change(first, last)
+    assert paired.value == pytest.approx(-0.4)
+    for run in (tmp_path / "runs").glob("*toy-sft*"):
+        for file in run.glob("episodes/*"):
+            file.unlink()
+    from labkit.replication import series
+
+    series._episodes.cache_clear()
+    bare = collect(data.figure, Archive([tmp_path / "runs"]))
+    ends = bare.last["gp-l", "SFT", "rule-ood"]
+    assert [e.episodes for e in ends] == [(), ()]
+    assert [e.file.name for e in ends] == ["metrics.jsonl"] * 2
+    apart = change(bare.first["gp-l", "SFT", "rule-ood"], ends)
+    assert apart.value == pytest.approx(-0.4)
+    assert apart.ci95[1] - apart.ci95[0] > paired.ci95[1] - paired.ci95[0]
+
+
+def test_one_init_serves_every_seed_and_a_seed_without_a_partner_is_left_out(tmp_path):
+    data = _stored(tmp_path, sft=SFT_HITS, rl=RL_HITS)
+    sft, rl = data.ends["gp-l", "SFT", "id"], data.ends["gp-l", "RL", "id"]
+    assert change(sft[:1], rl).value == pytest.approx(16 / 40 - 30 / 40)
+    assert change(sft[:1], rl[1:]) is None
+    assert change((), rl) is None
+
+
+def test_equal_compute_is_what_all_runs_have_reached(tmp_path):
+    plan = {**FIGURE, "kind": "growth", "claims": [
+        {"curve": "long", "says": "falls", "equal_compute": True},
+        {"curve": "long", "says": "rises", "than": "short", "equal_compute": True},
+    ], "curves": [
+        {"name": "short", "method": "sft", "config": "gp-l/sft.yaml"},
+        {"name": "long", "method": "sft", "config": "gp-l/sft.yaml", "set": {"lr": 0.1}},
+    ]}  # fmt: skip
+    figure = load_plan(lay_out(tmp_path, f05=plan) / "05.yaml")
+    for curve, tokens in zip(figure.curves, (1000, 2000), strict=True):
+        for seed in curve.seeds:
+            train(tmp_path / "runs", curve.config, curve.words(seed), SFT_HITS, tokens=tokens)
+    data = collect(figure, Archive([tmp_path / "runs"]))
+    flops = common_compute(data, "gp-l")
+    assert flops == 1.2e11
+    short, long = (growth(data.lines["gp-l", name], "rule-ood", flops) for name in ("short", "long"))
+    # Twice the tokens a step: the long one is at its step 10 there, 12 of 40 after 20 of 40.
+    assert (short.change.value, long.change.value) == (pytest.approx(-0.4), pytest.approx(-0.2))
+    assert (short.flops, long.flops, long.seeds) == (1.2e11, 1.2e11, 2)
+    falls, above = findings(data)
+    assert falls.change.value == pytest.approx(-0.2)
+    assert above.change.value == pytest.approx(0.2)
+    assert growth(data.lines["gp-l", "short"], "visual-ood", flops) is None
+
+
+def test_a_paired_change_that_the_run_logged_is_taken(tmp_path):
+    data = _stored(tmp_path, sft=SFT_HITS, rl=RL_HITS)
+    run = data.lines["gp-l", "SFT"][0].run
+    lines = run.metrics()
+    lines[-1] |= {"eval/rule-ood/success/change": -0.4, "eval/rule-ood/success/change_ci95": [-0.41, -0.39]}
+    run.rewind(-1)
+    for line in lines:
+        run.log(line)
+    again = collect(data.figure, Archive([tmp_path / "runs"]))
+    assert growth(again.lines["gp-l", "SFT"][:1], "rule-ood", 1e15).change.ci95 == (-0.41, -0.39)
+
+
+def test_the_mean_is_over_the_probes_that_every_seed_has(tmp_path):
+    figure = load_plan(lay_out(tmp_path, f05=FIGURE) / "05.yaml")
+    curve = figure.curves[0]
+    train(tmp_path / "runs", curve.config, curve.words(100), SFT_HITS)
+    train(
+        tmp_path / "runs",
+        curve.config,
+        curve.words(101),
+        {0: {"id": 20, "rule-ood": 20}, 20: {"id": 20, "rule-ood": 8}},
+    )
+    mean = mean_line(collect(figure, Archive([tmp_path / "runs"])).lines["gp-l", "SFT"], ("id", "rule-ood"))
+    assert mean.updates == (0, 20)
+    assert [v.value for v in mean.values["rule-ood"]] == pytest.approx([0.5, 0.15])
+
+
+def test_smoothing_leaves_a_cubic_alone_and_takes_out_a_spike():
+    cubic = [0.1 + 0.05 * t - 0.02 * t**2 + 0.002 * t**3 for t in range(10)]
+    assert smooth(cubic) == pytest.approx(cubic, abs=1e-9)
+    spiky = [0.5] * 4 + [1.0] + [0.5] * 4
+    assert 0.5 < smooth(spiky)[4] < 1.0
+    assert smooth([0.1, 0.9, 0.1]) == [0.1, 0.9, 0.1]
+    assert all(0 <= v <= 1 for v in smooth([0, 1] * 6))
+
+
+def _share(suite, ranks):
+    """The share of deals of a suite's test hands that hold a rank, by counting suits: C(4, k) for k of a rank."""
+    weight = {
+        h: math.prod(math.comb(4, h.split().count(r)) for r in set(h.split()))
+        for h in {hand_of(t) for t in every(suite)}
+    }
+    return sum(w for h, w in weight.items() if set(ranks) & set(h.split())) / sum(weight.values())
+
+
+def test_an_evaluation_of_every_hand_is_weighted_by_the_deck_and_takes_the_place_of_the_last_probe(tmp_path):
+    init = {"name": "Init", "method": "init", "player": "tiny:{cell}/init"}
+    plan = {**FIGURE, "kind": "ends", "curves": [init, FIGURE["curves"][0]], "evaluation": {},
+            "claims": [{"curve": "SFT", "says": "falls", "than": "Init"}]}  # fmt: skip
+    data = _stored(tmp_path, plan, sft=SFT_HITS)
+    runs = tmp_path / "runs"
+    assert [e.value.value for e in data.ends["gp-l", "SFT", "id"]] == [0.75, 0.75]
+    won = {s: {r: {hand_of(t) for t in every(s) if r in hand_of(t).split()} for r in "AK"} for s in ("id", "rule-ood")}
+    evaluate(runs, "tiny:gp-l/init", {s: won[s]["A"] | won[s]["K"] for s in won})
+    ids = [line.run.id for line in data.lines["gp-l", "SFT"]]
+    evaluate(runs, f"run:{ids[0]}", {s: won[s]["A"] for s in won})
+    # One seed of two: the probes stay, since the two cannot be pooled.
+    half = collect(data.figure, Archive([runs]))
+    assert [e.value.value for e in half.ends["gp-l", "SFT", "id"]] == [0.75, 0.75]
+    evaluate(runs, f"run:{ids[1]}@20", {s: won[s]["A"] for s in won})
+    full = collect(data.figure, Archive([runs]))
+    for suite in ("id", "rule-ood"):
+        assert [e.value.value for e in full.ends["gp-l", "SFT", suite]] == pytest.approx([_share(suite, "A")] * 2)
+        assert full.ends["gp-l", "Init", suite][0].value.value == pytest.approx(_share(suite, "AK"))
+    (found,) = findings(full)
+    assert found.change.value == pytest.approx(_share("rule-ood", "A") - _share("rule-ood", "AK"))
+    assert found.verdict == "agrees"
+    row = next(r for r in rows(full) if r.curve.name == "SFT" and r.suite == "id")
+    assert row.every and told(row)["measured"] == "success, 1 attempt, every one"
+    assert told(row)["value"] == f"{100 * _share('id', 'A'):.1f}%"
+
+
+@pytest.mark.parametrize(
+    ("says", "low", "high", "expected"),
+    [
+        ("rises", 0.01, 0.2, "agrees"), ("rises", -0.01, 0.2, "undecided"), ("rises", -0.2, -0.01, "disagrees"),
+        ("falls", 0.01, 0.2, "disagrees"), ("falls", -0.01, 0.2, "undecided"), ("falls", -0.2, -0.01, "agrees"),
+        ("does not rise", -0.1, 0.04, "agrees"), ("does not rise", -0.1, 0.06, "undecided"),
+        ("does not rise", 0.01, 0.04, "disagrees"), ("does not fall", -0.04, 0.1, "agrees"),
+        ("does not fall", -0.06, 0.1, "undecided"), ("does not fall", -0.04, -0.01, "disagrees"),
+    ],
+)  # fmt: skip
+def test_the_interval_decides_whether_a_claim_is_borne_out(says, low, high, expected):
+    assert verdict(says, Estimate((low + high) / 2, 9, (low, high)), 0.05) == expected
+    assert verdict(says, None, 0.05) == "no data"
+
+
+def test_a_sentence_says_the_change_its_interval_the_seeds_and_the_paper(tmp_path):
+    curves = [
+        {**FIGURE["curves"][0], "paper": {"gp-l": {"change": {"rule-ood": -0.081}}}},
+        FIGURE["curves"][1],
+    ]
+    data = _stored(tmp_path, {**FIGURE, "curves": curves}, sft=SFT_HITS, rl=RL_HITS)
+    falls, rises = findings(data)
+    low, high = (
+        100 * bound
+        for bound in change(data.first["gp-l", "SFT", "rule-ood"], data.last["gp-l", "SFT", "rule-ood"]).ci95
+    )
+    assert falls.sentence == (
+        f"SFT on gp-l, rule-ood: −40.0 points [−{-low:.1f}, −{-high:.1f}] since its start, clear of zero (2 seeds). "
+        "The paper: it falls (−8.1 points); ours agrees."
+    )
+    # Two hands of forty are not enough.
+    assert rises.verdict == "undecided"
+    assert "+5.0 points" in rises.sentence and "not clear of zero" in rises.sentence
+
+
+def test_nothing_stored_is_said_and_not_drawn(tmp_path):
+    figure = load_plan(lay_out(tmp_path, f05=FIGURE) / "05.yaml")
+    data = collect(figure, Archive([tmp_path / "runs"]))
+    assert not data and rows(data) == [] and findings(data) == []
