@@ -106,7 +106,7 @@ EpisodeViewer([play(hand, player)]).static()
 # %%
 from labkit.views.predict import predict, reveal
 
-kings = {13: "13, as the prompt says", 10: "10, as it was trained", None: "something else"}
+kings = {"13": "13, as the prompt says", "10": "10, as it was trained", None: "something else"}
 predict("As what will it count the king?", list(kings.values()), key="tour.king")
 
 # %%

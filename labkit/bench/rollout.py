@@ -34,8 +34,8 @@ from labkit.players.simple import Expert
 
 BATCH = {"gp-l": 128, "virl-l": 16}
 """Played side by side; as many walks are gone."""
-EPISODES = 256
-"""Of GeneralPoints in a round; with this batch, an update of PPO in the classroom."""
+EPISODES = 128
+"""Of GeneralPoints in a round."""
 POSITIONS = 4
 """Of each walk."""
 PLAIN = {"gp-l": 4, "virl-l": 2}
@@ -47,7 +47,7 @@ _BARE = "bare decoding: prompts once, as many tokens"
 
 
 def rows(rounds: int = 3) -> list[Row]:
-    """Time sampling by cell and precision, on the CPU; about two minutes on two cores."""
+    """Time sampling by cell and precision, on the CPU."""
     transformers.logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
         path, whose = checkpoint(Path(folder))

@@ -36,7 +36,7 @@ from labkit.training.rl import RLConfig, _optimizer
 from labkit.training.rollout import Rollout
 from labkit.training.supervised import Optimisation, collate, fit, learnt
 
-STEPS, BATCH = 8, 64
+STEPS, BATCH = 4, 64
 """Of SFT in a round."""
 EPISODES, GROUP, ATTEMPTS, NEW_TOKENS = 64, 8, 3, 48
 """Of an RL update."""
