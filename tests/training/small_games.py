@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     GPT2Config,
@@ -25,6 +24,7 @@ from labkit.envs import _REGISTERED, register
 from labkit.episode import Attempt, Episode, Position, Task, Verdict
 from labkit.models.loader import Loaded, load
 from labkit.models.policy import Policy
+from labkit.training import world
 from labkit.training.adapt import InitialPolicy
 from labkit.training.policy_gradient import Learner
 from labkit.training.rl import RLConfig, _optimizer
@@ -175,7 +175,7 @@ def learner(
     loaded = replace(loaded, model=(fresh or model(settings.seed)).eval())
     policy = Policy(loaded.model, settings.critic if settings.has_critic else "none", seed=settings.seed)
     policy.eval().to(loaded.model.dtype)
-    accelerator = Accelerator(cpu=True)
+    accelerator = world.accelerator("cpu", "fp32", unused=False)
     initial = InitialPolicy(policy) if settings.kl else None
     trained, prepared = accelerator.prepare(policy, optimizer(policy, settings))
     return Learner(settings, loaded, policy, trained, prepared, accelerator, Meter(loaded.parameters), initial)
