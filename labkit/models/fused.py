@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.distributed.tensor import DTensor
 from transformers import LlamaForCausalLM
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def can_be_fused(model: PreTrainedModel) -> bool:
     """Whether :class:`FusedLlama` computes the same: a plain Llama, whole, on a CPU, and small."""
     if type(model) is not LlamaForCausalLM or model.device.type != "cpu" or model.dtype == torch.float64:
         return False
+    if any(isinstance(p, DTensor) for p in model.parameters()):
+        return False  # processes share it out
     config = model.config
     plain = config.hidden_act == "silu" and config.rope_parameters["rope_type"] == "default"
     # Biases and adapters bring parameters of their own; quantised layers are of another type.

@@ -201,7 +201,7 @@ def _write_results(folder):
 
 def test_results_numbers_are_those_of_an_independent_reading(here):
     text = _write_results(here)
-    line = re.compile(r"\* (\w+), gp-l, (id|rule-ood), seed (\d+): ([\d.]+)%, n (\d+); `labkit [^`]*`; (.*)")
+    line = re.compile(r"\* (\w+), gp-l, (id|rule-ood), seed (\d+): ([\d.]+)%, n (\d+); `labkit[^`]*`; (.*)")
     found = line.findall(text)
     # Figures 05, 06 and 10 show SFT and 05 and 10 RL, two seeds and suites each; the grid has four settings of RL.
     assert len(found) == 3 * 4 + 2 * 4

@@ -71,7 +71,7 @@ def test_who_does_not_write_is_silent(clock, monkeypatch):
 
 
 def test_a_checkpoint_is_written_without_bars_and_they_come_back(tmp_path, capfd):
-    assert logging.is_progress_bar_enabled()
+    logging.enable_progress_bar()
     save_model(tiny_models.llama(), tiny_models.tokenizer(), tmp_path)
     assert capfd.readouterr() == ("", "")
     assert logging.is_progress_bar_enabled()
