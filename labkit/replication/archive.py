@@ -146,6 +146,8 @@ class Archive:
             same = ("split", "seed", "attempts")
             if config.get("cell") != cell or any(config.get(k) != getattr(evaluation, k) for k in same):
                 continue
+            if config.get("temperature", 0.0) != evaluation.temperature:
+                continue
             if self.origin(config["player"]) == wanted:
                 for suite in set(evaluation.suites) & set(run.episode_names()):
                     found.setdefault(suite, run)
@@ -153,11 +155,11 @@ class Archive:
 
     @cached_property
     def _evaluations(self) -> list[tuple[Run, dict[str, Any]]]:
-        """Finished evaluations of every hand, greedy, under the suites' own rules."""
+        """Finished evaluations of every hand under the suites' own rules."""
         found = []
         for run in self.runs:
             config = run.config or {}
-            others = ("faces", "target", "actions", "walk", "data", "prompts", "temperature")
+            others = ("faces", "target", "actions", "walk", "data", "prompts")
             changed = any(config.get(key) for key in others) or config.get("samples", 1) != 1
             every = config.get("stage") == "eval" and config.get("episodes") == "all"
             if every and not changed and isinstance(config.get("player"), str) and run.status["status"] == "finished":

@@ -14,7 +14,7 @@ from labkit.replication.series import Data, change, common_compute, growth, shar
 from labkit.replication.style import CELLS, PAPER, SUITES, dress, panels_of, ramp, styles
 from labkit.replication.tables import measured
 
-_NAMES = {"id": "ID", "rule-ood": "rule-OOD", "visual-ood": "visual-OOD"}
+_NAMES = {"id": "ID", "id@train": "ID, practised", "rule-ood": "rule-OOD", "visual-ood": "visual-OOD"}
 
 
 def add_values(

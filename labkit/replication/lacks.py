@@ -78,6 +78,7 @@ def _evaluate(curve: Curve, seed: int, player: str, asked: Evaluation, out: str 
     words = ["eval", curve.cell, "--player", player, "--suite", ",".join(asked.suites), "--split", asked.split]
     words += ["--episodes", "all", "--seed", str(asked.seed)]
     words += ["--attempts", str(asked.attempts)] if asked.attempts else []
+    words += ["--temperature", f"{asked.temperature:g}"] if asked.temperature else []
     key = ("eval", curve.cell, curve.name, str(seed), asked.model_dump_json())
     return Job(curve.name, curve.cell, seed, (*words, *_out(out)), ready, key)
 

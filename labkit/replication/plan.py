@@ -54,14 +54,26 @@ class CurvePlan(Config):
     """For ``init``: the checkpoint that is evaluated as it is; ``{cell}`` stands for the cell."""
     set: dict[str, Any] = {}
     """Settings in place of the config's; dots reach into sections."""
-    grid: dict[str, tuple[float, ...]] = {}
-    """Settings of which every combination is a curve."""
+    grid: tuple[dict[str, tuple[float, ...]], ...] = ()
+    """Settings of which every combination is a curve; of several grids, the combinations of each, once."""
     seeds: tuple[int, ...] | None = None
     """In place of the figure's."""
     start: Start | None = None
     """Where the run begins, in place of the config's ``model``."""
     paper: dict[str, Numbers] = {}
     """The paper's numbers for this curve, by cell."""
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _grids(cls, value: Any) -> Any:
+        return [value] if isinstance(value, dict) else value
+
+    @field_validator("grid")
+    @classmethod
+    def _alike(cls, value: tuple[dict[str, tuple[float, ...]], ...]) -> tuple[dict[str, tuple[float, ...]], ...]:
+        if len({tuple(grid) for grid in value}) > 1:
+            raise ValueError("the grids of a curve have to set the same things, in the same order")
+        return value
 
     @field_validator("config", "player")
     @classmethod
@@ -83,6 +95,8 @@ class Evaluation(Config):
     """Of the order of the cards in a hand."""
     attempts: int | None = None
     """Answers at a position; the cell's own number if not given."""
+    temperature: float = Field(0.0, ge=0)
+    """At 1 the policy itself is measured, as it plays while it trains; at 0 its likeliest words."""
 
 
 class Claim(Config):
@@ -232,8 +246,7 @@ def _laid_out(
     asked: CurvePlan, cell: str, plan: Plan, experiments: Path, before: Mapping[tuple[str, str], Curve]
 ) -> list[Curve]:
     laid = []
-    for values in itertools.product(*asked.grid.values()):
-        point = dict(zip(asked.grid, values, strict=True))
+    for point in _points(asked.grid):
         name = " ".join([asked.name, *(f"{key} {value:g}" for key, value in point.items())])
         settings = {**plan.set, **asked.set, **point}
         laid.append(
@@ -254,6 +267,14 @@ def _laid_out(
             )
         )
     return laid
+
+
+def _points(grids: tuple[dict[str, tuple[float, ...]], ...]) -> list[dict[str, float]]:
+    """What the curves of a grid set: nothing, once, where there is none."""
+    found = [
+        dict(zip(grid, values, strict=True)) for grid in grids or ({},) for values in itertools.product(*grid.values())
+    ]
+    return [point for number, point in enumerate(found) if point not in found[:number]]
 
 
 def _reseeded(curve: Curve, seeds: tuple[int, ...]) -> Curve:

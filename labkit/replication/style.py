@@ -17,7 +17,12 @@ CELLS = {
     "virl-l": "V-IRL",
     "virl-vl": "V-IRL in pictures",
 }
-SUITES = {"id": "trained rule (id)", "rule-ood": "changed rule (rule-ood)", "visual-ood": "changed looks"}
+SUITES = {
+    "id": "unseen deals (id)",
+    "id@train": "practised deals (id@train)",
+    "rule-ood": "changed rule (rule-ood)",
+    "visual-ood": "changed looks",
+}
 PAPER = {"symbol": "diamond-open", "size": 11, "color": "black", "line": {"width": 2}}
 """The mark of a number of the paper's."""
 

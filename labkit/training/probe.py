@@ -22,8 +22,10 @@ class Probe(Config):
     every: int = Field(50, ge=1)
     """Steps between probes; the start is always probed."""
     suites: tuple[str, ...] = ("id", "rule-ood")
+    """``SUITE@SPLIT`` has a split of its own: ``id@train`` are the deals that training practises, the only ones under
+    the trained rule that the paper has, which withholds none."""
     split: str = "dev"
-    """Choices are made on ``dev``; ``test`` is for the report."""
+    """Of the suites that name none. Choices are made on ``dev``; ``test`` is for the report."""
     episodes: int = Field(200, ge=1)
     attempts: int = Field(1, ge=1)
     seed: int = 0
@@ -47,11 +49,12 @@ class Probe(Config):
             player = Checkpoint(loaded, name=f"{run.id}@{step}", temperature=self.temperature)
             found = {}
             for suite in self.suites:
+                dealt, _, split = suite.partition("@")
                 result = evaluate(
                     player,
                     cell,
-                    suite,
-                    split=self.split,
+                    dealt,
+                    split=split or self.split,
                     episodes=self.episodes,
                     attempts=self.attempts,
                     seed=self.seed,

@@ -63,6 +63,17 @@ def test_a_grid_is_a_curve_for_each_combination(tmp_path):
     assert resolved["probe"] == {"every": 2, "episodes": 40, "attempts": 1, "split": "test"}
 
 
+def test_several_grids_are_the_combinations_of_each_once(tmp_path):
+    grids = [{"lr": [1e-4, 1e-3], "kl": [0]}, {"lr": [1e-3], "kl": [0, 0.2]}]
+    curve = {"name": "SFT", "method": "sft", "config": "{cell}/sft.yaml"}
+    curves = load_plan(_plan(tmp_path, curves=[{**curve, "grid": grids}], claims=[])).curves
+    assert [c.name for c in curves] == ["SFT lr 0.0001 kl 0", "SFT lr 0.001 kl 0", "SFT lr 0.001 kl 0.2"]
+    assert {c.family for c in curves} == {"SFT"}
+    grids[1] = {"lr": [1e-3]}
+    with pytest.raises(UsageError, match="the same things"):
+        load_plan(_plan(tmp_path, curves=[{**curve, "grid": grids}], claims=[]))
+
+
 def test_seeds_and_cells_can_be_chosen(tmp_path):
     path = _plan(tmp_path)
     assert {c.seeds for c in load_plan(path).curves} == {(100, 101)}

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from labkit.envs import _REGISTERED, register
+from labkit.envs.general_points.cards import numbers_of, split_of, suite_rule
 from labkit.evaluation.paired import difference
 from labkit.runs import listing
 from labkit.training import train
@@ -102,6 +103,19 @@ def test_a_run_that_goes_on_is_compared_with_its_own_beginning(whole, begin, tmp
     assert max(lines(run)) == 15
     run = train(resume=run.id, out=tmp_path / "runs")
     assert lines(run) == lines(whole)
+
+
+def test_a_suite_may_name_a_split_of_its_own(tmp_path):
+    config = {"stage": "sft", "model": "tiny:gp-l/init", "cell": "gp-l", "steps": 1, "batch_size": 2, "lr": 1e-5}
+    probe = {"every": 1, "episodes": 6, "suites": ["id", "rule-ood", "id@train"], "split": "test"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "probe": probe}))
+    run = train(tmp_path / "config.yaml", out=tmp_path / "runs")
+    for name, suite, split in (("id", "id", "test"), ("rule-ood", "rule-ood", "test"), ("id@train", "id", "train")):
+        episodes = list(run.episodes(f"{name}-1"))
+        assert len(episodes) == run.metrics()[-1][f"eval/{name}/n"] == 6
+        assert {e.task.suite for e in episodes} == {suite}
+        dealt = {split_of(numbers_of([rank for rank, _ in e.task.deal["cards"]], suite_rule(suite))) for e in episodes}
+        assert dealt == {split}
 
 
 def test_the_line_of_an_update_shows_the_change():
