@@ -22,7 +22,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jupytext
 import nbformat
@@ -38,6 +38,7 @@ _DRAW = """figure => Plotly.toImage(
     {data: figure.data, layout: {...figure.layout, paper_bgcolor: "white"}},
     {format: "png", width: 900, height: figure.layout.height ?? 450},
 )"""
+_MARKUP = re.compile(r"<[^>]*>")
 _FOLDED = re.compile(r"<details><summary>(Hint|Solution)[^<]*</summary>(.*?)</details>", re.DOTALL)
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -137,8 +138,8 @@ def execute(notebook: NotebookNode, timeout: int = 600, *, fast: bool = False) -
 
 def add_pictures(notebook: NotebookNode) -> None:
     """Store a picture beside each figure, for pages that show no Plotly."""
-    data = [o.data for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
-    figures = [d for d in data if _PLOTLY in d and "image/png" not in d]
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+    figures = [o for o in outputs if _PLOTLY in o.data and "image/png" not in o.data]
     if not figures:
         return
     if CHROMIUM is None:
@@ -152,8 +153,33 @@ def add_pictures(notebook: NotebookNode) -> None:
         page = browser.new_page()
         page.add_script_tag(content=get_plotlyjs())
         for one in figures:
-            one["image/png"] = page.evaluate(_DRAW, one[_PLOTLY]).partition(",")[2]
+            figure = one.data[_PLOTLY]
+            one.data["image/png"] = page.evaluate(_DRAW, figure).partition(",")[2]
+            # Where Jupyter's own tools look for it.
+            one.metadata["image/png"] = {"alt": alt_text(figure)}
         browser.close()
+
+
+def alt_text(figure: dict[str, Any]) -> str:
+    """What a figure shows, for those who do not see its picture: title, panels, axes, and the names of its lines."""
+    layout = figure.get("layout", {})
+    titles = [layout.get("title"), *layout.get("annotations", ())]
+    axes = [axis.get("title") for name, axis in layout.items() if re.fullmatch(r"[xy]axis\d*", name)]
+    lines = [trace.get("name") for trace in figure.get("data", ())]
+    groups = [[_words(one) for one in found] for found in (titles, axes, lines)]
+    heads = ("Figure", "axes", "shown")
+    told = [
+        f"{head}: {', '.join(dict.fromkeys(filter(None, group)))}"
+        for head, group in zip(heads, groups, strict=True)
+        if any(group)
+    ]
+    return ". ".join(told or ["Figure"]) + "."
+
+
+def _words(title: Any) -> str:
+    """The text of a title, as a string or as Plotly keeps it, without markup."""
+    text = title.get("text") if isinstance(title, dict) else title
+    return " ".join(_MARKUP.sub(" ", text or "").split())
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ policy in front and its samples: KL(initial || tuned), which is the same evaluat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 
 import torch
@@ -27,6 +28,8 @@ TOKENS = 8192
 """Tokens of a forward pass, padding included."""
 TOGETHER = 64
 """Episodes that are scored together."""
+ROUNDING = 1e-6
+"""Nats a token below which a KL is rounding, of either sign: that of a model from itself."""
 
 
 class Drift:
@@ -62,6 +65,9 @@ class Drift:
     def estimate(self, order: Sequence[int], deals: Sequence[Hashable] | None = None) -> Estimate:
         """Mean KL a token over the episodes of these places, each episode, or deal, a cluster; n counts episodes.
 
+        A KL is never below 0, and of a few episodes some are far off: the interval is the normal one of its logarithm
+        (by the delta method), which is above 0 and longer upwards.
+
         Args:
             order: ``Played.index`` of each episode.
             deals: which deal each is of; None if no two are of the same.
@@ -69,7 +75,8 @@ class Drift:
         self._score()
         rows = [(self._found[index], deal) for index, deal in zip(order, deals or order, strict=True)]
         rows = [(kl / tokens, tokens, deal) for (kl, tokens), deal in rows if tokens]
-        return mean([kl for kl, _, _ in rows], [float(n) for _, n, _ in rows], [deal for _, _, deal in rows])
+        found = mean([kl for kl, _, _ in rows], [float(n) for _, n, _ in rows], [deal for _, _, deal in rows])
+        return found._replace(ci95=_of_logarithm(found))
 
     def _score(self) -> None:
         played, self._waiting = self._waiting, []
@@ -97,6 +104,17 @@ class Drift:
         parts = zip(*(state_ND.split(rows) for state_ND in states), strict=True)
         ours, theirs = self._models
         return torch.cat([kl_full(_logits(ours, a), _logits(theirs, b).to(a.device)) for a, b in parts])
+
+
+def _of_logarithm(found: Estimate) -> tuple[float, float] | None:
+    """The interval of a positive mean from that of its logarithm, whose standard error is the mean's over the mean."""
+    if found.ci95 is None:
+        return None
+    low, high = found.ci95
+    if found.value <= ROUNDING:
+        return 0.0, max(ROUNDING, high)
+    factor = math.exp((high - low) / 2 / found.value)
+    return found.value / factor, found.value * factor
 
 
 def _states(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:

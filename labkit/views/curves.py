@@ -67,6 +67,11 @@ class Point(NamedTuple):
     n: int | None
 
 
+def is_glob(chosen: Any) -> bool:
+    """Whether it names runs by a pattern, which others may come to fit later."""
+    return isinstance(chosen, str | Path) and bool(set("*?[") & set(str(chosen)))
+
+
 def runs_of(chosen: Sequence[Any], root: str | Path = ROOT) -> list[Run]:
     """The runs meant: each a Run, something with a ``run`` (a background run), an id, a folder, or a glob of these.
 
@@ -86,7 +91,7 @@ def runs_of(chosen: Sequence[Any], root: str | Path = ROOT) -> list[Run]:
 
 
 def _named(name: str, root: str | Path) -> list[Run]:
-    if not set("*?[") & set(name):
+    if not is_glob(name):
         return [find(name, root)]
     places = glob(name) or glob(str(Path(root, name)))
     runs = [Run(place) for place in sorted(places) if Path(place, "config.yaml").is_file()]
@@ -269,12 +274,9 @@ def _words(point: Point, rate: bool) -> str:
 def _empty(panels: Sequence[str], rows: int, columns: int) -> Figure:
     """The panels without curves; colours that can be read on a light page and on a dark one."""
     try:
-        import plotly.io as pio
         from plotly.subplots import make_subplots
     except ImportError:
         raise UsageError("curves need plotly (pip install plotly)") from None
-    # Plotly's own buttons would send a figure to its makers' site.
-    pio.renderers["plotly_mimetype"].config = {"displaylogo": False, "showSendToCloud": False}
     out = make_subplots(rows, columns, subplot_titles=[title_of(p) for p in panels], vertical_spacing=0.2 / rows)
     grid = {"gridcolor": "rgba(128,128,128,0.25)", "zerolinecolor": "rgba(128,128,128,0.6)"}
     out.update_xaxes(**grid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ class RunDashboard:
     episodes behind it. ``.static()`` is a plain figure that stays in a saved notebook.
 
     Args:
-        runs: each a Run, a background run, an id, a folder or a glob (``"runs/*-rl"``).
+        runs: each a Run, a background run, an id, a folder or a glob (``"runs/*-rl"``). Runs that come to fit a glob
+            later are shown as well, until the dashboard is closed.
         root: the folder of ids.
         metrics: names as in ``metrics.jsonl`` to show in place of the usual ones.
         every: seconds between looks at a run that trains.
@@ -41,6 +43,8 @@ class RunDashboard:
     def __init__(
         self, *runs: Any, root: str | Path = ROOT, metrics: Sequence[str] | None = None, every: float = 2.0
     ) -> None:
+        self._chosen, self._root = runs, root
+        self._open_ended = any(map(curves.is_glob, runs))
         self.sources = curves.sources(curves.runs_of(runs, root))
         self._background = [run for run in runs if hasattr(run, "stop") and hasattr(run, "alive")]
         self._metrics = metrics
@@ -59,12 +63,22 @@ class RunDashboard:
         Raises:
             UsageError: there is no such axis, or ``smooth`` is out of range.
         """
+        self._look_for_more()
         return curves.figure(self.sources, x=x, smooth=smooth, metrics=self._metrics)
 
     @property
     def following(self) -> bool:
-        """Whether some run still trains and the dashboard is open."""
-        return not self._closed.is_set() and any(map(self._alive, self.sources))
+        """Whether the dashboard is open, and some run still trains or others may come to fit a glob."""
+        return not self._closed.is_set() and (self._open_ended or any(map(self._alive, self.sources)))
+
+    def _look_for_more(self) -> None:
+        """Take in the runs that fit a glob by now; where none does any longer, what is shown stays."""
+        if not self._open_ended:
+            return
+        with suppress(UsageError):
+            runs = curves.runs_of(self._chosen, self._root)
+            if [run.path for run in runs] != [source.run.path for source in self.sources]:
+                self.sources = curves.sources(runs)
 
     def _alive(self, source: curves.Source) -> bool:
         # Who started a run is told of its end at once, where its process number would still be seen for a while.
@@ -114,9 +128,10 @@ class RunDashboard:
         with self._one_at_a_time:
             if self._box is None:
                 return
+            self._look_for_more()
             self._state.value = "<br>".join(map(self._line, self.sources))
             self._stop.disabled = not any(run.alive for run in self._background)
-            seen = (self._x.value, self._smooth.value, *map(_size, self.sources))
+            seen = (self._x.value, self._smooth.value, *((s.run.id, _size(s)) for s in self.sources))
             if seen != self._seen:
                 drawn = self.static(self._x.value, self._smooth.value)
                 self._plot.figure = figure_data(drawn)

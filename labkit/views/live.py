@@ -1,4 +1,7 @@
-"""What the live widgets have in common: the form that remains where no kernel runs."""
+"""What the live widgets have in common: the form that remains where no kernel runs.
+
+Whoever imports this draws figures in a notebook, so Plotly's own are told here to offer no upload.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,20 @@ from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+CONFIG = {"displaylogo": False, "showSendToCloud": False}
+"""Of every figure in a notebook: no button that would send it to Plotly's makers, and no link to them."""
+
+
+def _offer_no_upload() -> None:
+    try:
+        import plotly.io as pio
+    except ImportError:
+        return
+    pio.renderers["plotly_mimetype"].config = dict(CONFIG)
+
+
+_offer_no_upload()
 
 
 def ipywidgets(what: str) -> Any:
@@ -61,8 +78,8 @@ def live_cells(what: str, html: str) -> Any:
 
 
 def figure_data(figure: Figure) -> dict[str, Any]:
-    """A figure as plain JSON data."""
-    return json.loads(figure.to_json())
+    """A figure as plain JSON data, with :data:`CONFIG` for pages that draw it without the widget."""
+    return {**json.loads(figure.to_json()), "config": dict(CONFIG)}
 
 
 @cache

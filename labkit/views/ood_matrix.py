@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import UsageError
 from labkit.evaluation import Estimate, SuiteResult, measure
 from labkit.evaluation.games import measures_of
-from labkit.evaluation.paired import difference
+from labkit.evaluation.paired import difference, pooled
 from labkit.runs import Run, find
 from labkit.views.live import ipywidgets, live_cells, show
 from labkit.views.markup import text
@@ -32,20 +32,36 @@ class OODMatrix:
     deal (blue: better, orange: worse), and ▲ or ▼ stands where its 95% interval leaves out 0. With a live kernel a
     switch puts the change in the place of the number, and a cell opens its episodes, failures first.
 
+    Where a method was trained from several seeds, name the rows: ``{"Init": [...], "RL": [seed_100, seed_101]}``.
+    The results of a row on one suite are then its seeds: values and changes are means over them, with intervals that
+    speak of other seeds and other deals (:func:`labkit.evaluation.paired.pooled`).
+
     Args:
-        results: results of suites, or stored evaluations (runs, or their ids).
+        results: results of suites, or stored evaluations (runs, or their ids), each player a row; or these by the names
+            of the rows. The first row has one result a suite, or as many as each other, seed for seed.
 
     Raises:
-        UsageError: there are none; a player has two results on a suite; a stored run is no finished evaluation.
+        UsageError: there are none; a row without a name of its own has two results on a suite; seeds of a row differ
+            in their deals; a stored run is no finished evaluation.
     """
 
-    def __init__(self, results: Sequence[SuiteResult | Run | str]) -> None:
-        self._results: dict[tuple[str, str], SuiteResult] = {}
-        for result in (one for given in results for one in _results(given)):
-            key = (result.player, result.suite)
-            if key in self._results:
-                raise UsageError(f"two results of {result.player} on {result.suite}; show one of them")
-            self._results[key] = result
+    def __init__(
+        self,
+        results: Sequence[SuiteResult | Run | str] | Mapping[str, Sequence[SuiteResult | Run | str]],
+    ) -> None:
+        named = isinstance(results, Mapping)
+        rows = results if named else {"": results}
+        self._results: dict[tuple[str, str], list[SuiteResult]] = {}
+        for name, result in ((name, one) for name, row in rows.items() for given in row for one in _results(given)):
+            seeds = self._results.setdefault((name if named else result.player, result.suite), [])
+            if seeds and not named:
+                raise UsageError(
+                    f"two results of {result.player} on {result.suite}; show one of them, or name a row for its seeds: "
+                    "{'NAME': [...]}"
+                )
+            if seeds and not _comparable(seeds[0], result):
+                raise UsageError(f"the results of {name} on {result.suite} are not of the same deals")
+            seeds.append(result)
         if not self._results:
             raise UsageError("no results to show; evaluate a player first")
         self.players = list(dict.fromkeys(player for player, _ in self._results))
@@ -53,9 +69,16 @@ class OODMatrix:
         self._changes = {key: self._change(*key) for key in self._results}
 
     def value(self, player: str, suite: str) -> Estimate | None:
-        """The headline number of a cell; None where there is no result."""
-        result = self._results.get((player, suite))
-        return Estimate(result.value, result.n, result.ci95) if result else None
+        """The headline number of a cell, over its seeds; None where there is no result."""
+        seeds = self._results.get((player, suite))
+        if not seeds:
+            return None
+        found = [Estimate(r.value, r.n, r.ci95) for r in seeds]
+        if len(found) == 1:
+            return found[0]
+        from labkit.replication.series import share_across
+
+        return share_across(found)
 
     def change(self, player: str, suite: str) -> Estimate | None:
         """The paired change of a cell from the first row; None in that row, and where the deals differ."""
@@ -63,16 +86,21 @@ class OODMatrix:
 
     def _change(self, player: str, suite: str) -> Estimate | None:
         after, before = self._results[player, suite], self._results.get((self.players[0], suite))
-        if before is None or before is after or (before.metric, before.cell) != (after.metric, after.cell):
+        if before is None or before is after or not _comparable(before[0], after[0]):
             return None
-        if {e.task.id for e in before.episodes} != {e.task.id for e in after.episodes}:
+        if len(before) not in (1, len(after)):
             return None
-        weights = measures_of(before.cell).shares(before.episodes) if before.every_hand else None
-        return difference(before.episodes, after.episodes, metric=before.metric, weights=weights)
+        first = before[0]
+        weights = measures_of(first.cell).shares(first.episodes) if first.every_hand else None
+        if len(after) == 1:
+            return difference(first.episodes, after[0].episodes, metric=first.metric, weights=weights)
+        befores = before * (len(after) // len(before))
+        pairs = [(b.episodes, a.episodes) for b, a in zip(befores, after, strict=True)]
+        return pooled(pairs, metric=first.metric, weights=weights).change
 
     def episodes(self, player: str, suite: str) -> list[Any]:
-        """The episodes of a cell, failures first."""
-        return sorted(self._results[player, suite].episodes, key=lambda e: e.success)
+        """The episodes of a cell, of all its seeds, failures first."""
+        return sorted((e for r in self._results[player, suite] for e in r.episodes), key=lambda e: e.success)
 
     def static(self, change: bool = False) -> HTML:
         """The table as plain HTML with inline styles, for IPython.
@@ -137,19 +165,21 @@ class OODMatrix:
         )
 
     def _column(self, suite: str) -> str:
-        metrics = dict.fromkeys(r.metric.replace("_", " ") for (_, s), r in self._results.items() if s == suite)
+        there = [seeds[0] for (_, s), seeds in self._results.items() if s == suite]
+        metrics = dict.fromkeys(r.metric.replace("_", " ") for r in there)
         return f'{text(suite)}<br><span style="font-weight:normal">{text(", ".join(metrics))}</span>'
 
     def _cell(self, player: str, suite: str, change: bool, scale: float, live: bool) -> str:
-        result, moved = self._results.get((player, suite)), self.change(player, suite)
-        if result is None:
+        seeds, moved = self._results.get((player, suite)), self.change(player, suite)
+        if seeds is None:
             return f'<td style="{_CELL}">not played</td>'
-        number = _share(Estimate(result.value, result.n, result.ci95))
+        number = _share(self.value(player, suite))
         other = self._other(player, moved)
         main, below = (other, number) if change else (number, other)
         clear = moved is not None and moved.ci95 is not None and not moved.ci95[0] <= 0 <= moved.ci95[1]
         mark = ("▲ " if moved.value > 0 else "▼ ") if clear else ""
-        shown = f"<strong>{mark}{main}</strong><br>{below}<br>n = {result.n}"
+        n = f"n = {seeds[0].n}" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
+        shown = f"<strong>{mark}{main}</strong><br>{below}<br>{n}"
         ground = diverging(moved.value, scale) if moved is not None and moved.value is not None else "#FFFFFF"
         style = f"background:{ground};color:#111111;"
         if not live:
@@ -189,6 +219,12 @@ def _results(given: SuiteResult | Run | str) -> list[SuiteResult]:
     except (OSError, KeyError):
         raise UsageError(f"{run.id} is no finished evaluation; `labkit eval` makes one") from None
     return [measure(list(run.episodes(name)), every_hand=told["every_hand"]) for name, told in suites.items()]
+
+
+def _comparable(one: SuiteResult, other: SuiteResult) -> bool:
+    """Whether both are the same measure of the same deals."""
+    tasks = [{e.task.id for e in result.episodes} for result in (one, other)]
+    return (one.metric, one.cell) == (other.metric, other.cell) and tasks[0] == tasks[1]
 
 
 def _share(estimate: Estimate) -> str:

@@ -1,5 +1,7 @@
 """KL from a reference, against whole logits worked out one answer at a time."""
 
+import math
+import random
 from dataclasses import replace
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from labkit.errors import UsageError
 from labkit.evaluation import evaluate
 from labkit.evaluation.drift import Drift
+from labkit.evaluation.metrics import mean
 from labkit.models.loader import load
 from labkit.play import play_many
 from labkit.players.checkpoint import Checkpoint
@@ -69,6 +72,40 @@ def test_eval_measures_it_beside_the_rest(pair):
     assert itself.value == pytest.approx(0, abs=1e-6)
     twice = evaluate(new, "gp-l", "id", episodes=6, attempts=1, samples=2, reference=old).details["kl"]
     assert twice.n == 12 and twice.ci95 is None  # six deals
+
+
+def test_the_interval_of_a_kl_is_above_zero_and_tells_how_sure_it_is(pair):
+    drift = Drift(*pair)
+    # One episode far off: the normal interval, .19 +- 1.96 * .18, would reach below 0.
+    drift._found = {i: (0.01 * 10, 10) for i in range(9)} | {9: (1.81 * 10, 10)}
+    value, n, (low, high) = drift.estimate(range(10))
+    error = (sum((kl - 0.19) ** 2 for kl in [0.01] * 9 + [1.81]) / 9 / 10) ** 0.5
+    assert value == pytest.approx(0.19) and n == 10 and value - 1.96 * error < 0
+    assert low == pytest.approx(0.19 * math.exp(-1.95996 * error / 0.19), rel=1e-4)
+    assert high == pytest.approx(0.19 * math.exp(1.95996 * error / 0.19), rel=1e-4)
+    # Many that agree: hardly another than the normal one.
+    drift._found = {i: ((0.1 + 0.01 * (i % 2)) * 10, 10) for i in range(400)}
+    value, _, (low, high) = drift.estimate(range(400))
+    assert (low + high) / 2 == pytest.approx(value, rel=1e-4)
+    # A model from itself: rounding of either sign, and no interval that would leave 0 out.
+    drift._found = {i: ((-1) ** i * 1e-9, 10) for i in range(10)}
+    value, _, (low, high) = drift.estimate(range(10))
+    assert low == 0 <= abs(value) < high < 1e-5
+
+
+def test_log_scale_intervals_hold_the_truth_more_often_than_normal_ones(pair):
+    """KLs of episodes are skewed: here a lognormal with mean 1, twelve episodes, a thousand times."""
+    drift, draw = Drift(*pair), random.Random(0)
+    held = {"log": 0, "normal": 0}
+    for _ in range(1000):
+        found = [math.exp(draw.gauss(-0.5, 1.0)) for _ in range(12)]
+        drift._found = {i: (kl * 10, 10) for i, kl in enumerate(found)}
+        low, high = drift.estimate(range(12)).ci95
+        plain = mean(found).ci95
+        held["log"] += low <= 1 <= high
+        held["normal"] += plain[0] <= 1 <= plain[1]
+    assert held["log"] > held["normal"]
+    assert held["log"] > 850
 
 
 def test_other_tokens_are_an_error(pair, tmp_path):

@@ -5,10 +5,13 @@ import importlib.util
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +70,36 @@ def test_a_figure_is_stored_with_a_picture():
     with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as picture:
         assert picture.size == (900, 300)
         assert len(picture.convert("RGB").getcolors(100_000)) > 10
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert f'alt="{script.alt_text(figure)}"' in page
+
+
+def test_the_picture_of_a_figure_is_told_in_words():
+    figure = {
+        "data": [{"type": "scatter", "name": "RL"}, {"type": "scatter", "name": "RL"}, {"type": "bar"}],
+        "layout": {
+            "title": {"text": "Success<br><sup>of 500 hands</sup>"},
+            "annotations": [{"text": "changed rule"}, {"text": ""}],
+            "xaxis": {"title": {"text": "attempts"}},
+            "yaxis2": {"title": "success"},
+        },
+    }
+    told = script.alt_text(figure)
+    assert told == "Figure: Success of 500 hands, changed rule. axes: attempts, success. shown: RL."
+    assert script.alt_text({"data": [], "layout": {}}) == "Figure."
+
+
+def test_figures_of_a_notebook_offer_no_upload():
+    """Whatever of labkit.views a notebook uses for widgets: its own figures have no button that sends them away."""
+    code = (
+        "import labkit.views.predict, plotly.graph_objects as go, plotly.io as pio, json;"
+        "bundle = pio.renderers['plotly_mimetype'].to_mimebundle(go.Figure().to_dict());"
+        "from labkit.views.live import figure_data;"
+        "print(json.dumps([*bundle.values(), figure_data(go.Figure())]))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for figure in json.loads(printed):
+        assert figure["config"]["showSendToCloud"] is False and figure["config"]["displaylogo"] is False
 
 
 def test_notebooks_for_teachers_have_the_solutions_in_place(tmp_path, monkeypatch):

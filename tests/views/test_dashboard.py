@@ -250,6 +250,33 @@ def test_the_last_line_of_a_run_is_shown(tmp_path, monkeypatch):
     until(lambda: board._plot.figure["data"][0]["x"] == [1, 2])
 
 
+def test_a_run_that_comes_to_fit_a_glob_later_is_taken_in(rl, tmp_path):
+    board = RunDashboard(f"{tmp_path}/*-*l", every=0.05)
+    other = RunDashboard(rl)
+    _, state, plot, *_ = board.widget().children
+    assert "gp-l-rl" in state.value and board.following, "others may come"
+    later = Run.create(tmp_path, "virl-l-rl", RL.replace("gp-l", "virl-l"))
+    later.log({"step": 1, "rollout/return": 7.0})
+    Run.create(tmp_path, "gp-l-sft", SFT)
+    until(lambda: any(t["meta"][0] == later.id for t in plot.figure["data"]))
+    assert "virl-l-rl" in state.value and "sft" not in state.value, "what does not fit stays out"
+    later.log({"step": 2, "rollout/return": 8.0})
+    until(lambda: any(list(t["x"]) == [1, 2] for t in plot.figure["data"] if t["meta"][0] == later.id))
+    board.close()
+    assert not board.following and not other.following
+    assert {t.meta[0] for t in RunDashboard(f"{tmp_path}/*-*l").static().data} == {rl.id, later.id}
+    assert {t.meta[0] for t in other.static().data} == {rl.id}
+
+
+def test_what_is_shown_stays_when_a_glob_fits_nothing_any_longer(rl, tmp_path):
+    board = RunDashboard(f"{tmp_path}/*-rl")
+    rl.path.rename(tmp_path / "away")
+    with pytest.raises(UsageError, match="no run fits"):
+        RunDashboard(f"{tmp_path}/*-rl")
+    board._look_for_more()
+    assert [s.run.id for s in board.sources] == [rl.id]
+
+
 def test_a_closed_dashboard_looks_no_more(tmp_path):
     run = Run.create(tmp_path, "sft", SFT)
     board = RunDashboard(Training(run), every=0.05)

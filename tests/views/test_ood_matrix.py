@@ -10,7 +10,7 @@ from labkit.envs import game, judge, start
 from labkit.errors import UsageError
 from labkit.evaluation import measure
 from labkit.evaluation.metrics import wilson
-from labkit.evaluation.paired import difference
+from labkit.evaluation.paired import difference, pooled
 from labkit.runs import Run
 from labkit.views.ood_matrix import OODMatrix
 
@@ -120,6 +120,45 @@ def test_a_stored_evaluation_is_measured_again(results, tmp_path):
     for given in (run, str(run.path)):
         matrix = OODMatrix([given])
         assert matrix.value("tiny:gp-l/init", "rule-ood").value == 0.5
+
+
+@pytest.fixture
+def seeds():
+    """A row of one Init and a row of three seeds that disagree: 12, 16 and 20 of 24 deals."""
+    init = result("tiny:gp-l/init", "id", "+" * 8 + "-" * 16)
+    return init, [result(f"run:{n}", "id", "+" * n + "-" * (24 - n)) for n in (12, 16, 20)]
+
+
+def test_seeds_of_a_named_row_are_pooled(seeds, parse):
+    init, trained = seeds
+    matrix = OODMatrix({"Init": [init], "RL": trained})
+    assert matrix.players == ["Init", "RL"] and matrix.value("Init", "id") == (8 / 24, 24, wilson(8 / 24, 24))
+    assert matrix.value("RL", "id").value == pytest.approx(16 / 24)
+    change = matrix.change("RL", "id")
+    assert change.value == pytest.approx(8 / 24)
+    assert change == pooled([(init.episodes, one.episodes) for one in trained]).change
+    # Seeds 4/24 apart: their mean is known to within t(2) = 4.30 times (4/24) / sqrt(3) at best.
+    widths = [interval[1] - interval[0] for interval in (change.ci95, matrix.value("RL", "id").ci95)]
+    one = OODMatrix({"Init": [init], "RL": trained[1:2]})
+    assert widths[0] > one.change("RL", "id").ci95[1] - one.change("RL", "id").ci95[0]
+    assert widths[1] > wilson(16 / 24, 24)[1] - wilson(16 / 24, 24)[0]
+    told = cells(parse(matrix.static().data))[1][0]
+    assert told.startswith("66.7% [") or told.startswith("▲ 66.7% [")
+    assert told.endswith("n = 24, 3 seeds")
+    assert len(matrix.episodes("RL", "id")) == 72 and not matrix.episodes("RL", "id")[0].success
+
+
+def test_rows_of_as_many_seeds_are_compared_seed_for_seed(seeds):
+    init, trained = seeds
+    two = OODMatrix({"SFT": trained[:2], "RL": trained[1:]})
+    pairs = [(trained[0].episodes, trained[1].episodes), (trained[1].episodes, trained[2].episodes)]
+    assert two.change("RL", "id") == pooled(pairs).change
+    assert two.change("RL", "id").value == pytest.approx(4 / 24)
+    # Two against three cannot be paired.
+    assert OODMatrix({"SFT": trained[:2], "RL": trained}).change("RL", "id") is None
+    elsewhere = result("run:9", "id", "+" * 24, seed=1)
+    with pytest.raises(UsageError, match="RL on id are not of the same deals"):
+        OODMatrix({"RL": [trained[0], elsewhere]})
 
 
 def test_what_cannot_be_shown_says_so(results):
