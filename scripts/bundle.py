@@ -1,12 +1,12 @@
 """Put a checkpoint of a run into the package, with a card of what it is and what it scores.
 
-    python scripts/bundle.py RUN[@STEP] NAME "one line about it"
+    python scripts/bundle.py [--half] RUN[@STEP] NAME "one line about it"
 
-Without a STEP it is the last one.
+Without a STEP it is the last one. With ``--half`` the weights are kept in float16, half as large.
 
-NAME is the player's name without ``tiny:`` (``base``, ``gp-l/init``). The card's figures are measured here, on deals
-fixed beforehand (seed 0, greedy; 500 hands or 200 routes of each suite); ``card.json`` holds them, ``README.md`` says
-them in words.
+NAME is the player's name without ``tiny:`` (``base``, ``gp-l/init``, ``gp-l/sft@200``). The card's figures are measured
+here with the weights as they are kept, on deals fixed beforehand (seed 0; 500 hands or 200 routes of each suite),
+greedily and sampled at temperature 1; ``card.json`` holds them, ``README.md`` says them in words.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+from safetensors.torch import load_file, save_file
 
 from labkit.evaluation import evaluate
 from labkit.players.registry import BUNDLED, load
@@ -51,14 +53,14 @@ def card_of(run: Run, step: int, name: str, summary: str) -> dict[str, Any]:
         "trained_tokens": last["trained_tokens"],
         "training_flops": last["flops"],
         "seconds": round(sum(m.get("seconds", 0) for m in metrics)),
-        "loss": last["loss"],
+        **({"loss": last["loss"]} if run.config["stage"] != "rl" else {}),
         "machine": {k: environment[k] for k in ("platform", "cpus", "python", "packages")},
     }
 
 
-def measured(name: str, cell: str) -> dict[str, Any]:
+def measured(name: str, cell: str, temperature: float = 0.0) -> dict[str, Any]:
     """The headline number by suite, split and number of attempts, and the cell's own figures."""
-    player = load(f"tiny:{name}", device="cpu")
+    player = load(f"tiny:{name}", device="cpu", temperature=temperature)
     results = {}
     for suite in ("id", "rule-ood"):
         result = evaluate(player, cell, suite, seed=0, **EPISODES[cell]).to_dict()
@@ -74,18 +76,32 @@ def readme(card: dict[str, Any]) -> str:
         "",
         f"{card['summary']} A Llama with {shape}, trained from nothing by labkit; Apache-2.0.",
         "",
-        f"* Stage `{config['stage']}`, {card['steps']} of {config['steps']} steps of {config['batch_size']} dialogues, seed {config['seed']}: "
+        f"* Stage `{config['stage']}`, {_length(config, card['steps'])}, seed {config['seed']}: "
         f"{card['trained_tokens'] / 1e6:.1f} million tokens, {card['training_flops'] / 1e12:.1f} TFLOP, "
         f"{card['seconds'] / 60:.1f} minutes on a machine with {card['machine']['cpus']} CPU cores.",
         f"* Starts from {'`' + config['model'] + '`' if 'model' in config else 'random weights'}.",
-        f"* Last loss {card['loss']:.3f}.",
+        *([f"* Last loss {card['loss']:.3f}."] if "loss" in card else []),
         "",
     ]
     if "results" not in card:
         return "\n".join(lines)
-    cell, results = config["cell"], card["results"]
-    headline = next(iter(results.values()))["metric"].replace("_", " ")
+    cell = config["cell"]
     lines += [f"Greedy answers on {DEALS[cell]} (seed 0), with 95% intervals:", ""]
+    lines += _tables(cell, card["results"])
+    lines += ["", "Answers sampled at temperature 1, on the same deals:", ""]
+    lines += _tables(cell, card["sampled"])
+    return "\n".join([*lines, ""])
+
+
+def _length(config: dict[str, Any], steps: int) -> str:
+    if config["stage"] == "rl":
+        return f"{steps} of {config['updates']} updates of {config['episodes']} episodes"
+    return f"{steps} of {config['steps']} steps of {config['batch_size']} dialogues"
+
+
+def _tables(cell: str, results: dict[str, Any]) -> list[str]:
+    lines = []
+    headline = next(iter(results.values()))["metric"].replace("_", " ")
     if cell == "gp-l":
         # Of hands, how far sequential revision carries; a walk is headed by single answers.
         columns = {"one attempt": lambda r: r["within"]["1"], "five attempts": lambda r: r["within"]["5"]}
@@ -99,7 +115,7 @@ def readme(card: dict[str, Any]) -> str:
         lines += ["", "Five attempts, by split of the hands:", "", "| suite | split | success | n |", "|---|---|---|---|"]
         for suite, result in results.items():
             lines += [f"| `{suite}` | `{s}` | {_rate(r)} | {r['n']} |" for s, r in result["splits"].items()]
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def _rate(figure: dict[str, Any]) -> str:
@@ -109,7 +125,12 @@ def _rate(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.1%} [{low:.1%}, {high:.1%}]"
 
 
-def main(run_id: str, name: str, summary: str) -> None:
+def halve(weights: Path) -> None:
+    """Keep a file of weights in float16."""
+    save_file({key: tensor.half() for key, tensor in load_file(weights).items()}, weights, {"format": "pt"})
+
+
+def main(run_id: str, name: str, summary: str, *, half: bool = False) -> None:
     run_id, _, step = run_id.partition("@")
     run = find(run_id)
     source = run.checkpoint(int(step)) if step else list(run.checkpoints().values())[-1]
@@ -118,16 +139,20 @@ def main(run_id: str, name: str, summary: str) -> None:
     target.mkdir(parents=True)
     for file in KEPT:
         shutil.copyfile(source / file, target / file)
+    if half:
+        halve(target / "model.safetensors")
     card = card_of(run, int(source.name.removeprefix("step-")), name, summary)
     card["parameters"] = load(f"tiny:{name}", device="cpu").loaded.parameters
     if "cell" in run.config:
         card["results"] = measured(name, run.config["cell"])
+        card["sampled"] = measured(name, run.config["cell"], temperature=1.0)
     (target / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (target / "README.md").write_text(readme(card), encoding="utf-8")
     print(readme(card))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    words = [word for word in sys.argv[1:] if word != "--half"]
+    if len(words) != 3:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main(*words, half="--half" in sys.argv)
