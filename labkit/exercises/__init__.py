@@ -201,7 +201,8 @@ def _shown(value: Any) -> str:
         said = f"{value:.6g}"
     elif isinstance(value, np.ndarray) or hasattr(value, "detach"):
         values = _array(value)
-        said = np.array2string(values, precision=4, separator=", ", threshold=24)
+        # On one line, whatever its shape.
+        said = " ".join(np.array2string(values, precision=4, separator=", ", threshold=24).split())
         said = f"{said} (shape {list(values.shape)})"
     else:
         said = repr(value)

@@ -21,8 +21,8 @@ from labkit.runs.store import ROOT, Run, listing
 
 GRACE = 30.0
 """Seconds that a run has to end after an interrupt."""
-PATIENCE = 120.0
-"""Seconds that a run has to make its folder; importing torch takes a few."""
+PATIENCE = 600.0
+"""Seconds that a run has to make its folder; importing torch takes a few, and minutes on a machine at its limits."""
 
 
 class BackgroundRun:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from tqdm import tqdm
-from transformers.utils import logging
 
 EVERY = 10.0
 """Seconds between lines where there is no terminal."""
@@ -60,6 +59,9 @@ class Progress:
 @contextmanager
 def no_bars() -> Iterator[None]:
     """Without bars of transformers' own, such as that of writing a checkpoint."""
+    # Not at the top: whoever only counts does without its second and a half of imports.
+    from transformers.utils import logging
+
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

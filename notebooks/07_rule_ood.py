@@ -1,0 +1,767 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # The other rule: who reads it?
+#
+# **By the end you will have shown** what the sentence *SFT memorizes, RL generalizes* says of two small players: as a
+# table of signs with intervals, on the same hands under the rule of training and under another; and **why** each sign
+# is what it is: by what the answers do with the one sentence that has changed.
+#
+# *For* anyone who knows what fine-tuning is; the game is in [notebook 01](01_general_points.ipynb), the walk in
+# [02](02_virl.ipynb), attempts and feedback in [03](03_sequential_revision.ipynb). *Time*: 60 minutes; all cells
+# together run in about two minutes on two CPU cores, offline. *You will be able to*
+#
+# * compare two players hand by hand, and say when a change is clear of zero;
+# * tell failures of the rule from failures of arithmetic;
+# * measure memorisation by the paper's definition;
+# * judge whether a comparison of two methods is fair, and at what equality.
+#
+# The paper is *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)); this is its
+# Figures 5 and 6, on the two cells in text.
+
+# %% tags=["setup"]
+import os
+
+from labkit.envs import game, start
+from labkit.exercises import check
+
+FAST = os.environ.get("LABKIT_FAST") == "1"
+SETTING = "class"  # "full": every hand and route of the test split, and every point of the ladder; hours, not minutes
+DEALS, ROUTES, SPLIT = {"class": (120, 24, "dev"), "full": ("all", "all", "test")}[SETTING]
+if FAST:
+    DEALS, ROUTES = 12, 4
+gp, walk = game("gp-l"), game("virl-l")
+
+# %% [markdown]
+# ## One sentence changes
+#
+# The same four cards are dealt twice. All that a model is told differently is marked.
+
+# %%
+from difflib import SequenceMatcher
+
+from IPython.display import HTML
+
+from labkit.views.markup import text
+
+
+def marked(old, new):
+    """Two prompts in two columns, with the words in which they differ marked."""
+    words = [prompt.replace("\n", " \n ").split(" ") for prompt in (old, new)]
+    columns = ["", ""]
+    for same, a0, a1, b0, b1 in SequenceMatcher(None, *words, autojunk=False).get_opcodes():
+        for n, (low, high) in enumerate([(a0, a1), (b0, b1)]):
+            shown = text(" ".join(words[n][low:high])).replace("\n", "<br>")
+            columns[n] += shown + " " if same == "equal" else f'<mark style="background:#F5C9A8">{shown}</mark> '
+    heads = ("trained rule: suite id", "changed rule: suite rule-ood")
+    cell = '<td style="width:50%;vertical-align:top;text-align:left;border:1px solid #BBBBBB;padding:8px">'
+    shown = "".join(f"{cell}<strong>{h}</strong><br>{c}</td>" for h, c in zip(heads, columns, strict=True))
+    return HTML(f"<table><tr>{shown}</tr></table>")
+
+
+HAND = ["K", "6", "2", "4"]
+tasks = [gp.task(hand=HAND, faces=faces) for faces in ("ten", "eleven-twelve-thirteen")]
+marked(*(start(task).position.prompt for task in tasks))
+
+# %% [markdown]
+# The three players are one tiny model at three moments. **Init** has had a few steps of supervised fine-tuning
+# (**SFT**), so that it knows the answer's format in part. From there the two ways part: **SFT** goes on with expert
+# answers, **RL** (PPO) plays and is rewarded by the verifier. Both see the *trained rule only*: hands of the split
+# `train`, J Q K = 10. What is bundled:
+
+# %%
+import re
+
+from labkit.players.registry import load, players
+
+
+def ladder(cell):
+    """The bundled players of a cell by method, each method's points in the order of training, its end last."""
+    named = [p.spec for p in players() if p.spec.startswith(f"tiny:{cell}/")]
+    step = lambda spec: int(spec.partition("@")[2] or 10**9)
+    found = {m: sorted((s for s in named if re.fullmatch(f"tiny:{cell}/{m}(@\\d+)?", s)), key=step) for m in METHODS}
+    return {method: specs for method, specs in found.items() if specs}
+
+
+METHODS = ("init", "sft", "rl")
+for cell in ("gp-l", "virl-l"):
+    points = ladder(cell)
+    print(cell, "; ".join(f"{m}: {', '.join(points.get(m, ['not bundled yet']))}" for m in METHODS))
+
+# %% [markdown]
+# ## Predict
+#
+# The paper's claim is four signs: from Init, success under the trained rule rises with both methods, and under the
+# changed rule it falls with SFT and rises with RL.
+
+# %%
+from labkit.views.predict import predict, reveal
+
+SIGNS = ["rises, clear of zero", "no change that can be seen", "falls, clear of zero"]
+predict("SFT against Init under the CHANGED rule (J Q K = 11 12 13)?", SIGNS, key="rule_ood.sft")
+
+# %%
+predict("RL against Init under the CHANGED rule?", SIGNS, key="rule_ood.rl")
+
+# %% [markdown]
+# ## Play: the same hands for all
+#
+# Sampled at temperature 1, as both methods train: that measures the policy itself, where greedy play (always the
+# likeliest token) would see only the top of it. Five attempts with feedback. The hands are of `dev`: none was trained
+# on.
+# `reference` also measures how far each player has moved from Init, of which more below.
+
+# %%
+import time
+
+from IPython.display import display
+
+from labkit.evaluation import evaluate
+
+
+def clock(label):
+    """Says how far an evaluation is, and how long it will go on."""
+    began, line = time.monotonic(), display({"text/plain": label}, raw=True, display_id=True)
+
+    def say(done, total, episode):
+        gone = time.monotonic() - began
+        left = f"about {gone / done * (total - done):.0f} s left" if done < total else f"{gone:.0f} s"
+        line.update({"text/plain": f"{label}: {done} of {total}, {left}"}, raw=True)
+
+    return say
+
+
+def play(spec, cell, suite, episodes, split=SPLIT):
+    options = {"max_new_tokens": 96, "temperature": 1.0, "device": "cpu"}
+    player, init = (load(s, **options) for s in (spec, f"tiny:{cell}/init"))
+    dealt = {"split": split, "episodes": episodes, "reference": None if spec.endswith("/init") else init}
+    return evaluate(player, cell, suite, progress=clock(f"{spec} on {suite}"), **dealt)
+
+
+SUITES = ("id", "rule-ood")
+ends = {method: specs[-1] for method, specs in ladder("gp-l").items()}
+results = {(m, suite): play(spec, "gp-l", suite, DEALS) for m, spec in ends.items() for suite in SUITES}
+practised = {(m, "id"): play(spec, "gp-l", "id", DEALS, split="train") for m, spec in ends.items()}
+
+# %%
+from labkit.views.ood_matrix import OODMatrix
+
+OODMatrix(list(results.values()))
+
+# %% [markdown]
+# With a live kernel a click on a cell opens its episodes. Two intervals that overlap say nothing about the change:
+# all players had the *same hands*, so luck with the hands falls out of the difference, which has an interval of its
+# own. `paired` works it out, with a test of "they answer alike" beside it.
+
+# %%
+from labkit.evaluation import paired
+
+
+def table(heads, rows):
+    """Rows of plain text as an HTML table."""
+    cell = '<{0} style="border:1px solid #BBBBBB;padding:4px 10px;text-align:left">{1}</{0}>'
+    lines = [("th", heads), *(("td", row) for row in rows)]
+    shown = ("".join(cell.format(kind, text(entry)) for entry in line) for kind, line in lines)
+    return HTML("<table>" + "".join(f"<tr>{line}</tr>" for line in shown) + "</table>")
+
+
+def points(change):
+    low, high = change.ci95
+    return f"{100 * change.value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")
+
+
+def sign(change):
+    return SIGNS[0] if change.ci95[0] > 0 else SIGNS[2] if change.ci95[1] < 0 else SIGNS[1]
+
+
+def signs(results, paper, metric=None):
+    rows = []
+    for old, new in (("init", "sft"), ("init", "rl"), ("sft", "rl")):
+        for suite in SUITES:
+            if (old, suite) not in results or (new, suite) not in results:
+                continue
+            pair = [results[m, suite].episodes for m in (old, new)]
+            change, test = paired.difference(*pair, metric=metric), paired.test(*pair, metric=metric)
+            told = paper.get((old, new, suite), "–")
+            p = f"{test.p:.3f}" if test.p >= 0.001 else "< 0.001"
+            rows.append((f"{new} − {old}", suite, points(change), sign(change), p, told))
+    return table(("change", "suite", "points, 95% interval", "so it", "p", "the paper (Figures 5 and 6)"), rows)
+
+
+PAPER = {
+    ("init", "sft", "rule-ood"): "falls: 11.5 to 3.4%", ("init", "rl", "rule-ood"): "rises: 11.5 to 15.0%",
+    ("sft", "rl", "rule-ood"): "3.4 against 15.0%",
+}  # fmt: skip
+PRACTISED = {("init", "sft", "id"): "rises", ("init", "rl", "id"): "rises"}
+display(HTML("<strong>unseen hands, both rules</strong>"), signs(results, PAPER))
+display(HTML("<strong>practised hands: those of training</strong>"), signs(practised, PRACTISED))
+
+# %%
+for method in ("sft", "rl"):
+    change = paired.difference(results["init", "rule-ood"].episodes, results[method, "rule-ood"].episodes)
+    reveal(f"rule_ood.{method}", sign(change))
+
+# %% [markdown]
+# Read the rows against Init first. The paper withholds no hands: what it calls in-distribution is our *practised* hands.
+# Under `id` are hands that no training has seen, so they ask a second question: is what was learnt about *these hands*,
+# or about the game? Then compare with `rule-ood`: the claim is that the signs *disagree*. This interval speaks of other
+# hands, not of other trainings: both methods were trained here once. (The paper's 11.5 and 15.0% were measured on 234 hands, once: some 27 and 35 hands.)
+#
+# **Exercise 1.** The paired test by hand. You get for each hand whether it was solved before and after. Return the
+# change (mean of after minus before) and the two-sided p-value of McNemar's exact test: if neither player is better,
+# each hand *that changed* is a fair coin.
+
+# %% tags=["exercise"]
+def mcnemar(before, after):
+    """(change, p) of two lists of True and False, of the same hands in the same order."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("rule_ood.mcnemar", mcnemar)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `math.comb(m, k) / 2**m` is the probability of k heads in m throws. How improbable is the smaller heap, or an even
+# smaller one?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+#
+# def mcnemar(before, after):
+#     """(change, p) of two lists of True and False, of the same hands in the same order."""
+#     better = sum(a and not b for b, a in zip(before, after))
+#     worse = sum(b and not a for b, a in zip(before, after))
+#     changed = better + worse
+#     tail = sum(math.comb(changed, k) for k in range(min(better, worse) + 1)) / 2**changed
+#     return (better - worse) / len(before), min(1.0, 2 * tail)
+# ```
+#
+# Hands on which both did alike are not in the test at all: that is what pairing takes out.
+#
+# </details>
+
+# %% [markdown]
+# ## Why: what do the answers do with the rule?
+#
+# An answer has to pass three gates. Its `number` field **translates** the cards; its formula has to be **valid**:
+# legal, and made of just these numbers; and then the sum has to be **24**. Success can fall at any of them, and only
+# the first two are about the rule.
+
+# %%
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from labkit.views.palette import METHODS as COLOURS
+
+GATES = {
+    "legal": "a formula that<br>can be read", "number_right": "numbers<br>translated",
+    "valid": "valid: each card<br>once, as it counts",
+    "faces_as_ten": "face cards<br>written as 10", "kept_old_rule": "right numbers of<br>the OTHER rule",
+}  # fmt: skip
+figure = make_subplots(1, 2, subplot_titles=["trained rule (id)", "changed rule (rule-ood)"], shared_yaxes=True)
+for column, suite in enumerate(SUITES, 1):
+    for number, method in enumerate(ends):
+        found = [results[method, suite].details[gate] for gate in GATES]
+        there = [(n, f) for n, f in enumerate(found) if f.value is not None]
+        up, down = [f.ci95[1] - f.value for _, f in there], [f.value - f.ci95[0] for _, f in there]
+        figure.add_scatter(
+            x=[n + 0.22 * (number - 1) for n, _ in there], y=[f.value for _, f in there], name=method,
+            error_y={"array": up, "arrayminus": down, "thickness": 1.5}, mode="markers",
+            marker={"color": COLOURS[method], "size": 10, "symbol": ["circle", "square", "diamond"][number]},
+            legendgroup=method, showlegend=column == 1, customdata=[f.n for _, f in there],
+            hovertemplate=f"{method}: %{{y:.1%}}, n = %{{customdata}}<extra></extra>", row=1, col=column,
+        )  # fmt: skip
+places = list(range(len(GATES)))
+figure.update_xaxes(tickvals=places, ticktext=list(GATES.values()), tickfont_size=10, range=[-0.5, len(GATES) - 0.5])
+figure.update_yaxes(tickformat=".0%", range=[-0.03, 1.03])
+title = "What the answers do with the rule: shares with 95% intervals"
+figure.update_layout(title=title, template="plotly_white", height=430)
+figure
+
+# %% [markdown]
+# Read it from left to right, and compare the panels. If a player keeps the *format* on the right but loses
+# *translation* and *validity*, it has not lost the game, it has lost the **rule**. The last two say where it went:
+# *face cards written as 10* is the old rule in the translation, *right numbers of the other rule* the old rule in the
+# formula (of first answers, where the rules differ). Both are zero for a player that merely computes badly. (On the
+# left,
+# *face cards as 10* is no mistake and is not counted.)
+
+# %% [markdown]
+# **Exercise 2.** *Number translation accuracy*: you get answers as pairs of the dealt cards and the numbers that the
+# player wrote (`None` where there is no list to read), and what J, Q, K count as. What share of the answers is right?
+# An ace counts as 1; the order is free.
+
+# %% tags=["exercise"]
+def translation_accuracy(answers, faces):
+    """The share of right answers; answers is a list of (cards, numbers or None), faces like {"J": 11, ...}."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("rule_ood.translation_accuracy", translation_accuracy)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Compare sorted lists. `{"A": 1, **faces}.get(card)` is what a card counts as, unless it is a number in words.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def translation_accuracy(answers, faces):
+#     """The share of right answers; answers is a list of (cards, numbers or None), faces like {"J": 11, ...}."""
+#     counts = {"A": 1, **faces}
+#     right = 0
+#     for cards, numbers in answers:
+#         should = sorted(counts[c] if c in counts else int(c) for c in cards)
+#         right += numbers is not None and sorted(numbers) == should
+#     return right / len(answers)
+# ```
+#
+# The verifier does not judge this field, and it earns no reward: it is evidence of what the player was about to do.
+#
+# </details>
+
+# %% [markdown]
+# **Exercise 3.** And the formula: from the numbers that it uses, say by which rule it plays: `"old"` (J = Q = K = 10),
+# `"new"` (11, 12, 13), `"both"`, or `"neither"`.
+
+# %% tags=["exercise"]
+def rules_of(cards, used):
+    """The rule under which `used` are the numbers of the cards, each once, in any order."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("rule_ood.rules_of", rules_of)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Translate the cards twice. When do the two rules say the same?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def rules_of(cards, used):
+#     """The rule under which `used` are the numbers of the cards, each once, in any order."""
+#     def numbers(faces):
+#         counts = {"A": 1, **faces}
+#         return sorted(counts[c] if c in counts else int(c) for c in cards)
+#
+#     old = numbers({"J": 10, "Q": 10, "K": 10}) == sorted(used)
+#     new = numbers({"J": 11, "Q": 12, "K": 13}) == sorted(used)
+#     return {(True, True): "both", (True, False): "old", (False, True): "new", (False, False): "neither"}[old, new]
+# ```
+#
+# "Both" is a hand without face cards: it cannot tell who reads the rule, which is why `rule-ood` holds none.
+#
+# </details>
+
+# %% [markdown]
+# ## The first fault of each answer
+#
+# Every first answer under the changed rule, filed under the first thing that went wrong.
+
+# %%
+from collections import Counter
+
+from labkit.envs.general_points.verifier import read
+from labkit.evaluation.general_points import valid
+
+FAULTS = {
+    "right": "#009E73", "arithmetic": "#56B4E9", "formula uses other numbers": "#B8860B", "old rule": "#D55E00",
+    "other translation": "#CC79A7", "no legal formula": "#767676",
+}  # fmt: skip
+
+
+def fault(attempt):
+    failed = set(attempt.verdict.evidence["failed"])
+    if attempt.verdict.success:
+        return "right"
+    if failed & {"unreadable", "illegal_formula"}:
+        return "no legal formula"
+    old = attempt.other_rule is not None and (attempt.other_rule.evidence["number_right"] or valid(attempt.other_rule))
+    if not attempt.verdict.evidence["number_right"]:
+        return "old rule" if old else "other translation"
+    return "arithmetic" if valid(attempt.verdict) else "formula uses other numbers"
+
+
+counts = {m: Counter(fault(e.attempts[0]) for e in results[m, "rule-ood"].episodes) for m in ends}
+figure = go.Figure(layout={"barmode": "stack", "template": "plotly_white", "height": 320, "xaxis_tickformat": ".0%",
+                           "title": "First answers under the changed rule", "legend_traceorder": "normal"})
+for name, colour in FAULTS.items():
+    share = [counts[m][name] / counts[m].total() for m in ends]
+    said = [f"{s:.0%}" if s else "" for s in share]
+    figure.add_bar(y=list(ends), x=share, name=name, orientation="h", marker_color=colour, text=said, textangle=0)
+figure.update_yaxes(autorange="reversed")
+figure
+
+# %% [markdown]
+# *Old rule* and *arithmetic* are different diseases: the first has stopped reading a sentence, the second reads it and
+# miscalculates. A table of success alone cannot tell them apart.
+#
+# **Exercise 4.** Write such a filing clerk yourself, with four drawers. The checks are made in this order, and the first
+# that fails gives the name: `"validity"` (there is no legal formula), `"translation"` (the number field is wrong),
+# `"copying"` (the formula does not use just the numbers it should), `"arithmetic"` (it does not make 24). Otherwise
+# `"right"`.
+
+# %% tags=["exercise"]
+def failure(legal, number_right, complete, makes_24):
+    """The first thing that went wrong in an answer; all four arguments are True or False."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("rule_ood.failure", failure)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Four `if`s, in the order of the text.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def failure(legal, number_right, complete, makes_24):
+#     """The first thing that went wrong in an answer; all four arguments are True or False."""
+#     if not legal:
+#         return "validity"
+#     if not number_right:
+#         return "translation"
+#     if not complete:
+#         return "copying"
+#     return "right" if makes_24 else "arithmetic"
+# ```
+#
+# The order is a decision: an answer with a wrong number field and a right formula goes to *translation* here, and the
+# verifier would pay for it. Whoever files failures should say in what order.
+#
+# </details>
+
+# %% [markdown]
+# ## Memorisation, by the paper's definition
+#
+# A footnote of the paper's introduction defines memorisation as a model's capacity to give *near-exact copies of
+# training examples*. The training examples are the expert's formulas for the hands of `train`; a **copy** is a wrong
+# answer that is one of them letter for letter, a **near copy** at most one letter away. And how far has each player
+# moved? The **KL** from Init counts, in nats a token on the player's own answers, how differently it would have spoken.
+
+# %%
+rows = []
+for (method, suite), result in results.items():
+    shares = [result.details[name] for name in ("copied", "copied_same_cards", "nearly_copied")]
+    told = ["–" if s.ci95 is None else f"{s.value:.1%} [{s.ci95[0]:.1%}, {s.ci95[1]:.1%}]" for s in shares]
+    kl = result.details.get("kl")
+    moved = f"{kl.value:.3f} [{kl.ci95[0]:.3f}, {kl.ci95[1]:.3f}]" if kl and kl.ci95 else "–"
+    rows.append((method, suite, str(shares[0].n), *told, moved))
+heads = ("player", "suite", "wrong answers", "copies", "to these cards", "near copies", "KL from Init, nats a token")
+table(heads, rows)
+
+# %% [markdown]
+# Compare within a column, and with Init. Under the *trained* rule near copies mean little: a formula that just fails to
+# make 24 is often one letter from one that does. Under the *changed* rule a copy of the answer "to these very cards" is
+# an answer to another question: the one that was practised. The KL under the changed rule is measured on a prompt that
+# neither method has trained on: distance there is a side effect.
+#
+# ## One hand, three players
+#
+# A hand on which they differ, if there is one: SFT plays by the old rule and RL solves it. (It is *chosen*, to look at;
+# how often such a thing happens is what the shares above say.)
+
+# %%
+from labkit.views.markup import standalone
+from labkit.views.notebook import EpisodeViewer
+from labkit.views.turns import hand_html, summary_html, turn_card
+
+played = {m: {e.task.index: e for e in results[m, "rule-ood"].episodes} for m in ends}
+
+
+def telling(index):
+    said = {m: fault(played[m][index].attempts[0]) for m in ends}
+    tries = len(played[list(ends)[-1]][index].attempts)
+    return (said.get("rl") == "right") + (said.get("sft") == "old rule") - 0.1 * tries
+
+
+index = max(played["init"], key=telling)
+columns = ""
+for method in ends:
+    episode = played[method][index]
+    shown = f"<strong>{method}</strong>{summary_html(episode)}{turn_card(episode, 0, 0)}"
+    columns += f'<td style="vertical-align:top;text-align:left;width:33%">{shown}</td>'
+table_of_three = f'<table style="table-layout:fixed;width:100%"><tr>{columns}</tr></table>'
+HTML(standalone(hand_html(played["init"][index]) + table_of_three))
+
+# %% [markdown]
+# Above, how the whole episode went; below, the first answer. In each card look for the line that judges the same answer
+# **under the other rule**. Now all hands of SFT, with a live
+# kernel: choose *wrong_numbers* and leaf (`"init"` or `"rl"` in its place shows the others).
+
+# %%
+EpisodeViewer(results["sft", "rule-ood"].episodes)
+
+# %% [markdown]
+# ## Is the comparison fair?
+#
+# So far the *ends* of two trainings were compared, and someone chose where they end. Three ways to make it fair, each
+# with its own fault: at equal **compute** (RL also plays, so it does less learning with it), at equal **updates** (an
+# update of RL is worth many steps), at equal **ID success**: of two players that are equally good at what they were
+# trained on, which has kept the other rule?
+#
+# These need whole curves. Every probe of a stored run is a point, with the same deals each time; buttons exchange the x
+# axis. `figure` draws what is stored of a figure of the paper, and says what is lacking.
+
+# %%
+from pathlib import Path
+
+from labkit.replication import Archive, load_plan
+from labkit.replication.draw import draw
+from labkit.replication.findings import findings
+from labkit.replication.lacks import lacking
+from labkit.replication.series import collect
+
+ARCHIVE = Archive([Path("../results"), Path("../runs")])
+
+
+def stored(number, axis="flops"):
+    """A figure of the paper from stored runs, with its findings in words and what it lacks."""
+    plan = load_plan(Path(f"../configs/figures/{number}.yaml"))
+    data, jobs = collect(plan, ARCHIVE), lacking(plan, ARCHIVE)
+    print(f"{plan.plan.source}: {plan.plan.title}. {plan.plan.caveat}")
+    if jobs:
+        print(f"{len(jobs)} runs or evaluations are lacking: `labkit figures {number} --run` makes them.")
+    if data:
+        display(draw(data, axis) if plan.plan.kind == "curves" else draw(data))
+        print("\n".join(f"• {finding.sentence}" for finding in findings(data)))
+    return data
+
+
+data = stored("05", "id")
+
+# %% [markdown]
+# It opens with **ID success along x**: each method is a path, from Init on. Ask, at the same x: which path is higher?
+# Then press *FLOPs* and *updates*: does the answer stay? Points of a path are single probes; they jump by a few
+# points, and paths turn back, so read them with their intervals (hover).
+#
+# **Exercise 5.** Read a path at a level: given its points (ID success, OOD success) in the order of training, return the
+# OOD success where ID success *first reaches* the level, on the straight line between points; `None` where it never
+# does.
+
+# %% tags=["exercise"]
+def ood_at(path, level):
+    """OOD success where ID success first reaches a level; path is a list of (id, ood)."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("rule_ood.ood_at", ood_at)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Go through the neighbouring pairs, and stop at the first whose second point has reached the level.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def ood_at(path, level):
+#     """OOD success where ID success first reaches a level; path is a list of (id, ood)."""
+#     if path[0][0] >= level:
+#         return path[0][1]
+#     for (x0, y0), (x1, y1) in zip(path, path[1:]):
+#         if x0 < level <= x1:
+#             return y0 + (y1 - y0) * (level - x0) / (x1 - x0)
+#     return None
+# ```
+#
+# *First* reaching favours the method whose early probes were lucky. Averaging over seeds before reading is better.
+#
+# </details>
+
+# %% [markdown]
+# The same over levels that both methods reach. A path that turns back passes a level several times: all passages are
+# listed, in the order of training.
+
+# %%
+import numpy as np
+
+from labkit.replication.series import mean_line
+
+
+def passages(path, level):
+    """OOD success each time that ID success passes a level, up or down."""
+    steps = [(a, b) for a, b in zip(path, path[1:]) if min(a[0], b[0]) < level <= max(a[0], b[0])]
+    return [y0 + (y1 - y0) * (level - x0) / (x1 - x0) for (x0, y0), (x1, y1) in steps]
+
+
+for cell in data.cells:
+    lines = {m: mean_line(data.lines[cell, m], SUITES) for m in ("SFT", "RL") if data.lines[cell, m]}
+    pairs = [zip(*(line.values[s] for s in SUITES), strict=True) for line in lines.values()]
+    paths = [[(one.value, other.value) for one, other in pair] for pair in pairs]
+    if len(paths) < 2:
+        continue
+    low, high = max(path[0][0] for path in paths), min(max(x for x, _ in path) for path in paths)
+    for level in np.linspace(low, high, 4)[1:]:
+        at = [", ".join(f"{y:.0%}" for y in passages(path, level)) for path in paths]
+        print(f"{cell}: where ID success passes {level:.0%}, rule-OOD is {at[0]} with SFT; {at[1]} with RL")
+
+# %% [markdown]
+# Numbers without intervals, so only a direction. If the first passages are alike and later ones are not, then it is
+# not SFT as such that forgets the rule, but SFT that goes *on*: where one stops is part of the method. For an interval
+# we need two *players* of about the same ID success, on the same hands. Points of the ladder are bundled players too:
+# `tiny:gp-l/sft@STEP`. Of all pairs of an SFT and an RL player, which are nearest in ID success, and how do they
+# differ under the changed rule?
+
+# %%
+def some(specs):
+    """Points of a ladder besides its end: a few in the class setting, evenly spaced; all in the full one."""
+    most = 0 if FAST else 2 if SETTING == "class" else len(specs)
+    places = np.linspace(0, len(specs) - 1, min(most, len(specs)), dtype=int) if specs else []
+    return [specs[i] for i in sorted(set(places))]
+
+
+family = {m: {specs[-1]: {suite: results[m, suite] for suite in SUITES}} for m, specs in ladder("gp-l").items()}
+for method, specs in ladder("gp-l").items():
+    for spec in some(specs[:-1]):
+        family[method][spec] = {suite: play(spec, "gp-l", suite, DEALS) for suite in SUITES}
+pairs = [(a, b) for a in family.get("sft", {}).values() for b in family.get("rl", {}).values()]
+for a, b in sorted(pairs, key=lambda ab: abs(ab[0]["id"].value - ab[1]["id"].value))[:1]:
+    print(f"the nearest of {len(pairs)} pairs: {a['id'].player} and {b['id'].player}")
+    for suite in SUITES:
+        change = paired.difference(a[suite].episodes, b[suite].episodes)
+        print(f"  {suite:8}  RL − SFT {points(change)} points")
+
+# %% [markdown]
+# If the first line is near zero and the second clear of it, the difference under the changed rule is not the price of
+# being better at the trained one. If the first is not near zero, there was no fair pair to find.
+#
+# ## The ends, on every test hand and route
+#
+# What the class setting cannot do, stored runs have done: three training seeds, every hand of `test` once, and
+# intervals that speak of other seeds as well as of other hands.
+
+# %%
+_ = stored("06")
+
+# %% [markdown]
+# ## The walk: other words for the same turns
+#
+# In V-IRL the rule says how a turn is named: compass words were trained on, *left* and *right* were not. The
+# instruction always says both.
+
+# %%
+routes = [next(walk.tasks(suite, "dev")) for suite in SUITES]
+marked(*(start(task).position.prompt for task in routes))
+
+# %%
+WHERE = ["turns", "other steps", "both alike", "neither"]
+predict("Which answers of SFT will the changed words hurt, against Init's?", WHERE, key="rule_ood.walk")
+
+# %%
+walkers = {method: specs[-1] for method, specs in ladder("virl-l").items()}
+walks = {(m, suite): play(spec, "virl-l", suite, ROUTES) for m, spec in walkers.items() for suite in SUITES}
+OODMatrix(list(walks.values()))
+
+# %% [markdown]
+# The headline counts *answers*, as the paper's does, every attempt one. A walk is mostly `forward()`, which no rule
+# changes, so look at *turns* too; and at whole *routes*, which no step may spoil.
+
+# %%
+WALK = {
+    ("init", "sft", "rule-ood"): "falls: 80.8 to 1.3%", ("init", "rl", "rule-ood"): "rises: 80.8 to 91.8%",
+    ("sft", "rl", "rule-ood"): "1.3 against 91.8%",
+}  # fmt: skip
+NAMES = {"per_step_accuracy": "answers", "turn_accuracy": "turns", "route_success": "whole routes"}
+for metric, words in NAMES.items():
+    display(HTML(f"<strong>{words}</strong>"), signs(walks, WALK if metric == "per_step_accuracy" else {}, metric))
+
+# %%
+if "sft" in walkers:
+    pair = [walks[m, "rule-ood"].episodes for m in ("init", "sft")]
+    fell = [paired.difference(*pair, metric=metric).ci95[1] < 0 for metric in ("turn_accuracy", "other_accuracy")]
+    reveal("rule_ood.walk", WHERE[{(True, False): 0, (False, True): 1, (True, True): 2}.get(tuple(fell), 3)])
+else:
+    print("tiny:virl-l/sft is not bundled yet: `labkit train configs/experiments/virl-l/sft.yaml` makes such a player")
+
+# %% [markdown]
+# Which words does each player use at turns, when only *left* and *right* are allowed?
+
+# %%
+from labkit.envs.virl.headings import ACTIONS
+
+WORDS = {
+    "the right relative word": "#009E73", "another relative word": "#56B4E9",
+    "the compass word of training": "#D55E00", "another compass word": "#CC79A7", "no turn, or unreadable": "#767676",
+}  # fmt: skip
+
+
+def word_of(position, attempt):
+    action = str(attempt.fields.get("action", "")).strip()
+    word = action.partition("(")[2].rstrip(")")
+    if attempt.verdict.success:
+        return "the right relative word"
+    if action == position.state["other_action"]:
+        return "the compass word of training"
+    kinds = {"relative": "another relative word", "absolute": "another compass word"}
+    return next((kinds[rule] for rule, words in ACTIONS.items() if word in words), "no turn, or unreadable")
+
+
+def at_turns(episodes):
+    places = [p for e in episodes for p in e.positions if p.attempts and p.state["action"].startswith("turn")]
+    return Counter(word_of(p, p.attempts[0]) for p in places)
+
+
+spoken = {m: at_turns(walks[m, "rule-ood"].episodes) for m in walkers}
+figure = go.Figure(layout={"barmode": "stack", "template": "plotly_white", "height": 320, "xaxis_tickformat": ".0%",
+                           "title": "First answers at turns under the changed words", "legend_traceorder": "normal"})
+for name, colour in WORDS.items():
+    share = [spoken[m][name] / spoken[m].total() for m in walkers]
+    who, said = [f"{m}, n = {spoken[m].total()}" for m in walkers], [f"{s:.0%}" if s else "" for s in share]
+    figure.add_bar(y=who, x=share, name=name, orientation="h", marker_color=colour, text=said, textangle=0)
+figure.update_yaxes(autorange="reversed")
+figure
+
+# %% [markdown]
+# *The compass word of training* is a copy in the paper's sense: the right answer to the question that was practised, on
+# a prompt that forbids the word. *Another relative word* is the opposite fault: the rule is read, the turn is not.
+#
+# ## What would change my mind
+#
+# * **Another training.** In this notebook each method was trained once. Only seeds (figures 05 and 06) can say that the
+#   *method* does it; one checkpoint's interval speaks of hands.
+# * **Another recipe.** SFT's learning rate and length were chosen for ID success, as someone would choose who does not
+#   know of the other rule. `labkit figures grid` has the neighbours, with their success under the changed rule.
+# * **A smaller model than the question.** This one has under a million parameters and was *made* to read any rule
+#   before SFT began, so there was something to lose. It says nothing of how a large model reads rules.
+# * **Other explanations.** RL stays near Init (look at the KL again), it has seen feedback and its own errors, its data
+#   are its own. Which of these keeps the rule?
+# * **One changed rule.** 11-12-13 is one point. `faces={"J": 5, "Q": 5, "K": 5}` in `evaluate` is another.
+#
+# **Read**: the paper's section 5.1 and appendix C; Kirk et al. on RLHF and generalisation ([arXiv
+# 2310.06452](https://arxiv.org/abs/2310.06452)); *RL's Razor* ([arXiv 2509.04259](https://arxiv.org/abs/2509.04259)),
+# on KL and forgetting; [docs/evaluation.md](../docs/evaluation.md), on every measure and interval used here.
+#
+# **Next**: [10_when_rl_fails](10_when_rl_fails.ipynb): RL is no magic.
+
+# %%
+import platform
+from importlib.metadata import version
+
+print(f"setting {SETTING}{' (fast)' if FAST else ''}: {DEALS} deals, {ROUTES} routes of {SPLIT}, seed 0, temperature 1")
+print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())

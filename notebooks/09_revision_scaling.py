@@ -1,0 +1,671 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # Scaling verification: more attempts, at test time and in training
+#
+# **By the end you will have shown** what the second, the fifth and the tenth attempt are worth to a trained player,
+# whether the same computation is better spent on asking afresh, and what there is to say about training with 1, 3, 5
+# or 10 attempts.
+#
+# *For* those who have done [notebook 03](03_sequential_revision.ipynb): **sequential revision**, where a player
+# answers, hears what is wrong and answers again, and **pass@k**, the chance that one of *k* independent samples is
+# right. *Time*: 45 minutes; all cells together run in two minutes on two CPU cores, offline. *You will be able to*
+#
+# * read a curve of success within *k* attempts: what of its shape the hands make, and what the dialogue;
+# * count the **FLOPs** (arithmetic operations) of a dialogue, with and without a cache of what was read before;
+# * compare two ways of using a verifier at equal answers *and* at equal FLOPs, with an interval;
+# * keep apart what attempts do at **test time** and what they do in **training**.
+#
+# *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161), section 5.5 and figure 10) says
+# that scaling up verification is what lets RL generalise. There, the number of attempts changes *in training*. We
+# begin with the question that needs no training.
+
+# %% tags=["setup"]
+import os
+from itertools import accumulate
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from labkit.evaluation import evaluate
+from labkit.exercises import check
+from labkit.players.registry import load
+from labkit.views.palette import color_of, rgba
+from labkit.views.predict import predict, reveal
+
+SETTING = "class"  # "full": more hands and samples, and sampling of all three players; about 20 minutes
+FAST, FULL = os.environ.get("LABKIT_FAST") == "1", SETTING == "full"
+ATTEMPTS, RULES = 10, ("id", "rule-ood")
+PLAYERS = ("tiny:gp-l/init", "tiny:gp-l/sft", "tiny:gp-l/rl")
+HANDS = 12 if FAST else 400 if FULL else 100
+SAMPLES = 12 if FAST else 40 if FULL else 20
+
+# %%
+SHARES = ["less than half", "half to nine tenths", "more than nine tenths"]
+predict("RL's player, changed rule: how much of its success within 10 attempts is there after two?", SHARES, key="two")
+
+# %% [markdown]
+# ## Part 1: attempts at test time
+#
+# Three players: where training begins (Init), and what SFT and RL made of it. They get the same `dev` hands, which were
+# kept out of training, under the rule that was trained (`id`) and the changed
+# one (`rule-ood`). **Greedy**: always the likeliest token. An attempt does not know how many may follow, so one
+# evaluation with ten attempts holds all smaller numbers.
+
+# %%
+import time
+
+from IPython.display import clear_output
+
+
+def play(asked, **settings):
+    """Evaluations by (player, rule), with the time left; all of them deal the same hands."""
+    began, shown, results = time.time(), 0.0, {}
+
+    def progress(done, total, _):  # at most every two seconds
+        nonlocal shown
+        share, gone = (len(results) + done / total) / len(asked), time.time() - began
+        if gone > shown + 2:
+            shown = gone
+            clear_output(wait=True)
+            print(f"{spec} on {rule}: {done} of {total}; about {gone / share * (1 - share):.0f} s left for this cell")
+
+    temperature = settings.pop("temperature", 0.0)
+    for spec, rule in asked:
+        player = load(spec, temperature=temperature, max_new_tokens=64)
+        results[spec, rule] = evaluate(
+            player, "gp-l", rule, split="dev", episodes=HANDS, batch=64, progress=progress, **settings
+        )
+    clear_output()
+    return results
+
+
+greedy = play([(spec, rule) for spec in PLAYERS for rule in RULES], attempts=ATTEMPTS)
+
+
+# %%
+def panels(title, y="success", x="attempts"):
+    """An empty figure with a panel for each rule, on one scale."""
+    figure = make_subplots(1, 2, subplot_titles=["trained rule", "changed rule"], shared_yaxes=True,
+                           horizontal_spacing=0.04)  # fmt: skip
+    figure.update_layout(title=title, template="plotly_white", height=430, legend={"orientation": "h", "y": -0.18})
+    figure.update_xaxes(title_text=x).update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure.update_yaxes(title_text=y, col=1)
+
+
+def curve(figure, rule, xs, estimates, name, color, dash="solid"):
+    """A line with a band: the 95% interval of each point."""
+    col, value = RULES.index(rule) + 1, [e.value for e in estimates]
+    edge = [e.ci95[1] for e in estimates] + [e.ci95[0] for e in estimates][::-1]
+    group = {"name": name, "legendgroup": name, "showlegend": False}
+    band = {"fill": "toself", "fillcolor": rgba(color, 0.13), "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(x=[*xs, *xs[::-1]], y=edge, mode="lines", **band, **group, row=1, col=col)
+    line = group | {"line": {"color": color, "dash": dash}, "showlegend": col == 1, "mode": "lines+markers"}
+    figure.add_scatter(x=[*xs], y=value, **line, row=1, col=col)
+
+
+KS = range(1, ATTEMPTS + 1)
+figure = panels(f"Success within k greedy attempts, {HANDS} hands, 95% intervals")
+for (spec, rule), result in greedy.items():
+    curve(figure, rule, KS, [*result.details["within"].values()], spec, color_of(spec))
+figure
+
+# %%
+within = {key: [e.value for e in r.details["within"].values()] for key, r in greedy.items()}
+two = within["tiny:gp-l/rl", "rule-ood"][1] / (within["tiny:gp-l/rl", "rule-ood"][-1] or 1)
+print(f"within 2, as a share of within {ATTEMPTS}: {two:.0%}")
+reveal("two", SHARES[(two >= 0.5) + (two > 0.9)])
+
+# %% [markdown]
+# Success within *k* cannot fall, so that it rises says little. Ask how fast, and for whom. RL's player met up to five
+# attempts in training (the number is the game's own, unless the config sets `attempts`), SFT's saw single answers
+# (unless its config sets `mistakes`). Beyond that, they are on ground that they have not been trained on, and their
+# dialogues are longer than any they learnt from.
+#
+# Move the slider for the number of attempts that you would allow, and watch the sentences: what does one more bring?
+
+# %%
+import ipywidgets as widgets
+
+from labkit.evaluation.metrics import Trials, share
+from labkit.views.live import figure_data, live_figure, show
+
+
+def gain(result, k):
+    """What the k-th attempt adds to success: the share of hands that it solved."""
+    return share(Trials(e.success and len(e.attempts) == k) for e in result.episodes)
+
+
+def bars(k):
+    """Success within k attempts, player by player."""
+    figure = panels(f"Success within {k} greedy attempt{'s' * (k > 1)}, 95% intervals", x="")
+    for (spec, rule), result in greedy.items():
+        found = result.details["within"][str(k)]
+        error = {"array": [found.ci95[1] - found.value], "arrayminus": [found.value - found.ci95[0]]}
+        figure.add_bar(x=[spec.rpartition("/")[2]], y=[found.value], error_y=error, marker_color=color_of(spec),
+                       showlegend=False, row=1, col=RULES.index(rule) + 1)  # fmt: skip
+    return figure.update_yaxes(range=[0, max(map(max, within.values())) + 0.12])
+
+
+def words(k):
+    """The gain of the k-th attempt in words, with its 95% interval."""
+    rows = []
+    for (spec, rule), result in greedy.items():
+        found = gain(result, k)
+        low, high = (100 * bound for bound in found.ci95)
+        rows.append(f"{spec} on {rule}: attempt {k} adds {100 * found.value:.1f} points [{low:.1f}, {high:.1f}]")
+    return "<br>".join(rows)
+
+
+# %%
+attempts = widgets.IntSlider(2, 1, ATTEMPTS, description="attempts", continuous_update=False)
+plot, said = live_figure("the slider"), widgets.HTML(words(2))
+plot.figure = figure_data(bars(2))
+
+
+def moved(change):
+    plot.figure, said.value = figure_data(bars(change["new"])), words(change["new"])
+
+
+attempts.observe(moved, names="value")
+show(widgets.VBox([attempts, plot, said]), {
+    "application/vnd.plotly.v1+json": figure_data(bars(2)), "text/plain": "a slider: success within 1 to 10 attempts",
+})  # fmt: skip
+
+# %% [markdown]
+# ## Why the curve bends
+#
+# A curve that flattens can mean two things. The *dialogue* may get stuck. Or the *hands*: the easy ones have left, and
+# who is still there at the tenth attempt is hard. To tell them apart, look at the **chance of the n-th attempt among
+# the hands that are still open**, and at what it does when attempts know nothing of each other.
+#
+# **Exercise 1.** A record has, for each hand, its verdicts up to the first success: `[False, False, True]`. For each
+# *n* up to *k*: of the hands that had an *n*-th attempt, which share did it solve? Give 0 where no hand had one.
+
+# %% tags=["exercise"]
+def chance_of_attempt(hands, k):
+    """A list of k shares; hands is a list of lists such as [False, False, True]."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("revision_scaling.chance_of_attempt", chance_of_attempt)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# A hand had an n-th attempt if its list has at least n entries.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def chance_of_attempt(hands, k):
+#     """A list of k shares; hands is a list of lists such as [False, False, True]."""
+#     had = [[tries[n] for tries in hands if len(tries) > n] for n in range(k)]
+#     return [sum(tries) / len(tries) if tries else 0.0 for tries in had]
+# ```
+#
+# Statisticians call it the *hazard*. Success within k is 1 minus the product of (1 − chance) over the attempts.
+#
+# </details>
+
+# %% [markdown]
+# Now let the players **sample** (temperature 1), as RL does in training: once as dialogues of up to ten attempts, and
+# once as fresh samples, independent answers to the first prompt that hear nothing. The first attempt of a dialogue
+# is the first of the samples, token for token.
+
+# %%
+VERDICTS = ["the dialogue solves more", "no difference can be seen", "fresh samples solve more"]
+predict("RL's player, changed rule: ten attempts in a dialogue, or ten fresh samples?", VERDICTS, key="fresh")
+
+# %%
+COMPARED = PLAYERS if FULL else PLAYERS[-1:]
+asked = [(spec, rule) for spec in COMPARED for rule in RULES]
+talked = play(asked, attempts=ATTEMPTS, temperature=1.0)
+fresh = play(asked, attempts=1, samples=SAMPLES, temperature=1.0)
+
+
+# %%
+def by_hand(result):
+    """The attempts of each hand: of its dialogue, or of its samples in the order that they were drawn."""
+    hands = {}
+    for episode in result.episodes:
+        hands.setdefault(episode.task.id, []).extend(episode.attempts)
+    return list(hands.values())
+
+
+def right_of(result):
+    """How many samples of each hand are right."""
+    return np.array([sum(a.verdict.success for a in tries) for tries in by_hand(result)])
+
+
+figure = panels(f"Success within k sampled answers, {HANDS} hands, 95% intervals", x="answers")
+DASH = dict(zip(PLAYERS, ("dash", "dashdot", "solid"), strict=True))
+for key in asked:
+    name, rule = key[0].rpartition("/")[2], key[1]
+    passed = [*fresh[key].details["pass_at"].values()][:ATTEMPTS]
+    curve(figure, rule, KS, [*talked[key].details["within"].values()], f"{name}: dialogue", "#000000", DASH[key[0]])
+    curve(figure, rule, KS, passed, f"{name}: fresh samples (pass@k)", "#009E73", DASH[key[0]])
+    common = 1 - (1 - right_of(fresh[key]).mean() / SAMPLES) ** np.array(KS)
+    figure.add_scatter(x=[*KS], y=common, name=f"{name}: if all hands were alike", legendgroup=f"{name} alike",
+                       line={"color": "#767676", "dash": "dot"}, showlegend=rule == "id", mode="lines",
+                       row=1, col=RULES.index(rule) + 1)  # fmt: skip
+figure
+
+# %% [markdown]
+# Three curves, two gaps.
+#
+# * From the dotted line to the fresh samples: the *hands*. With one chance *p* for every hand, *k* independent tries
+#   solve $1-(1-p)^k$. Hands differ, so the real curve lies below it.
+# * From the fresh samples to the dialogue: the *dialogue*. Above, feedback and earlier answers help; below, they are
+#   a burden: the player repeats itself, or a long context is foreign to it.
+#
+# **Exercise 2.** `p` holds the chance of each hand. What share of the hands do *k* independent tries solve?
+
+# %% tags=["exercise"]
+def expected_within(p, k):
+    """Expected share of hands that are solved by k independent tries; p is a list of chances."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("revision_scaling.expected_within", expected_within)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# First for each hand, then the mean. The other order gives another number.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+#
+# def expected_within(p, k):
+#     """Expected share of hands that are solved by k independent tries; p is a list of chances."""
+#     return float(np.mean(1 - (1 - np.asarray(p)) ** k))
+# ```
+#
+# $1-(1-p)^k$ bends downwards in *p*, so its mean over hands is less than its value at the mean (Jensen's
+# inequality). Do not put in measured shares c/n for *p*, though: for large *k* that comes out too low. *pass@k* is the
+# estimator without that error, and it is what the figure shows.
+#
+# </details>
+
+# %%
+for key in asked:
+    print(*key)
+    passed = [0.0, *(e.value for e in fresh[key].details["pass_at"].values())]
+    alone = [(passed[k] - passed[k - 1]) / (1 - passed[k - 1]) if passed[k - 1] < 1 else 0.0 for k in KS]
+    for n, independent in zip(KS, alone, strict=True):
+        had = [e for e in talked[key].episodes if len(e.attempts) >= n]
+        if had:
+            chance = share(Trials(e.success and len(e.attempts) == n) for e in had)
+            told = f"{chance.value:6.1%} [{chance.ci95[0]:5.1%}, {chance.ci95[1]:5.1%}]"
+            print(f"  attempt {n:2}: {len(had):3} hands open, solves {told:22} alone {independent:6.1%}")
+
+# %% [markdown]
+# *Alone* is the same chance for fresh samples. It falls too, by selection only. Where the dialogue's is clearly above
+# it, the attempt makes use of what went before; where it is clearly below, what went before is in the way. (Not quite
+# the same hands are still open in both: who gains early has the harder ones left.)
+#
+# ## It repeats itself
+#
+# The record has a tag for an answer with the same formula as an earlier one, up to order and brackets:
+# `repeat_of_previous_turn`. Such an attempt is lost before it is judged, since only what was wrong can be repeated.
+
+# %%
+def repeats(result, n):
+    """Of the hands that had an n-th attempt: in which share it repeats an earlier one."""
+    there = [e.attempts[n - 1] for e in result.episodes if len(e.attempts) >= n]
+    return share(Trials("repeat_of_previous_turn" in a.tags) for a in there)
+
+
+figure = panels("Attempts that repeat an earlier formula, 95% intervals", y="of the n-th attempts", x="n-th attempt")
+lines = [(key, greedy[key], "greedy", "solid") for key in greedy]
+lines += [(key, talked[key], "sampled", "dash") for key in asked]
+for (spec, rule), result, how, dash in lines:
+    found = {n: repeats(result, n) for n in KS[1:]}
+    found = {n: e for n, e in found.items() if e.value is not None}
+    curve(figure, rule, [*found], [*found.values()], f"{spec.rpartition('/')[2]}, {how}", color_of(spec), dash)
+figure
+
+# %%
+from labkit.envs.general_points.verifier import read
+
+
+def again(tries):
+    """Of a hand's wrong answers after the first, up to its first success: how many repeat an earlier formula."""
+    first = next((n for n, a in enumerate(tries) if a.verdict.success), len(tries))
+    wrong = [read(a.answer).canonical or a.answer for a in tries[: min(first, ATTEMPTS)]]
+    return Trials(sum(f in wrong[:n] for n, f in enumerate(wrong) if n), max(0, len(wrong) - 1))
+
+
+for name, results in (("greedy dialogue", greedy), ("sampled dialogue", talked), ("fresh samples", fresh)):
+    for key, result in results.items():
+        found = share(map(again, by_hand(result)))
+        low, high = found.ci95
+        print(f"{name:16} {' '.join(key):23} {found.value:6.1%}  [{low:5.1%}, {high:5.1%}]  of {found.n} wrong answers")
+
+# %% [markdown]
+# *Fresh samples* (the first ten) say how often chance alone hits the same wrong formula twice. A dialogue with fewer
+# repeats than that has learnt what is already ruled out; one that solves no more all the same avoids old mistakes only
+# to make new ones.
+#
+# ## What it costs
+#
+# Equal numbers of answers are not equal cost. A model with *N* parameters spends about 2*N* FLOPs on each token that it
+# reads or writes (appendix C.3 of the paper, [the library's meter](../labkit/compute.py); attention over what was read
+# comes on top). The verifier's own arithmetic is nothing beside it: verification costs what the *model* reads and
+# writes because of it.
+#
+# How many tokens are that? If the **keys and values** of earlier tokens are **kept** (a *KV cache*), each token of a
+# dialogue is worked on once. If not (a server that forgets you between requests), every attempt reads all of it anew.
+#
+# **Exercise 3.** A prompt of `prompt` tokens; answers and feedback of so many tokens each, in turn (there is one
+# feedback less). How many FLOPs, kept or not?
+
+# %% tags=["exercise"]
+def flops(parameters, prompt, answers, feedback, kept):
+    """FLOPs of a dialogue; answers and feedback are lists of token counts."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("revision_scaling.flops", flops)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# How long is the dialogue when the n-th answer has been written? Kept, only the last of these lengths counts.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def flops(parameters, prompt, answers, feedback, kept):
+#     """FLOPs of a dialogue; answers and feedback are lists of token counts."""
+#     length, lengths = prompt, []
+#     for answer, said in zip(answers, [0, *feedback], strict=True):
+#         length += said + answer
+#         lengths.append(length)
+#     return 2 * parameters * (lengths[-1] if kept else sum(lengths))
+# ```
+#
+# Kept, the cost of k attempts grows like k; not kept, like k². (Within an answer keys and values are always kept here:
+# otherwise every *token* would read all before it.)
+#
+# </details>
+
+# %% [markdown]
+# Fresh samples stop at the first success as well: the verifier looks at each. So what they cost depends on how many
+# are drawn. As with pass@k, no order of the *n* samples is special.
+#
+# **Exercise 4.** Of *n* samples *c* are right. They are looked at in random order until one is right, or *k* have been
+# looked at. How many are looked at on average?
+
+# %% tags=["exercise"]
+def answers_drawn(n, c, k):
+    """Expected number of samples that are looked at, k at most."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("revision_scaling.answers_drawn", answers_drawn)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# The j-th is looked at if the j − 1 before it are all wrong. The expectation is the sum of these probabilities.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# from math import comb
+#
+#
+# def answers_drawn(n, c, k):
+#     """Expected number of samples that are looked at, k at most."""
+#     return sum(comb(n - c, j) / comb(n, j) for j in range(k))
+# ```
+#
+# Each term is 1 − pass@j: the two curves, of success and of cost, come from the same numbers.
+#
+# </details>
+
+# %%
+from math import comb
+
+from labkit.compute import Meter
+
+PARAMETERS = Meter.of(load(PLAYERS[-1]).loaded.model).parameters
+
+
+def of_dialogues(result, kept):
+    """Success and FLOPs within k attempts, hand by hand: two arrays [hands, ATTEMPTS]."""
+    won, cost = [], []
+    for tries in by_hand(result):
+        lengths = [a.sample.prompt_tokens + a.sample.tokens for a in tries]
+        spent = lengths if kept else list(accumulate(lengths))
+        cost.append(spent + spent[-1:] * (ATTEMPTS - len(spent)))
+        won.append(list(accumulate([a.verdict.success for a in tries] + [False] * (ATTEMPTS - len(tries)), max)))
+    return np.array(won, float), np.array([[Meter(PARAMETERS, sampled_tokens=t).flops for t in row] for row in cost])
+
+
+def of_samples(result, kept):
+    """The same for fresh samples, as the mean over all orders of them: two arrays [hands, SAMPLES]."""
+    hands, ks, n = by_hand(result), range(1, SAMPLES + 1), SAMPLES
+    right = right_of(result)
+    won = np.array([[1 - comb(n - c, k) / comb(n, k) for k in ks] for c in right])
+    drawn = np.array([[sum(comb(n - c, j) / comb(n, j) for j in range(k)) for k in ks] for c in right])
+    prompt = np.array([[tries[0].sample.prompt_tokens] for tries in hands])
+    written = np.array([[np.mean([a.sample.tokens for a in tries])] for tries in hands])
+    tokens = (prompt if kept else prompt * drawn) + written * drawn
+    return won, Meter(PARAMETERS, sampled_tokens=tokens).flops
+
+
+# %%
+figure = panels(f"Success over FLOPs a hand, sampled, {HANDS} hands", x="GFLOP a hand, up to k answers")
+for key in asked:
+    for kept, dash in ((True, "solid"), (False, "dot")):
+        for what, color, (won, cost) in (
+            ("dialogue", "#000000", of_dialogues(talked[key], kept)),
+            ("fresh samples", "#009E73", of_samples(fresh[key], kept)),
+        ):
+            name = f"{key[0].rpartition('/')[2]}: {what}, {'kept' if kept else 'read anew'}"
+            ks = [*range(1, won.shape[1] + 1)]
+            figure.add_scatter(x=cost.mean(0) / 1e9, y=won.mean(0), name=name, legendgroup=name, text=ks,
+                               line={"color": color, "dash": dash}, mode="lines+markers", showlegend=key[1] == "id",
+                               hovertemplate="%{text} answers: %{y:.1%} for %{x:.2f} GFLOP",
+                               row=1, col=RULES.index(key[1]) + 1)  # fmt: skip
+figure.update_xaxes(type="log")
+
+# %% [markdown]
+# Further left is cheaper, higher is better (the axis is logarithmic). At equal FLOPs we read the curve of the fresh
+# samples where the dialogues' cost lies, between its points. How sure is the difference? Both played the same hands:
+# draw the hands again with replacement, both curves from the same draw, a thousand times (a **bootstrap** over hands).
+
+
+# %%
+def differences(key, kept, k, draws=1000):
+    """Dialogues of k attempts minus fresh samples: at equal answers, at equal FLOPs; each with a 95% interval."""
+    (won, cost), (passed, price) = of_dialogues(talked[key], kept), of_samples(fresh[key], kept)
+    rng, found = np.random.default_rng(0), []
+    for hands in [np.arange(HANDS), *rng.integers(HANDS, size=(draws, HANDS))]:
+        ours, theirs, x = won[hands, k - 1].mean(), passed[hands].mean(0), price[hands].mean(0)
+        spent = cost[hands, k - 1].mean()
+        # More samples than were drawn might solve more: where they ran out, the difference is at most this.
+        found.append((ours - theirs[k - 1], ours - np.interp(spent, x, theirs), spent > x[-1]))
+    seen, again = found[0], np.array(found[1:], float)
+    bounds = np.quantile(again[:, :2], (0.025, 0.975), axis=0)
+    return [(seen[i], *bounds[:, i]) for i in (0, 1)], bool(seen[2])
+
+
+print("dialogue minus fresh samples, points of success, 95% intervals over hands; ≤: the samples ran out")
+for key in asked:
+    print(*key)
+    for k in (2, 3, 5, 10):
+        (same, equal), out = differences(key, True, k)
+        (_, anew), out_anew = differences(key, False, k)
+        columns = ((same, False), (equal, out), (anew, out_anew))
+        told = [f"{'≤' * o or ' '}{100 * v:+5.1f} [{100 * a:+5.1f}, {100 * b:+5.1f}]" for (v, a, b), o in columns]
+        print(f"  k = {k:2}: equal answers {told[0]}   equal FLOPs, kept {told[1]}   read anew {told[2]}")
+
+# %%
+(_, low, high), _ = differences(("tiny:gp-l/rl", "rule-ood"), True, ATTEMPTS)[0]
+reveal("fresh", VERDICTS[0] if low > 0 else VERDICTS[2] if high < 0 else VERDICTS[1])
+
+# %%
+print("success per FLOP of verification: points that the k-th answer adds, for each further GFLOP a hand (kept)")
+print(f"{'':25}" + "".join(f"{'k = ' + str(k):>9}" for k in KS))
+for key in asked:
+    both = {"dialogue": of_dialogues(talked[key], True), "fresh": of_samples(fresh[key], True)}
+    for name, (won, cost) in both.items():
+        success, spent = won.mean(0)[:ATTEMPTS], cost.mean(0)[:ATTEMPTS] / 1e9
+        rate = 100 * np.diff(success, prepend=0) / np.diff(spent, prepend=0)
+        print(f"{key[0].rpartition('/')[2]} {key[1]:9} {name:11}" + "".join(f"{r:9.1f}" for r in rate))
+
+# %% [markdown]
+# A test-time budget should go where the next FLOP buys most. So far the comparison was about a player as it *is*. The
+# paper's claim is about what a player *becomes*.
+#
+# ## Part 2: attempts in training
+#
+# Figure 10 of the paper trains RL with 1, 3, 5 and 10 attempts an episode, and compares growth under the changed rule
+# at **equal training compute**. Every policy is then measured in the same way, whatever it was trained with. Ours
+# comes from stored runs, with several seeds; where they are lacking, a line says what would make them.
+
+# %%
+trainings = ["1 attempt", "3 attempts", "5 attempts", "10 attempts", "no telling them apart"]
+predict("At equal compute: which training gains most under the changed rule?", trainings, key="training")
+
+# %%
+from labkit.replication import Archive, load_plan
+from labkit.replication.findings import count, findings
+from labkit.replication.lacks import lacking
+from labkit.replication.series import collect, common_compute, growth
+
+plan, archive = load_plan("../configs/figures/10.yaml"), Archive(["../results", "../runs"])
+stored = collect(plan, archive)
+compute = common_compute(stored, "gp-l")
+grown = {c.name: growth(stored.lines["gp-l", c.name], "rule-ood", compute) for c in plan.curves}
+place = f"at {compute / 1e12:.1f} TFLOP" if compute else "at equal compute"
+print(f"growth of success under the changed rule, in points, {place}")
+for line in plan.curves:
+    paper, found = 100 * line.paper.change["rule-ood"], grown[line.name]
+    ours = "not stored yet"
+    if found:
+        low, high = (100 * bound for bound in found.change.ci95)
+        ours = f"{100 * found.change.value:+5.1f} [{low:+5.1f}, {high:+5.1f}], {count(found.seeds, 'seed')}"
+    print(f"{line.name:12} the paper {paper:+5.2f}   ours {ours}")
+if lack := lacking(plan, archive):
+    print(f"{len(lack)} runs are not stored; `labkit figures 10 --run` makes them")
+
+# %%
+from labkit.replication.draw import draw
+
+draw(stored) if stored else print("figure 10: nothing is stored to be drawn")
+
+# %%
+for found in findings(stored):
+    print(found.sentence)
+known = {name: g.change for name, g in grown.items() if g}
+if len(known) == len(grown):
+    best = max(known, key=lambda name: known[name].value)
+    clear = all(known[best].ci95[0] > c.ci95[1] for name, c in known.items() if name != best)
+    reveal("training", best if clear else "no telling them apart")
+
+# %% [markdown]
+# The last line is strict: it names a winner only where its interval lies clear of all others. The sentences above it
+# ask the paper's own questions, one by one, and decide each by an interval.
+#
+# ### What a learner sees
+#
+# To see where the compute goes, train two players ourselves for a few updates, with 1 and with 5 attempts, side by
+# side. So short a training shows nothing about *success*; it shows what an update is *made of*.
+
+# %%
+import tempfile
+
+from labkit.training.background import BackgroundRun
+from labkit.views.dashboard import RunDashboard
+
+UPDATES = {1: 4, 5: 1} if FAST else {1: 30, 5: 10} if FULL else {1: 10, 5: 3}
+short = [f"episodes={16 if FAST else 64}", "probe=null", "save_every=1000"]
+folder = tempfile.mkdtemp()
+runs = {
+    n: BackgroundRun("../configs/experiments/gp-l/rl.yaml", out=folder, device="cpu",
+                     overrides=[f"attempts={n}", f"updates={updates}", f"name=rl-attempts-{n}", *short])
+    for n, updates in UPDATES.items()
+}  # fmt: skip
+dashboard = RunDashboard(*runs.values(), metrics=["rollout/first_attempt_success", "rollout/turns"], every=1)
+waiting = "While both train, a live dashboard stands here; the next figure shows how they ended."
+show(dashboard.widget(), {"text/html": f"<p>{waiting}</p>", "text/plain": waiting})
+
+# %%
+for run in runs.values():
+    run.wait()
+dashboard.static(x="flops", smooth=0)
+
+# %%
+budget = min(run.run.metrics()[-1]["flops"] for run in runs.values())
+print(f"within {budget / 1e12:.2f} TFLOP, playing and learning together, in whole updates")
+print("attempts  TFLOP  hands  answers  right  after feedback  of these right  tokens trained on")
+for n, run in runs.items():
+    lines = [line for line in run.run.metrics() if line["flops"] <= budget * (1 + 1e-9)]
+    if not lines:
+        print(f"{n:8}  one update costs more than this")
+        continue
+    episodes = [e for line in lines for e in run.episodes(line["step"])]
+    verdicts = [[a.verdict.success for a in e.attempts] for e in episodes]
+    right, later = sum(map(sum, verdicts)), [v for tries in verdicts for v in tries[1:]]
+    print(f"{n:8} {lines[-1]['flops'] / 1e12:6.2f} {len(episodes):6} {sum(map(len, verdicts)):8} {right:6}"
+          f" {len(later):15} {sum(later):15} {lines[-1]['trained_tokens']:18,}")  # fmt: skip
+
+# %% [markdown]
+# The same compute is either many hands, each met once, or fewer hands, each met up to five times. With one attempt, a
+# failed hand says only what not to answer. With five there is a second chance on the same hand, and there are answers
+# *after feedback*, which training with one attempt never holds. On the other side, answers to a hand that is beyond
+# the player are five wrong ones in place of one, and all of their tokens are trained on.
+#
+# Whether that pays is the question of figure 10, and it takes the long runs and several seeds to answer.
+#
+# ## What would change my mind
+#
+# * *One temperature, one size.* Fresh samples live on randomness: at lower temperatures their curve sinks. A large
+#   model that reads feedback well may turn the comparison around. Put another player into `PLAYERS`.
+# * *Where attempts come from.* The base model's pre-training has revision dialogues of a few attempts; ten are foreign
+#   to it. A curve that stops at its training length is about that, not about verification as such.
+# * *FLOPs are not time.* Fresh samples run side by side; attempts wait for each other. Memory for keys and values
+#   is not counted either.
+# * *Growth from where?* Under the changed rule, figure 10 counts from an Init. A training with few attempts that is
+#   measured with five is measured off its own ground, which is part of the claim.
+# * Hands are the sample: intervals here say what other hands would do, not other training seeds (except figure 10's).
+#
+# **Next**
+# * [06_ppo_scaling](06_ppo_scaling.ipynb): training compute; [10_when_rl_fails](10_when_rl_fails.ipynb): when it does
+#   not help.
+# * `labkit figures 10 --run` makes the runs; `labkit eval gp-l --player tiny:gp-l/rl --attempts 10` plays ten attempts.
+# * Read: section 5.5 and figure 10 of the paper; *Large language monkeys* ([arXiv
+#   2407.21787](https://arxiv.org/abs/2407.21787)) on repeated sampling; *Scaling LLM test-time compute optimally*
+#   ([arXiv 2408.03314](https://arxiv.org/abs/2408.03314)) on revision against sampling; Chen et al. ([arXiv
+#   2107.03374](https://arxiv.org/abs/2107.03374)) on pass@k.
+
+# %%
+import platform
+from importlib.metadata import version
+
+print(f"{HANDS} hands of split dev, seed 0; {SAMPLES} samples; noise keyed by (0, hand, attempt)")
+print("bootstrap: seed 0; training: seed 0 of configs/experiments/gp-l/rl.yaml")
+print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())

@@ -1,0 +1,575 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # When RL fails
+#
+# **By the end you will have shown** that reinforcement is no magic: from the same code and the same model you will have
+# made a run that collapses, one that earns more and more while it *un*learns the task, and one that has nothing to
+# learn from; and you will tell them apart by their curves.
+#
+# *For* anyone who has seen [PPO by hand](05_ppo_by_hand.ipynb), or knows what return, entropy and KL are; the game is in
+# [notebook 01](01_general_points.ipynb). *Time*: 50 minutes; all cells together run in about two minutes on two CPU
+# cores, offline. *You will be able to*
+#
+# * read a dashboard: return, success, entropy, KL, and what each looks like when things break;
+# * find the hole in a table of rewards before a policy does;
+# * say from what a policy can learn at all, and how much of a batch that is;
+# * name for each disease the symptom, the reading and the cure.
+#
+# The paper ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)) has two such failures: RL without SFT before it
+# (section 5.4, Figure 9) and RL after too much of it (Figure 19).
+
+# %% tags=["setup"]
+import os
+import tempfile
+from pathlib import Path
+
+from labkit.exercises import check
+
+FAST = os.environ.get("LABKIT_FAST") == "1"
+SETTING = "class"  # "full": the configs' own sizes, ten minutes a run and more
+SIZE = ["episodes=48", "batch=48", "attempts=3", "probe=null"] if SETTING == "class" else []
+HANDS, SAMPLES = (24, 8) if SETTING == "class" else (200, 16)
+if FAST:
+    SIZE, HANDS = ["episodes=12", "batch=12", "attempts=2", "probe=null", "max_new_tokens=48"], 6
+CONFIG, OUT = "../configs/experiments/gp-l/rl.yaml", tempfile.mkdtemp()
+
+# %% [markdown]
+# ## What healthy looks like
+#
+# First a run that did well, for comparison: PPO on GeneralPoints from `tiny:gp-l/init`, ten minutes. It is stored in
+# `results/`.
+
+# %%
+from IPython.display import HTML, display
+
+from labkit.replication import Archive, load_plan
+from labkit.replication.draw import draw
+from labkit.replication.findings import findings
+from labkit.replication.lacks import lacking
+from labkit.replication.series import collect
+from labkit.views.dashboard import RunDashboard
+
+ARCHIVE = Archive([Path("../results"), Path("../runs")])
+healthy = collect(load_plan(Path("../configs/figures/05.yaml")), ARCHIVE).lines["gp-l", "RL"]
+begun = {"stage": "rl", "cell": "gp-l", "model": "tiny:gp-l/init"}
+others = [run for run in ARCHIVE.runs if begun.items() <= run.config.items() and run.status["status"] == "finished"]
+if healthy or others:
+    display(RunDashboard(healthy[0].run if healthy else others[0]).static())
+else:
+    print("No such run is stored: `labkit figures 05 --run --seeds 100 --cell gp-l` makes one.")
+
+# %% [markdown]
+# *Return* is what the policy earns, with all attempts and penalties; *success* is what we want of it; *entropy* is how
+# undecided it is, in nats a token; *KL* how far it has moved from where it began. In health the first two rise
+# together, entropy falls slowly and not to 0, KL grows and levels off. [docs/metrics.md](../docs/metrics.md) has all
+# metrics, with what they look like when things break.
+#
+# ## Disease 1: too high a learning rate
+#
+# The same run, with a far higher learning rate and no KL that pulls it back to the initial policy. It trains in the
+# background while you guess.
+
+# %%
+from labkit.config import read
+from labkit.training.background import BackgroundRun
+
+UPDATES = 5 if FAST else 8
+hot = BackgroundRun(CONFIG, [*SIZE, "name=hot-rl", f"updates={UPDATES}", "lr=0.01", "kl=0"], out=OUT, device="cpu")
+usual = read(Path(CONFIG))
+print(f"learning rate {hot.run.config['lr']:g} in place of {usual['lr']:g}, KL weight 0 in place of {usual['kl']:g}")
+
+# %%
+from labkit.views.predict import predict, reveal
+
+WAYS = ["learns faster", "swings up and down", "says one thing for ever", "learns nothing, unchanged"]
+predict("What does a policy do whose steps are far too long?", WAYS, key="rl_fails.hot")
+
+# %%
+RunDashboard(hot)
+
+# %% [markdown]
+# With a live kernel the curves grow as the run goes on (*Stop* ends it). This waits for its end:
+
+# %%
+import time
+
+METRICS = ["rollout/return", "rollout/success", "policy/entropy", "rollout/return_std", "policy/clip_fraction"]
+
+
+def wait(live, updates):
+    """Follow a run to its end, and say how it ended."""
+    began, line = time.monotonic(), display({"text/plain": "waiting for the first update"}, raw=True, display_id=True)
+    for row in live.follow():
+        if done := row["step"]:
+            gone = time.monotonic() - began
+            said = f"update {done} of {updates}, at most about {gone / done * (updates - done):.0f} s left"
+            said += f": return {row['rollout/return']:+.1f}, success {row['rollout/success']:.0%}"
+            line.update({"text/plain": said}, raw=True)
+    status = live.wait().status
+    print(f"{status['status']} after {live.run.metrics()[-1]['step']} updates. {status.get('reason', '')}")
+    return live.run
+
+
+run = wait(hot, UPDATES)
+RunDashboard(run, metrics=METRICS).static(smooth=0)
+
+# %%
+last = list(run.episodes(f"train-{run.metrics()[-1]['step']}"))
+answers = [attempt.answer for episode in last for attempt in episode.attempts]
+for answer in list(dict.fromkeys(answers))[:3]:
+    print(repr(answer[:100]))
+print(f"{len(set(answers))} different among {len(answers)} answers of the last update")
+
+# %%
+first, end = next(m for m in run.metrics() if m["step"]), run.metrics()[-1]
+few = len(set(answers)) < len(answers) / 4
+moved = end["rollout/success"] - first["rollout/success"]
+reveal("rl_fails.hot", WAYS[2] if few else WAYS[0] if moved > 0.1 else WAYS[1] if abs(moved) > 0.1 else WAYS[3])
+
+# %% [markdown]
+# **Symptom**: within a few updates return falls to the floor, entropy goes to 0, and then all returns are *alike*
+# (`rollout/return_std` is 0): whatever is dealt, the same is said. **Reading**: a policy gradient samples its own
+# data. Once the policy says one thing only, no answer is better than another, all advantages are 0, and there is no
+# way back by itself. **Cure**: a lower learning rate; a KL to the initial policy; start again *from the last
+# checkpoint that was well*.
+#
+# Further updates would be wasted, so the trainer looks out for it: entropy, KL and spread of returns have bounds
+# (`stop` in a config), and a run that is beyond one of them for `patience` updates in a row is stopped, with the
+# reason and the last good checkpoint in its status.
+
+# %%
+print({name: run.status.get(name) for name in ("status", "reason", "last_good")})
+print("bounds:", run.config["stop"])
+
+# %% [markdown]
+# **Exercise 1.** Such a guard for one metric: given the entropies of the updates so far, return the number of updates
+# after which the run is stopped (the first moment at which the last `patience` of them all lie below the bound), or
+# `None`.
+
+# %% tags=["exercise"]
+def stops_after(entropies, bound, patience):
+    """How many updates are done when the run is stopped; None if it never is."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("when_rl_fails.stops_after", stops_after)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Count how many in a row; one that is not below the bound sets the count back to 0.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def stops_after(entropies, bound, patience):
+#     """How many updates are done when the run is stopped; None if it never is."""
+#     row = 0
+#     for done, entropy in enumerate(entropies, 1):
+#         row = row + 1 if entropy < bound else 0
+#         if row == patience:
+#             return done
+#     return None
+# ```
+#
+# Patience costs updates and saves runs: a single update may be beyond a bound by chance.
+#
+# </details>
+
+# %% [markdown]
+# ## Disease 2: a reward that can be hacked
+#
+# The verifier pays +5 for a right answer. Suppose that someone in a hurry rewards *form*: every answer with a formula
+# earns +1, right or wrong, and what cannot be read −1. In the lab a table of rewards is an entry of the config. We
+# start from `tiny:gp-l/rl`, which plays well.
+
+# %%
+FORM = {"correct": 1, "wrong_value": 1, "wrong_numbers": 1, "illegal_formula": 1, "unreadable": -1, "exhausted": 0}
+UPDATES_FORM = 3 if FAST else 6
+reward = "reward={" + ", ".join(f"{name}: {value}" for name, value in FORM.items()) + "}"
+settings = [*SIZE, "name=form-rl", f"updates={UPDATES_FORM}", "model=tiny:gp-l/rl", "lr=0.0005", "kl=0", reward]
+form = BackgroundRun(CONFIG, settings, out=OUT, device="cpu")
+
+# %%
+ENDS = ["return up, success up", "return up, success down", "return down, success down", "neither moves"]
+predict("The player can do both, form and game. It is now paid for form only. Then?", ENDS, key="rl_fails.form")
+
+# %%
+run = wait(form, UPDATES_FORM)
+RunDashboard(run, metrics=["rollout/return", "rollout/success", "rollout/turns"]).static(smooth=0)
+
+# %%
+from collections import Counter
+
+from labkit.evaluation.metrics import Trials, share
+
+
+def told(estimate):
+    low, high = estimate.ci95
+    return f"{estimate.value:6.1%} [{low:.1%}, {high:.1%}], n = {estimate.n}"
+
+
+steps = [m["step"] for m in run.metrics() if m["step"]]
+for step in (steps[0], steps[-1]):
+    played = list(run.episodes(f"train-{step}"))
+    earned = sum(e.reward for e in played) / len(played)
+    print(f"update {step}: success {told(share(Trials(e.success) for e in played))}, mean return {earned:+.2f}")
+    print("   ", dict(Counter(a.verdict.category for e in played for a in e.attempts).most_common()))
+first, end = (next(m for m in run.metrics() if m["step"] == step) for step in (steps[0], steps[-1]))
+up = [end[name] > first[name] for name in ("rollout/return", "rollout/success")]
+reveal("rl_fails.form", {(True, True): ENDS[0], (True, False): ENDS[1]}.get(tuple(up), ENDS[2 if not any(up) else 3]))
+
+# %% [markdown]
+# A right answer *ends* the episode, and with it the pay. Every wrong one earns as much and may be followed by another:
+# so being right has become a fault, and nobody meant it. **Symptom**: return rises, success falls; turns go up to the
+# limit. **Reading**: the policy does what it is paid for. Only because success is logged *beside* the return do we see
+# it. **Cure**: not a better optimiser but a better reward; ask what a player earns who wants the reward and nothing
+# else. (A KL to the initial policy, which this run has not, helps for a while: it keeps the policy near one that
+# played well.)
+#
+# **Exercise 2.** Ask it in code. Given a table of rewards and the number of attempts, is there a way to earn *more* than
+# by a right answer at the first attempt? A player may give any kind of answer at any attempt; a right one ends the
+# episode, and if all attempts are wrong, `exhausted` is added once.
+
+# %% tags=["exercise"]
+def can_be_hacked(reward, attempts):
+    """True if some way of playing earns more than being right at once."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("when_rl_fails.can_be_hacked", can_be_hacked)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Of wrong answers only the best-paid matters. How many of them can stand before a right one? And without a right one?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def can_be_hacked(reward, attempts):
+#     """True if some way of playing earns more than being right at once."""
+#     best = max(value for name, value in reward.items() if name not in ("correct", "exhausted"))
+#     late = [wrong * best + reward["correct"] for wrong in range(1, attempts)]
+#     never = attempts * best + reward["exhausted"]
+#     return max([*late, never]) > reward["correct"]
+# ```
+#
+# With the paper's table no way of playing beats being right. "Partial credit" for an almost right answer
+# (`wrong_value: +1.5`) opens the hole again: nearly right five times earns more than right once.
+#
+# </details>
+
+# %% [markdown]
+# The same happens with a verifier that is *wrong* rather than generous: one that reads the old rule pays a player for
+# not reading the new one. No run is needed to see it; the same answer, judged under both rules:
+
+# %%
+from labkit.envs import game, judge, start
+
+gp = game("gp-l")
+answer = '{"cards": ["K","6","2","4"], "number": [10,6,2,4], "formula": "(10-4)*(6-2)=24"}'
+for faces in ("ten", "eleven-twelve-thirteen"):
+    verdict = judge(start(gp.task(hand=["K", "6", "2", "4"], faces=faces)), answer).attempts[-1].verdict
+    print(f"{faces:23} {verdict.category:14} reward {verdict.reward:+g}")
+
+# %% [markdown]
+# ## Disease 3: nothing to learn from
+#
+# A policy gradient weighs answers by how much *better* they were than others. Methods in groups (GRPO, RLOO) compare
+# answers to the same hand: where all of a group earn the same, every advantage is 0, and the hand teaches nothing.
+#
+# **Exercise 3.** A player solves a hand with probability p, each answer is right or wrong, and n are sampled
+# independently. With what probability does the group hold both kinds?
+
+# %% tags=["exercise"]
+def mixed(p, n):
+    """Probability that n answers, each right with probability p, are neither all right nor all wrong."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("when_rl_fails.mixed", mixed)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# It is 1 less two probabilities.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def mixed(p, n):
+#     """Probability that n answers, each right with probability p, are neither all right nor all wrong."""
+#     return 1 - p**n - (1 - p) ** n
+# ```
+#
+# A hand that is solved once in a hundred teaches in 8% of its groups of eight; so does one that fails once in a
+# hundred. The best teacher is a hand that the player solves half of the time.
+#
+# </details>
+
+# %% [markdown]
+# Now measured: each hand answered several times, one attempt each, by four places to start from. *Some reward
+# differs* counts groups whose rewards are not all the same: wrong answers are paid differently too, so it is more than
+# *right and wrong*.
+
+# %%
+from labkit.evaluation import evaluate
+from labkit.players.registry import load
+
+
+def groups(spec, temperature=1.0):
+    """The episodes of each hand, several samples of one attempt, on hands that RL trains on."""
+    player = load(spec, temperature=temperature, max_new_tokens=64, device="cpu")
+    played = evaluate(player, "gp-l", "id", split="train", episodes=HANDS, samples=SAMPLES, attempts=1).episodes
+    by_hand = {}
+    for episode in played:
+        by_hand.setdefault(episode.task.id, []).append(episode)
+    return list(by_hand.values())
+
+
+def signals(asked):
+    """A table of right answers, of groups that hold both kinds, and of groups in which some reward differs."""
+    heads = ("player", "right answers", "groups: right and wrong", "groups: some reward differs")
+    rows = "<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"
+    for spec, temperature in asked:
+        found = groups(spec, temperature)
+        right = share(Trials(sum(e.success for e in group), len(group)) for group in found)
+        both = share(Trials(len({e.success for e in group}) > 1) for group in found)
+        differ = share(Trials(len({e.reward for e in group}) > 1) for group in found)
+        cells = (f"{spec}, T = {temperature:g}", *map(told, (right, both, differ)))
+        rows += "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"
+    return HTML(f"<table>{rows}</table>")
+
+
+signals([("tiny:gp-l/init", temperature) for temperature in (1.0, 0.3, 0.02)])
+
+# %% [markdown]
+# The **temperature** alone makes the signal, or takes it: near 0 a policy gives the same answer each time, and *no*
+# variance of rewards within a group is left, however bad the answer. (The authors sample at 0.2.) **Symptom**: the
+# loss and the gradient are near 0, KL stays 0, return stands still; a group's standard deviation is 0. **Reading**:
+# batch size does not help if the batch says nothing. **Cure**: a higher temperature, larger groups, hands that are
+# neither too hard nor too easy, another start. Of starts:
+
+# %%
+signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft", "tiny:gp-l/rl")])
+
+# %% [markdown]
+# ## RL without SFT before it
+#
+# `tiny:base` has not been fine-tuned on the game's prompt. The paper finds that RL from there does not learn, at any of
+# three learning rates: the base model's answers do not even follow the format, so nothing is ever rewarded. Look at the
+# row of `tiny:base` above: is that so here? Its differing rewards decide, not its size.
+
+# %%
+def stored(number, axis="flops"):
+    """A figure of the paper from stored runs, with its findings in words and what it lacks."""
+    plan = load_plan(Path(f"../configs/figures/{number}.yaml"))
+    data, jobs = collect(plan, ARCHIVE), lacking(plan, ARCHIVE)
+    print(f"{plan.plan.source}: {plan.plan.title}. {plan.plan.caveat}")
+    if jobs:
+        print(f"{len(jobs)} runs or evaluations are lacking: `labkit figures {number} --run` makes them.")
+    if data:
+        display(draw(data, axis) if plan.plan.kind == "curves" else draw(data))
+        print("\n".join(f"• {finding.sentence}" for finding in findings(data)))
+
+
+_ = stored("09")
+
+# %% [markdown]
+# If ours *does* rise where the paper's did not, that is no contradiction but the reason at work: our base has seen the
+# answer's format in pre-training, under other prompts, so some of its answers can be read, and rewards differ. What RL
+# needs is not SFT as such but a start from which better answers are *sometimes sampled*.
+#
+# ## RL after too much SFT
+#
+# The other end: SFT has gone on until the changed rule is lost. Can RL bring it back?
+
+# %%
+BACK = ["yes, to where Init was", "in part", "no"]
+predict("RL from an over-fitted SFT player: does success under the CHANGED rule come back?", BACK, key="rl_fails.back")
+
+# %%
+data = stored("19")
+about = [f for f in findings(data) if f.claim.curve == "RL from SFT 800" and f.change and f.change.ci95] if data else []
+moved = {f.claim.than: f.change.ci95 for f in about}
+if {"start", "Init"} <= moved.keys():
+    reveal("rl_fails.back", BACK[2] if moved["start"][0] <= 0 else BACK[1] if moved["Init"][1] < 0 else BACK[0])
+else:
+    print("What would answer the question is not stored yet; keep your guess.")
+
+# %% [markdown]
+# Before you read the curves, ask where a signal could come from. RL deals the *trained* rule only. There, an answer
+# that takes every face card for a 10 is right. Nothing that happens in training punishes not reading the rule: not
+# reading it and reading it earn the same. If success under the changed rule does come back, then by what was not lost
+# but only covered; how often is the rule still read when one samples?
+
+# %%
+for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
+    player = load(spec, temperature=1.0, max_new_tokens=64, device="cpu")
+    result = evaluate(player, "gp-l", "rule-ood", split="dev", episodes=HANDS, samples=SAMPLES, attempts=1)
+    for name, words in {"number_right": "numbers translated", "faces_as_ten": "face cards written as 10"}.items():
+        print(f"{spec:15} {words:24} {told(result.details[name])}")
+
+# %% [markdown]
+# ## Learning rate and KL, in steps
+#
+# Disease 1 was a caricature. The stored grid shows the way there: learning rates and weights of the KL side by side,
+# under the trained rule and under the changed one. The ring marks what the configs have.
+
+# %%
+_ = stored("grid")
+
+# %% [markdown]
+# Look along a row of RL for the learning rate at which success under the trained rule begins to fall; then ask whether
+# a larger KL weight moves that edge. Under the changed rule the KL may do more: what has not moved has not been lost.
+#
+# **Exercise 4.** The KL that the dashboard shows is estimated from sampled tokens alone: of each, its log-probability
+# under the policy and under the initial policy. The estimate *k3* of a token is $r - 1 - \log r$ with $r = π_0/π$.
+# Return its mean.
+
+# %% tags=["exercise"]
+def k3(logp, initial_logp):
+    """Mean of the k3 estimates, in nats a token; two lists of log-probabilities of the same sampled tokens."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+check("when_rl_fails.k3", k3)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# log r is a difference of log-probabilities.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+#
+# def k3(logp, initial_logp):
+#     """Mean of the k3 estimates, in nats a token; two lists of log-probabilities of the same sampled tokens."""
+#     log_r = [old - new for new, old in zip(logp, initial_logp)]
+#     return sum(math.exp(x) - 1 - x for x in log_r) / len(log_r)
+# ```
+#
+# It is never below 0. But one token that the initial policy thought likely and the new one does not contributes
+# $e^{\log r}$, which may be thousands: a single spike of `objective/kl` can be one token. A *level* that stays is news.
+#
+# </details>
+
+# %% [markdown]
+# The run that collapsed logged the same estimate between the policies before and after each update:
+
+# %%
+print([f"{m['policy/approx_kl']:.2g}" for m in hot.run.metrics() if m["step"]], "nats a token, by k3")
+
+# %% [markdown]
+# No two distributions differ by millions of nats a token on average: that is the estimator, on tokens that one of the
+# two policies holds to be next to impossible. As an alarm it will do, as a measure not (`labkit eval --reference` sums
+# over the whole vocabulary).
+
+# %% [markdown]
+# ## The ward
+#
+# Four patients. Each is a real run of this lab, its first updates.
+
+# %%
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from labkit.exercises.when_rl_fails import WARD
+from labkit.views.palette import OTHERS
+
+SHOWN = {"return": "return", "success": "success", "entropy": "entropy, nats", "gradient": "gradient's norm"}
+heads = {"row_titles": [f"patient {name}" for name in WARD], "column_titles": list(SHOWN.values())}
+figure = make_subplots(len(WARD), 4, vertical_spacing=0.07, **heads)
+for row, (name, curves) in enumerate(WARD.items(), 1):
+    for column, metric in enumerate(SHOWN, 1):
+        line = {"color": OTHERS[row - 1]}
+        x = list(range(1, len(curves[metric]) + 1))
+        place = {"row": row, "col": column, "showlegend": False}
+        figure.add_scatter(x=x, y=curves[metric], line=line, mode="lines+markers", **place)
+figure.update_yaxes(tickformat=".0%", range=[-0.03, 0.85], col=2)
+figure.update_yaxes(range=[-0.02, 0.4], col=3)
+figure.update_xaxes(title="update", row=len(WARD))
+figure.update_layout(template="plotly_white", height=190 * len(WARD) + 80, margin={"t": 50})
+figure
+
+# %% [markdown]
+# **Exercise 5.** Name what each patient has: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind the
+# scales.
+
+# %% tags=["exercise"]
+diagnosis = None  # <- {"A": "...", "B": "...", "C": "...", "D": "..."}
+
+# %%
+check("when_rl_fails.diagnosis", diagnosis)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Who earns more but succeeds less? Of the two without a gradient, who was undecided before?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# diagnosis = {"A": "hacked reward", "B": "no signal", "C": "learning rate", "D": "healthy"}
+# ```
+#
+# A: return and success part. B: after a first stir the gradient is 0, since advantages are; return goes up and down
+# with the hands that are dealt, and entropy is 0 because it is sampled near temperature 0. C: from an undecided policy
+# to one that earns the least there is, with no gradient left. D: all move a little, in the good directions.
+#
+# </details>
+
+# %% [markdown]
+# ## The list on the wall
+#
+# | symptom | reading | cure |
+# |---|---|---|
+# | return at the floor, spread 0, entropy to 0 | steps too long: one answer for all | less `lr`, more `kl`, `last_good` |
+# | return up, success down, turns at the limit | the reward pays for something else | mend the reward; log success beside it |
+# | gradient 0, return flat, groups alike | no variance, no signal | temperature, larger `group`, hands of middling difficulty |
+# | success 0 from the start, answers unreadable | right answers are never sampled | SFT first, or a reward with steps |
+# | trained rule fine, changed rule lost and not coming back | training pays neither way | do not over-fit before RL; deal more than one rule |
+#
+# ## What would change my mind
+#
+# * The live runs are small (dozens of episodes, a few updates, one seed): they show *that* such a thing happens, not
+#   how often. Run them with another `seed`.
+# * Learning rates here are a tiny model's. What is "too high" at eleven billion parameters is another number; the
+#   symptoms are the same.
+# * Whether RL recovers from over-fitting depends on how far SFT went: figure 19 has two starts. More would make a
+#   curve.
+#
+# **Read**: *Spinning Up*'s list of what goes wrong ([spinningup.openai.com](https://spinningup.openai.com/)); *DAPO* ([arXiv
+# 2503.14476](https://arxiv.org/abs/2503.14476)), which leaves out groups without signal; *Scaling Laws for Reward Model
+# Overoptimization* ([arXiv 2210.10760](https://arxiv.org/abs/2210.10760)); Schulman on [estimating the
+# KL](http://joschu.net/blog/kl-approx.html); the paper's section 5.4.
+#
+# **Next**: [11_rival_explanations](11_rival_explanations.ipynb): when RL works, is it for the reason that we think?
+
+# %%
+import platform
+from importlib.metadata import version
+
+said = ", ".join(SIZE) or "as in the config"
+print(f"setting {SETTING}{' (fast)' if FAST else ''}; live runs from {CONFIG.removeprefix('../')} with {said}, seed 0")
+print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())
