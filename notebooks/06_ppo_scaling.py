@@ -36,7 +36,7 @@ ROOT = Path("..")  # the folder of the repository
 SETTING = "fast" if FAST else "class"  # or "full": the config as it is, some ten minutes
 SETTINGS = {
     "fast": ["updates=2", "episodes=16", "probe.every=2", "probe.episodes=12", "probe.attempts=2"],
-    "class": ["updates=5", "probe.every=5", "probe.episodes=200", "probe.suites=[id]"],
+    "class": ["updates=5", "probe.every=5", "probe.episodes=150", "probe.suites=[id]"],
     "full": [],
 }
 
@@ -229,7 +229,7 @@ import json
 probe = ppo.config["probe"] | {"every": steps}
 beside = [
     BackgroundRun(SFT, [f"steps={steps}", f"probe={json.dumps(probe)}", "name=notebook-06-sft"], out=ROOT / "runs"),
-    BackgroundRun(RL, ["updates=4", f"episodes={8 if FAST else 48}", f"lr={30 * ppo.config['lr']}", "probe=null",
+    BackgroundRun(RL, ["updates=4", f"episodes={8 if FAST else 24}", f"lr={30 * ppo.config['lr']}", "probe=null",
                        "name=notebook-06-rl-sick"], out=ROOT / "runs"),
 ]
 sft, sick = wait_for(*beside)
@@ -418,8 +418,8 @@ predict("Over ID success as the x axis, at equal ID success: which is higher und
 scaled = stored("05")
 
 # %% [markdown]
-# Press *ID success*, and look up from one value of the x axis: where both methods have points, which is higher? (With
-# intervals that overlap, "cannot be said" is the answer.) What each axis asks:
+# Press *ID success* (of practised deals, as in the paper), and look up from one value of the x axis: where both methods
+# have points, which is higher? (With intervals that overlap, "cannot be said" is the answer.) What each axis asks:
 #
 # * **FLOPs**: what does a budget buy? It depends on how efficient play and trainer are.
 # * **Updates**: a step of SFT and an update of RL are different things; across methods this axis says nothing, within
@@ -431,16 +431,17 @@ scaled = stored("05")
 def level(data, curve, suite, at):
     """A curve's success on a suite at the probe where its ID success is nearest to a level."""
     points = [p for line in data.lines["gp-l", curve] for p in line.points]
-    near = min(points, key=lambda p: abs(p.values["id"].value - at))
-    return near.values["id"], near.values[suite]
+    near = min(points, key=lambda p: abs(p.values["id@train"].value - at))
+    return near.values["id@train"], near.values[suite]
 
 
 both = (("gp-l", "SFT"), ("gp-l", "RL"))
 if all(map(scaled.lines.get, both)):
-    tops = [max(p.values["id"].value for line in scaled.lines["gp-l", c] for p in line.points) for c in ("SFT", "RL")]
+    tops = [max(p.values["id@train"].value for line in scaled.lines[one] for p in line.points) for one in both]
     found = {curve: level(scaled, curve, "rule-ood", min(tops)) for curve in ("SFT", "RL")}
     for curve, (one, other) in found.items():
-        print(f"{curve}: at {one.value:.0%} ID, {other.value:.0%} [{other.ci95[0]:.0%}, {other.ci95[1]:.0%}] under the "
+        low, high = other.ci95
+        print(f"{curve}: at {one.value:.0%} of practised deals, {other.value:.0%} [{low:.0%}, {high:.0%}] under the "
               f"changed rule, n = {other.n}")
     rl, other = found["RL"][1], found["SFT"][1]
     clear = rl.ci95[0] > other.ci95[1] or other.ci95[0] > rl.ci95[1]

@@ -208,10 +208,11 @@ for method in ("sft", "rl"):
     reveal(f"rule_ood.{method}", sign(change))
 
 # %% [markdown]
-# Read the rows against Init first. The paper withholds no hands: what it calls in-distribution is our *practised* hands.
-# Under `id` are hands that no training has seen, so they ask a second question: is what was learnt about *these hands*,
-# or about the game? Then compare with `rule-ood`: the claim is that the signs *disagree*. This interval speaks of other
-# hands, not of other trainings: both methods were trained here once. (The paper's 11.5 and 15.0% were measured on 234 hands, once: some 27 and 35 hands.)
+# Read the rows against Init first. The paper withholds no hands: what it calls in-distribution is our *practised*
+# hands. Under `id` are hands that no training has seen, so they ask a second question: is what was learnt about *these
+# hands*, or about the game? Then compare with `rule-ood`: the claim is that the signs *disagree*. This interval speaks
+# of other hands, not of other trainings: both methods were trained here once. (The paper's 11.5 and 15.0% were measured
+# on 234 hands, once: some 27 and 35 hands.)
 #
 # **Exercise 1.** The paired test by hand. You get for each hand whether it was solved before and after. Return the
 # change (mean of after minus before) and the two-sided p-value of McNemar's exact test: if neither player is better,
@@ -415,10 +416,10 @@ figure
 # *Old rule* and *arithmetic* are different diseases: the first has stopped reading a sentence, the second reads it and
 # miscalculates. A table of success alone cannot tell them apart.
 #
-# **Exercise 4.** Write such a filing clerk yourself, with four drawers. The checks are made in this order, and the first
-# that fails gives the name: `"validity"` (there is no legal formula), `"translation"` (the number field is wrong),
-# `"copying"` (the formula does not use just the numbers it should), `"arithmetic"` (it does not make 24). Otherwise
-# `"right"`.
+# **Exercise 4.** Write such a filing clerk yourself, with four drawers. The checks are made in this order, and the
+# first that fails gives the name: `"validity"` (there is no legal formula), `"translation"` (the number field is
+# wrong), `"copying"` (the formula does not use just the numbers it should), `"arithmetic"` (it does not make 24).
+# Otherwise `"right"`.
 
 # %% tags=["exercise"]
 def failure(legal, number_right, complete, makes_24):
@@ -554,12 +555,12 @@ def stored(number, axis="flops"):
 data = stored("05", "id")
 
 # %% [markdown]
-# It opens with **ID success along x**: each method is a path, from Init on. Ask, at the same x: which path is higher?
-# Then press *FLOPs* and *updates*: does the answer stay? Points of a path are single probes; they jump by a few
-# points, and paths turn back, so read them with their intervals (hover).
+# It opens with **ID success along x**, that of practised deals, as in the paper: each method is a path, from Init on.
+# Ask, at the same x: which path is higher? Then press *FLOPs* and *updates*: does the answer stay? Points of a path are
+# single probes; they jump by a few points, and paths turn back, so read them with their intervals (hover).
 #
-# **Exercise 5.** Read a path at a level: given its points (ID success, OOD success) in the order of training, return the
-# OOD success where ID success *first reaches* the level, on the straight line between points; `None` where it never
+# **Exercise 5.** Read a path at a level: given its points (ID success, OOD success) in the order of training, return
+# the OOD success where ID success *first reaches* the level, on the straight line between points; `None` where it never
 # does.
 
 # %% tags=["exercise"]
@@ -611,8 +612,9 @@ def passages(path, level):
 
 
 for cell in data.cells:
-    lines = {m: mean_line(data.lines[cell, m], SUITES) for m in ("SFT", "RL") if data.lines[cell, m]}
-    pairs = [zip(*(line.values[s] for s in SUITES), strict=True) for line in lines.values()]
+    asked = (data.figure.plan.suites[0], "rule-ood")  # the first is what counts as ID success
+    lines = {m: mean_line(data.lines[cell, m], asked) for m in ("SFT", "RL") if data.lines[cell, m]}
+    pairs = [zip(*(line.values[s] for s in asked), strict=True) for line in lines.values()]
     paths = [[(one.value, other.value) for one, other in pair] for pair in pairs]
     if len(paths) < 2:
         continue

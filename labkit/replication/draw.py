@@ -97,11 +97,6 @@ def _curves(data: Data, axis: Axis) -> go.Figure:
     return dress(figure, rows=len(cells))
 
 
-def _id_of(suites: Sequence[str]) -> str:
-    """What counts as ID success, where curves are drawn over it."""
-    return "id" if "id" in suites else suites[0]
-
-
 @dataclass
 class _Trace:
     """A trace with its x values under each axis."""
@@ -126,7 +121,7 @@ def _drawn(
     x: dict[Axis, list[float | None]] = {
         "flops": [f / 1e12 for f in mean.flops],
         "updates": list(mean.updates),
-        "id": [v.value for v in mean.values[_id_of(suites)]],
+        "id": [v.value for v in mean.values[suites[0]]],
     }
     low, high = [v.ci95[0] for v in values], [v.ci95[1] for v in values]
     around = {name: [*xs, *xs[::-1]] for name, xs in x.items()}
@@ -139,11 +134,11 @@ def _drawn(
         }),
     ]  # fmt: skip
     for line in lines if len(lines) > 1 else ():
-        found = [p for p in line.points if suite in p.values and _id_of(suites) in p.values]
+        found = [p for p in line.points if suite in p.values and suites[0] in p.values]
         out.append(
             _Trace(
                 {"flops": [p.flops / 1e12 for p in found], "updates": [p.updates for p in found],
-                 "id": [p.values[_id_of(suites)].value for p in found]},
+                 "id": [p.values[suites[0]].value for p in found]},
                 [p.values[suite].value for p in found],
                 {**group, "mode": "lines+markers", "line": {"color": rgba(colour, 0.35), "width": 1},
                  "marker": {"size": 3, "color": rgba(colour, 0.5)},

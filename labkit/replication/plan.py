@@ -129,6 +129,7 @@ class Plan(Config):
     caveat: str = ""
     """How ours differs from the paper's, where that bears on the reading."""
     suites: tuple[str, ...] = ("id", "rule-ood")
+    """Panels from left to right; success on the first counts as ID success, where curves are drawn over it."""
     seeds: tuple[int, ...] = (100, 101, 102)
     set: dict[str, Any] = {}
     """Settings of every training config of the figure."""
