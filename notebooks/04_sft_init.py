@@ -192,7 +192,7 @@ from labkit.training.examples import encode
 
 base, init = load("tiny:base").loaded, load("tiny:gp-l/init").loaded
 tokenizer = base.tokenizer
-held_out = encode(tokenizer, expert_dialogues("gp-l", 16 if FAST else 64, split="dev", seed=1))
+held_out = encode(tokenizer, expert_dialogues("gp-l", 64, split="dev", seed=1))
 
 
 @torch.no_grad()

@@ -155,7 +155,7 @@ def add_pictures(notebook: NotebookNode) -> None:
         for one in figures:
             figure = one.data[_PLOTLY]
             one.data["image/png"] = page.evaluate(_DRAW, figure).partition(",")[2]
-            # Where Jupyter's own tools look for it.
+            # Where nbconvert's classic page looks for it; its newer one leaves such texts out.
             one.metadata["image/png"] = {"alt": alt_text(figure)}
         browser.close()
 

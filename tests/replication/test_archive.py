@@ -110,10 +110,10 @@ def test_an_evaluation_is_found_by_who_played_and_how(world):
     assert {suite: r.id for suite, r in found.items()} == {"id": right.id}
     # One that samples is asked for by its temperature, and not taken for a greedy one.
     sampling = asked.model_copy(update={"temperature": 1.0})
-    assert Archive([root / "runs"]).evaluated(f"run:{run.id}", sampling, "gp-l") == {}
-    sampled = evaluate(root / "runs", f"run:{run.id}", hands, temperature=1.0)
-    found = Archive([root / "runs"]).evaluated(f"run:{run.id}", sampling, "gp-l")
-    assert {suite: r.id for suite, r in found.items()} == {"id": sampled.id}
+    (sampled,) = Archive([root / "runs"]).evaluated(f"run:{run.id}", sampling, "gp-l").values()
+    assert sampled.config["temperature"] == 1.0
+    cool = asked.model_copy(update={"temperature": 0.5})
+    assert Archive([root / "runs"]).evaluated(f"run:{run.id}", cool, "gp-l") == {}
 
 
 def test_what_lacks_is_said_as_the_command_that_makes_it(world):
