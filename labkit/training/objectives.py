@@ -14,6 +14,8 @@ from typing import Literal
 
 import torch
 
+_LARGEST_LOG_RATIO = 20.0
+
 
 def clipped(
     logp_N: torch.Tensor, old_logp_N: torch.Tensor, advantage_N: torch.Tensor, clip: float
@@ -58,9 +60,13 @@ def kl_k3(logp_N: torch.Tensor, ref_logp_N: torch.Tensor) -> torch.Tensor:
     penalty of GRPO (arXiv 2402.03300, equation 4), as a loss. On fresh samples its gradient is, in expectation, that
     of KL(ref || policy), the other direction, which has the same minimum (Tang and Munos 2025, "On a few pitfalls in
     KL divergence gradient estimation for RL", arXiv 2506.09477).
+
+    Beyond log r = 20, where a policy has left what it sampled, r goes on along its tangent: a run that breaks down has
+    large numbers then and no infinite ones.
     """
     log_r_N = ref_logp_N - logp_N
-    return log_r_N.expm1() - log_r_N
+    near_N = log_r_N.clamp(max=_LARGEST_LOG_RATIO)
+    return near_N.expm1() + near_N.exp() * (log_r_N - near_N) - log_r_N
 
 
 def kl_full(logits_NV: torch.Tensor, ref_logits_NV: torch.Tensor) -> torch.Tensor:

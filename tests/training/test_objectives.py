@@ -83,6 +83,16 @@ def test_kl_by_hand_and_in_its_direction():
     close(kl_k3(HALVES, QUARTERS), [-0.5 + math.log(2), 0.5 - math.log(1.5)])
 
 
+def test_k3_stays_finite_where_a_policy_has_left_what_it_sampled():
+    # At log r = 20: e^20 - 21. Beyond it r goes on along its tangent: at 120, e^20 + 100 e^20 - 121.
+    policy = double([-20.0, -120.0, -1000.0]).requires_grad_()
+    k3 = kl_k3(policy, double([0.0, 0.0, 0.0]))
+    close(k3[:2].detach(), [math.exp(20) - 21, 101 * math.exp(20) - 121])
+    # d k3 / d logp = 1 - r, which the tangent keeps at 1 - e^20, in single precision too.
+    close(gradient_by(policy, k3.sum()), [1 - math.exp(20)] * 3)
+    assert kl_k3(policy.detach().float(), torch.zeros(3)).isfinite().all()
+
+
 logits = st.lists(st.floats(-8, 8), min_size=5, max_size=5).map(double)
 
 
