@@ -191,9 +191,8 @@ def _draw(args: argparse.Namespace, figures: list[Figure]) -> int:
 
     try:
         import plotly  # noqa: F401
-        import scipy  # noqa: F401
     except ImportError:
-        raise UsageError("figures need plotly and scipy: pip install 'labkit[lab]'") from None
+        raise UsageError("figures need plotly: pip install 'labkit[lab]'") from None
     archive, out = _archive(args), Path(args.out)
     entries = [page.Entry(collect(f, archive), lacking(f, archive, _roots(args)[-1])) for f in figures]
     out.mkdir(parents=True, exist_ok=True)

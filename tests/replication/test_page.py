@@ -12,10 +12,12 @@ import pytest
 from labkit.cli import main
 from labkit.replication import Archive, keep, load_plan, plans
 from labkit.replication.draw import alt_text, draw
+from labkit.replication.findings import findings
 from labkit.replication.lacks import lacking
 from labkit.replication.page import Entry, html, pictures
 from labkit.replication.report import results
 from labkit.replication.series import collect
+from labkit.replication.show import show_figure
 from labkit.views.palette import METHODS
 from tests.replication.stored_runs import FIGURE, HANDS, evaluate, every, hand_of, lay_out, train
 
@@ -77,6 +79,22 @@ def _data(repository, name):
 
 def _named(figure, name):
     return [t for t in figure.data if t.name == name]
+
+
+def test_a_figure_is_shown_in_a_notebook(repository, tmp_path, capsys):
+    plan = repository / "configs" / "figures" / "05.yaml"
+    data = show_figure(plan, Archive([repository / "results"]), "id")
+    out = capsys.readouterr().out
+    assert out.startswith("Figure 5. Which?\nThe paper: SFT falls.\n")
+    # The picture, in the words of a terminal; then one finding a claim, and nothing lacks.
+    assert "Figure({" in out and "lacking" not in out
+    assert [line for line in out.splitlines() if line.startswith("•")] == [f"• {f.sentence}" for f in findings(data)]
+    assert len(findings(data)) == 2
+
+    assert not show_figure(plan, Archive([tmp_path]))
+    out = capsys.readouterr().out
+    assert "4 runs or evaluations are lacking; `labkit figures 05 --run` makes what lacks." in out
+    assert "Figure({" not in out and "•" not in out
 
 
 def test_every_probe_of_every_seed_is_in_the_picture(repository):

@@ -1,0 +1,42 @@
+"""A figure of the paper in a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from IPython.display import display
+
+from labkit.replication.archive import Archive
+from labkit.replication.draw import Axis, draw
+from labkit.replication.findings import findings
+from labkit.replication.lacks import lacking
+from labkit.replication.plan import load_plan
+from labkit.replication.series import Data, collect
+
+
+def show_figure(plan: str | Path, archive: Archive, axis: Axis = "flops") -> Data:
+    """Print what a figure asks and what the paper found, draw what is stored of it, and say what that finds.
+
+    Args:
+        plan: the file of a plan, ``configs/figures/NN.yaml``.
+        archive: the stored runs.
+        axis: what lies along the x axis to begin with, for curves over training.
+
+    Returns:
+        What is stored, false where that is nothing.
+
+    Raises:
+        UsageError: the plan is wrong.
+    """
+    figure = load_plan(plan)
+    data, jobs = collect(figure, archive), lacking(figure, archive)
+    print(f"{figure.plan.source}. {figure.plan.question}\nThe paper: {figure.plan.paper}")
+    if figure.plan.caveat:
+        print(f"Note: {figure.plan.caveat}")
+    if jobs:
+        many = "1 run or evaluation is" if len(jobs) == 1 else f"{len(jobs)} runs or evaluations are"
+        print(f"{many} lacking; `labkit figures {figure.id} --run` makes what lacks.")
+    if data:
+        display(draw(data, axis))
+        print("\n".join(f"• {one.sentence}" for one in findings(data)))
+    return data
