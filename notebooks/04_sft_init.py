@@ -607,22 +607,14 @@ for name in ("tiny:base", *walkers):
 # of hands whose rewards differ with that after the Init.
 
 # %%
-from labkit.replication import Archive, load_plan
-from labkit.replication.draw import draw
-from labkit.replication.findings import findings
-from labkit.replication.series import collect
+from labkit.replication import Archive
+from labkit.replication.show import show
 
 for name in ("0", str(recipe["steps"])):
     print(f"after {name} steps of SFT")
     told(looks[name], ("rewards differ", "right and wrong"))
-figure_09 = load_plan(ROOT / "configs/figures/09.yaml")
-print(f"\nThe paper: {figure_09.plan.paper}\nOurs differs: {figure_09.plan.caveat}")
-stored = collect(figure_09, Archive([ROOT / "results"]))
-if stored:
-    display(draw(stored))
-    print("\n".join(f"• {one.sentence}" for one in findings(stored)))
-else:
-    print("No run of it is stored yet; `labkit figures 09 --run` makes them.")
+print()
+_ = show(ROOT / "configs/figures/09.yaml", Archive([ROOT / "results"]))
 
 # %% [markdown]
 # Where the base's rewards already differ, RL has something to go by without SFT, only less. Then a run from the base

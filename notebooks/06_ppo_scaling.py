@@ -389,25 +389,10 @@ for allowed in range(1, first[0].task.attempts + 1):
 # rule; and the **changed rule**. Three buttons exchange the x axis.
 
 # %%
-from labkit.replication import Archive, load_plan
-from labkit.replication.draw import draw
-from labkit.replication.findings import findings
-from labkit.replication.series import collect
+from labkit.replication import Archive
+from labkit.replication.show import show
 
 archive = Archive([ROOT / "results"])
-
-
-def stored(name):
-    """A figure of the repository's stored runs, with what they say of the paper's claims."""
-    plan = load_plan(ROOT / f"configs/figures/{name}.yaml")
-    data = collect(plan, archive)
-    print(f"{plan.plan.source}: {plan.plan.question}\nThe paper: {plan.plan.paper}\n{plan.plan.caveat}")
-    if not data:
-        print(f"No run of it is stored yet; `labkit figures {name} --run` makes them.")
-        return data
-    display(draw(data))
-    print("\n".join(f"• {one.sentence}" for one in findings(data)))
-    return data
 
 
 # %%
@@ -415,7 +400,7 @@ predict("Over ID success as the x axis, at equal ID success: which is higher und
         ["PPO", "SFT", "cannot be said from the figure"], key="scaling.axis")
 
 # %%
-scaled = stored("05")
+scaled = show(ROOT / "configs/figures/05.yaml", archive)
 
 # %% [markdown]
 # Press *ID success* (of practised deals, as in the paper), and look up from one value of the x axis: where both methods
@@ -489,7 +474,7 @@ check("ppo_scaling.choose_rate", choose_rate)
 # </details>
 
 # %%
-grid = stored("grid")
+grid = show(ROOT / "configs/figures/grid.yaml", archive)
 for (cell, curve), runs in grid.lines.items() if grid else ():
     for line in runs:
         end = line.points[-1].values

@@ -525,34 +525,14 @@ EpisodeViewer(results["sft", "rule-ood"].episodes)
 # trained on, which has kept the other rule?
 #
 # These need whole curves. Every probe of a stored run is a point, with the same deals each time; buttons exchange the x
-# axis. `figure` draws what is stored of a figure of the paper, and says what is lacking.
+# axis. `show` draws what is stored of a figure of the paper, and says what is lacking.
 
 # %%
-from pathlib import Path
+from labkit.replication import Archive
+from labkit.replication.show import show
 
-from labkit.replication import Archive, load_plan
-from labkit.replication.draw import draw
-from labkit.replication.findings import findings
-from labkit.replication.lacks import lacking
-from labkit.replication.series import collect
-
-ARCHIVE = Archive([Path("../results"), Path("../runs")])
-
-
-def stored(number, axis="flops"):
-    """A figure of the paper from stored runs, with its findings in words and what it lacks."""
-    plan = load_plan(Path(f"../configs/figures/{number}.yaml"))
-    data, jobs = collect(plan, ARCHIVE), lacking(plan, ARCHIVE)
-    print(f"{plan.plan.source}: {plan.plan.title}. {plan.plan.caveat}")
-    if jobs:
-        print(f"{len(jobs)} runs or evaluations are lacking: `labkit figures {number} --run` makes them.")
-    if data:
-        display(draw(data, axis) if plan.plan.kind == "curves" else draw(data))
-        print("\n".join(f"• {finding.sentence}" for finding in findings(data)))
-    return data
-
-
-data = stored("05", "id")
+ARCHIVE = Archive(["../results", "../runs"])
+data = show("../configs/figures/05.yaml", ARCHIVE, "id")
 
 # %% [markdown]
 # It opens with **ID success along x**, that of practised deals, as in the paper: each method is a path, from Init on.
@@ -659,7 +639,7 @@ for a, b in sorted(pairs, key=lambda ab: abs(ab[0]["id"].value - ab[1]["id"].val
 # intervals that speak of other seeds as well as of other hands.
 
 # %%
-_ = stored("06")
+_ = show("../configs/figures/06.yaml", ARCHIVE)
 
 # %% [markdown]
 # ## The walk: other words for the same turns

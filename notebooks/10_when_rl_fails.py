@@ -50,14 +50,13 @@ CONFIG, OUT = "../configs/experiments/gp-l/rl.yaml", tempfile.mkdtemp()
 from IPython.display import HTML, display
 
 from labkit.replication import Archive, load_plan
-from labkit.replication.draw import draw
 from labkit.replication.findings import findings
-from labkit.replication.lacks import lacking
 from labkit.replication.series import collect
+from labkit.replication.show import show
 from labkit.views.dashboard import RunDashboard
 
-ARCHIVE = Archive([Path("../results"), Path("../runs")])
-healthy = collect(load_plan(Path("../configs/figures/05.yaml")), ARCHIVE).lines["gp-l", "RL"]
+ARCHIVE = Archive(["../results", "../runs"])
+healthy = collect(load_plan("../configs/figures/05.yaml"), ARCHIVE).lines["gp-l", "RL"]
 begun = {"stage": "rl", "cell": "gp-l", "model": "tiny:gp-l/init"}
 others = [run for run in ARCHIVE.runs if begun.items() <= run.config.items() and run.status["status"] == "finished"]
 if healthy or others:
@@ -375,19 +374,7 @@ signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft"
 # row of `tiny:base` above: is that so here? Its differing rewards decide, not its size.
 
 # %%
-def stored(number, axis="flops"):
-    """A figure of the paper from stored runs, with its findings in words and what it lacks."""
-    plan = load_plan(Path(f"../configs/figures/{number}.yaml"))
-    data, jobs = collect(plan, ARCHIVE), lacking(plan, ARCHIVE)
-    print(f"{plan.plan.source}: {plan.plan.title}. {plan.plan.caveat}")
-    if jobs:
-        print(f"{len(jobs)} runs or evaluations are lacking: `labkit figures {number} --run` makes them.")
-    if data:
-        display(draw(data, axis) if plan.plan.kind == "curves" else draw(data))
-        print("\n".join(f"• {finding.sentence}" for finding in findings(data)))
-
-
-_ = stored("09")
+_ = show("../configs/figures/09.yaml", ARCHIVE)
 
 # %% [markdown]
 # If ours *does* rise where the paper's did not, that is no contradiction but the reason at work: our base has seen the
@@ -403,7 +390,7 @@ BACK = ["yes, to where Init was", "in part", "no"]
 predict("RL from an over-fitted SFT player: does success under the CHANGED rule come back?", BACK, key="rl_fails.back")
 
 # %%
-data = stored("19")
+data = show("../configs/figures/19.yaml", ARCHIVE)
 about = [f for f in findings(data) if f.claim.curve == "RL from SFT 800" and f.change and f.change.ci95] if data else []
 moved = {f.claim.than: f.change.ci95 for f in about}
 if {"start", "Init"} <= moved.keys():
@@ -431,7 +418,7 @@ for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
 # under the trained rule and under the changed one. The ring marks what the configs have.
 
 # %%
-_ = stored("grid")
+_ = show("../configs/figures/grid.yaml", ARCHIVE)
 
 # %% [markdown]
 # Look along a row of RL for the learning rate at which success under the trained rule begins to fall; then ask whether
