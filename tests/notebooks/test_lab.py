@@ -1,0 +1,91 @@
+"""A notebook in a real JupyterLab, in a real browser: all cells run, and a slider moves its figure."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = "05_ppo_by_hand"
+WAIT = 240
+"""Seconds, for a machine that has other tests to run."""
+BARS = "plot => plot.data.map(bars => Array.from(bars.y))"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """The address of a JupyterLab in a folder of its own, since Lab saves what it has run."""
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / f"{NOTEBOOK}.ipynb", tmp_path / "notebooks")
+    for folder in ("configs", "results"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    # Cells off the screen are in the page too, where the test looks for them.
+    settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"windowingMode": "none"}', encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["lab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"]
+    words += ["--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}"]
+    own = {"JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+           "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"), "LABKIT_FAST": "1"}  # fmt: skip
+    with (tmp_path / "lab.log").open("w") as log:
+        command = [sys.executable, "-m", "jupyter", *words]
+        server = subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}/lab"
+        end = monotonic() + WAIT
+        while True:
+            try:
+                urllib.request.urlopen(url, timeout=10).close()
+                break
+            except OSError:
+                assert server.poll() is None and monotonic() < end, (tmp_path / "lab.log").read_text()
+                sleep(0.5)
+        yield f"{url}/tree/notebooks/{NOTEBOOK}.ipynb"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.browser
+def test_run_all_and_a_slider(lab: str, chromium: Browser, tmp_path: Path) -> None:
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(1000 * WAIT)
+    page.goto(lab)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    # Lab stops at an error, so a last cell with a number says that none was met.
+    expect(page.locator(".jp-CodeCell .jp-InputPrompt").last).to_have_text(re.compile(r"\[\d+\]:"), timeout=1000 * WAIT)
+
+    moved = page.locator(".jp-OutputArea-child").filter(has=page.locator(".widget-slider"))
+    plot, of_lambda = moved.locator(".js-plotly-plot"), moved.locator(".noUi-handle").nth(1)
+    errors, advantages = plot.evaluate(BARS)
+    of_lambda.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    # A smaller lambda: the one-step errors stay, the advantages move.
+    end = monotonic() + WAIT
+    while (now := plot.evaluate(BARS))[1] == advantages:
+        assert monotonic() < end, "the figure does not follow its slider"
+        sleep(0.2)
+    assert now[0] == errors
+    page.close()
