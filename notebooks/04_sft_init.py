@@ -9,9 +9,9 @@
 # %% [markdown]
 # # SFT first: what an Init teaches
 #
-# **By the end you will have shown** what a few steps of supervised fine-tuning change in a model before reinforcement
-# learning begins, which of *format*, *rule* and *right answer* moves first, how much signal RL would find after each
-# number of steps, and what more steps cost.
+# **By the end you will have shown** what a few steps of supervised fine-tuning (**SFT**) change in a model before
+# reinforcement learning (**RL**: the model plays, and answers that earned more are made likelier) begins, which of
+# *format*, *rule* and *right answer* moves first, how much RL would find to learn from, and what more steps cost.
 #
 # *For* anyone who has seen [the tour](00_tour.ipynb) and knows what a gradient step is. *Time*: 45 minutes; all cells
 # together run in about a minute and a half on two CPU cores, offline. *You will be able to*
@@ -48,17 +48,17 @@ for name in ("tiny:base", "tiny:gp-l/init"):
     display(EpisodeViewer([play(hand, load(name))]).static())
 
 # %% [markdown]
-# Above, `tiny:base` meets this prompt for the first time. It is a small **base model**: a network that was trained to
-# predict the next token of a large mixture of texts. Below is `tiny:gp-l/init`, the same network after the few steps
-# of SFT that this notebook repeats. (King, 6, 2 and 4; J, Q and K count as 10.)
+# The first answer is that of `tiny:base`, which meets this prompt for the first time. It is a small **base model**: a
+# network that was trained to predict the next token of a large mixture of texts. The second is that of
+# `tiny:gp-l/init`, the same network after the few steps of SFT that this notebook repeats. (J, Q and K count as 10.)
 #
 # One hand shows how an answer looks, not what is usual. So we **sample**: several answers to each of many hands, each
-# token drawn from the model's distribution as it is. That is how RL will play.
+# token drawn from the model's distribution as it is (*temperature* 1). That is how RL will play.
 #
 # ## The base model under the task's own prompt
 #
-# The verifier's checks come in an order, and an answer's **category** is the first that fails. So the checks are a
-# funnel, each part within the one before:
+# The **verifier**, the program that judges answers, makes its checks in an order, and an answer's **category** is the
+# first that fails. So the checks are a funnel, each part within the one before:
 #
 # | part | the answer ... | falls out as |
 # |---|---|---|
@@ -117,10 +117,10 @@ legal = looks["0"]["legal"].value
 reveal("init.base", SIZES[0] if legal < 1 / 3 else SIZES[1] if legal < 2 / 3 else SIZES[2])
 
 # %% [markdown]
-# The intervals count the hands, not the answers: samples of one hand hang together. Where in the funnel does most
+# The intervals count the hands, not the answers: samples of one hand are correlated. Where in the funnel does most
 # fall out? If *readable* is near 1, this base model knows the format already: it has met JSON answers in pre-training,
-# under other prompts. The paper's base model wrote prose instead (its Figure 20). Keep that in mind when we come to
-# Figure 9.
+# under other prompts. The paper's base model wrote prose instead (its Figure 20). Keep that in mind for the last
+# section, on RL without SFT.
 #
 # **Exercise 1.** Work out the funnel from the verdicts alone. You get a list of categories, one an answer, out of
 # `unreadable`, `illegal_formula`, `wrong_numbers`, `wrong_value`, `correct`; return a dictionary with the shares
@@ -179,8 +179,8 @@ print(f"the run {training.run.id} goes on to {STEPS[-1]} steps")
 #
 # An example is a dialogue: the task's prompt, and the answer of an **expert**, a solver that knows all solutions
 # and gives one of the simplest. The network predicts every token from those before it; the **loss** is the
-# cross-entropy, $-\log p$ of the token that stands there, *averaged over the tokens of the answer only*. What the
-# prompt says is given, not to be imitated: that is the **loss mask**.
+# cross-entropy, $-\log p$ of the token that stands there (in **nats**: the logarithm is the natural one), *averaged
+# over the tokens of the answer only*. What the prompt says is given, not to be imitated: that is the **loss mask**.
 
 # %%
 import numpy as np
@@ -333,8 +333,8 @@ check("sft_init.answer_loss", answer_loss)
 # %% [markdown]
 # ## What a step costs
 #
-# By the usual estimate (the paper's appendix C.3) a trained token costs 6 FLOPs for each parameter: 2 forward, 4
-# backward. Tokens of the prompt carry no loss, but they are read, so they count.
+# By the usual estimate (the paper's appendix C.3) a trained token costs 6 FLOPs (arithmetic operations) for each
+# parameter: 2 forward, 4 backward. Tokens of the prompt carry no loss, but they are read, so they count.
 
 # %%
 from labkit.compute import Meter
@@ -372,8 +372,8 @@ RunDashboard(run, metrics=["nll", "grad_norm"]).static()
 # %% [markdown]
 # The loss of the *training* examples falls from the first step. Each batch is new, so until hands come again this is an
 # honest measure; it says nothing about what the answers are worth. (`labkit runs show` prints these numbers;
-# `docs/metrics.md` in the repository explains all.) Is this really the Init that comes with the lab? The same seed and
-# the same recipe should give the same weights, up to rounding that differs between kinds of processor:
+# [docs/metrics.md](../docs/metrics.md) explains all.) Is this really the Init that comes with the lab? The same seed
+# and the same recipe should give the same weights, up to rounding that differs between kinds of processor:
 
 # %%
 mine = load(str(run.checkpoint(recipe["steps"]))).loaded.model
@@ -446,7 +446,7 @@ reveal("init.first", max(gains, key=gains.get))
 # * there is **right and wrong**: only these can teach to be right.
 #
 # And it needs chance. The **entropy** of an answer, here the mean of −log p of sampled answers, in nats, says how
-# much is left to try: e to this power is about the number of answers it chooses among.
+# much is left to try: e to this power is roughly the number of answers that the model chooses among.
 
 # %%
 drawn(("rewards differ", "right and wrong", "right"), f"What RL could compare, {SAMPLES} samples a hand, 95% intervals")
@@ -492,8 +492,9 @@ check("sft_init.chance_of_both", chance_of_both)
 # %% [markdown]
 # ## And further on
 #
-# The lab comes with checkpoints of SFT that went on from the Init, with other settings and for much longer
-# (`configs/experiments/gp-l/sft.yaml`). What has become of the signal there, on the hands that were trained on?
+# The lab comes with checkpoints of SFT that went on from the Init for much longer
+# (`configs/experiments/gp-l/sft.yaml`); `sft@N` is N steps after the Init, `sft` the end. What has become of the
+# signal there, on the hands that were trained on?
 
 # %%
 WAYS = ["more", "no difference can be seen", "fewer"]
@@ -538,8 +539,8 @@ figure
 #
 # ## Too long: what the loss on held-out hands says
 #
-# The expert's answers to hands of the training split, to held-out hands (`dev`), and to held-out hands under the
-# *changed* rule (J = 11, Q = 12, K = 13, as the prompt says) that no SFT has seen:
+# We measure the loss on the expert's answers to hands of the training split, to held-out hands (`dev`), and to
+# held-out hands under the *changed* rule (J = 11, Q = 12, K = 13, as the prompt says) that no SFT has seen:
 
 # %%
 SETS = {"trained hands": ("id", "train"), "held-out hands": ("id", "dev"), "changed rule": ("rule-ood", "dev")}
@@ -567,8 +568,8 @@ figure
 # %% [markdown]
 # Where *trained* goes on falling and *held-out* turns up, the model is learning its hands by heart: it is
 # **over-fitted**. Look whether the loss under the changed rule turns up earlier: then the trained rule is being
-# learnt as if there were no other. An Init that long hands RL a policy that is sure, on the hands that it will be
-# dealt, and wrong elsewhere; the paper's Figure 19 finds that RL does not bring such a policy back.
+# learnt as if there were no other. After so long an Init, RL begins with a model that is sure on the hands that it
+# will be dealt, and wrong elsewhere; the paper's Figure 19 finds that RL does not bring such a model back.
 #
 # So a rule of thumb for the length of an Init: *as short as it can be once rewards differ on most hands and right
 # answers come up in a fair share of groups*. What RL can find out by itself need not be imitated.
@@ -576,7 +577,8 @@ figure
 # ## The other game
 #
 # The same questions for `virl-l`, the walk ([notebook 02](02_virl.ipynb)): routes in place of hands, and an answer is a
-# step. A route ends at the first wrong one here, so rewards differ wherever samples get to different places.
+# step. A route ends at the first wrong one here, so rewards differ wherever samples get to different places. Its Init
+# is even shorter, and starts from an earlier checkpoint of the base's pre-training (`tiny:base@STEP`).
 
 # %%
 def look_at_walk(name):
@@ -593,8 +595,9 @@ def look_at_walk(name):
             "rewards differ": share(Trials(len(r) > 1) for r in returns.values())}
 
 
-walkers = [one.spec for one in players(ROOT / "runs") if one.spec in ("tiny:virl-l/init", "tiny:virl-l/sft")]
-for name in ("tiny:base", *walkers):
+walk_init = read(ROOT / "configs/experiments/virl-l/init.yaml")
+print(f"the recipe of its Init: {walk_init['steps']} step(s) of {walk_init['batch_size']} examples")
+for name in (walk_init["model"], "tiny:virl-l/init", "tiny:virl-l/sft"):
     print(name)
     found = look_at_walk(name)
     told(found, found)
@@ -603,18 +606,18 @@ for name in ("tiny:base", *walkers):
 # ## RL without any SFT
 #
 # The paper's Figure 9 runs RL from the base model: at none of three learning rates does it learn, since hardly any
-# answer can be read. Would it be so here? The first point of the signal figure says it: compare the *base's* share
-# of hands whose rewards differ with that after the Init.
+# answer can be read. Would it be so here? Compare the *base's* share of hands whose rewards differ with that after
+# the Init; then see what stored runs of RL from the base did.
 
 # %%
 from labkit.replication import Archive
-from labkit.replication.show import show
+from labkit.replication.show import show_figure
 
 for name in ("0", str(recipe["steps"])):
     print(f"after {name} steps of SFT")
     told(looks[name], ("rewards differ", "right and wrong"))
 print()
-_ = show(ROOT / "configs/figures/09.yaml", Archive([ROOT / "results"]))
+_ = show_figure(ROOT / "configs/figures/09.yaml", Archive([ROOT / "results"]))
 
 # %% [markdown]
 # Where the base's rewards already differ, RL has something to go by without SFT, only less. Then a run from the base
@@ -629,11 +632,12 @@ _ = show(ROOT / "configs/figures/09.yaml", Archive([ROOT / "results"]))
 #   [06](06_ppo_scaling.ipynb) does it.
 # * One recipe, one seed, a model of under a million parameters. The number of steps does not carry over; the
 #   measurements do.
-# * The long SFT has another learning rate than the Init, so the two stretches of an axis are not one curve. To
-#   separate length from rate, train the Init's recipe on: `labkit train configs/experiments/gp-l/init.yaml --set
-#   steps=500`.
-# * All answers were sampled at temperature 1 on hands of the training split, as RL samples; greedy answers on held-out
-#   hands are another measurement (`labkit eval gp-l --player tiny:gp-l/init --split dev`).
+# * The long SFT begins anew from the Init, with a fresh optimizer and other settings of Adam, so the two stretches of
+#   an axis are not quite one curve. For one curve, train the Init's recipe on: `labkit train
+#   configs/experiments/gp-l/init.yaml --set steps=500`.
+# * All answers were sampled at temperature 1 on hands of the training split, as RL samples; *greedy* answers (always
+#   the likeliest token) on held-out hands are another measurement (`labkit eval gp-l --player tiny:gp-l/init --split
+#   dev`).
 #
 # **Next**
 # * [05_ppo_by_hand](05_ppo_by_hand.ipynb) turns rewards that differ into a gradient;

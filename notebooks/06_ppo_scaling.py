@@ -13,13 +13,13 @@
 # update by update; whether as much compute spent on SFT gains more or less on hands that neither has seen; and where
 # the compute goes.
 #
-# *For* anyone who has followed [one update by hand](05_ppo_by_hand.ipynb), or is ready to take it on trust. *Time*: 60
+# *For* anyone who has followed [one PPO update by hand](05_ppo_by_hand.ipynb), or takes it on trust. *Time*: 60
 # minutes; all cells together train for two or three minutes on two CPU cores, offline. *You will be able to*
 #
 # * start, follow and stop a training run, and read its curves: what is healthy, and what is not;
 # * compare two methods at equal compute, with a paired interval;
 # * say what a run of RL costs, and on what: play, scoring, training;
-# * read a scaling figure over FLOPs, over updates and over success, and say why the three may disagree.
+# * read a scaling figure over FLOPs (arithmetic operations), updates and success, and say why the three may disagree.
 #
 # The question is that of *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161), Figure
 # 5): what happens to a model as more and more compute goes into post-training?
@@ -36,7 +36,7 @@ ROOT = Path("..")  # the folder of the repository
 SETTING = "fast" if FAST else "class"  # or "full": the config as it is, some ten minutes
 SETTINGS = {
     "fast": ["updates=2", "episodes=16", "probe.every=2", "probe.episodes=12", "probe.attempts=2"],
-    "class": ["updates=5", "probe.every=5", "probe.episodes=150", "probe.suites=[id]"],
+    "class": ["updates=4", "probe.every=4", "probe.episodes=120", "probe.suites=[id]"],
     "full": [],
 }
 
@@ -45,7 +45,7 @@ from labkit.training.background import BackgroundRun
 from labkit.views.dashboard import RunDashboard
 from labkit.views.live import show
 
-CURVES = ("eval/id/success", "rollout/success", "rollout/return", "objective/kl", "policy/entropy",
+CURVES = ("eval/id/success", "rollout/success", "rollout/return", "policy/approx_kl", "policy/entropy",
           "policy/clip_fraction", "critic/explained_variance", "loss/value", "seconds")
 RL = ROOT / "configs/experiments/gp-l/rl.yaml"
 training = BackgroundRun(RL, [*SETTINGS[SETTING], "name=notebook-06-rl"], out=ROOT / "runs")
@@ -54,26 +54,28 @@ told = "the live dashboard needs a kernel; how the run ended is drawn below"
 show(dashboard.widget(), {"text/plain": told, "text/html": f"<p><em>({told})</em></p>"})
 
 # %% [markdown]
-# That is a run of **PPO** from `tiny:gp-l/init`, in a process of its own. With a live kernel the curves grow as it
-# trains; choose another x axis, click on a point to leaf through the episodes behind it, press *Stop* if you must. It
-# takes a minute or so. Meanwhile:
+# That is a run of **PPO** from `tiny:gp-l/init` (a tiny model after [a short SFT](04_sft_init.ipynb)), in a process of
+# its own. With a live kernel the curves grow as it trains; choose another x axis, click on a point to leaf through the
+# episodes behind it, press *Stop* if you must. It takes a minute or so. Meanwhile:
 #
 # ## What an update is
 #
 # Each **update** deals hands of the training split under the trained rule (J, Q and K count as 10), lets the model
-# play each with up to five attempts, turns rewards into advantages and moves the policy by the clipped objective.
+# play each with up to five attempts (an **episode**), turns rewards into advantages (how much better an answer was than
+# the **critic**, a second output of the network, had foreseen) and moves the **policy** (the model's distribution over
+# answers) by an objective that is clipped: a token whose probability has moved far enough has no gradient any more.
 #
 # | curve | what it is | healthy | sick |
 # |---|---|---|---|
 # | success while playing | episodes of the update won, *sampled*, on hands just dealt | rises, with noise | falls |
-# | return | mean of the summed rewards of an episode | rises; it moves before success does | falls steadily |
-# | `id: success` | on the same **probe** hands each time, which are never trained on | rises | falls while the return rises |
-# | KL to the initial policy | how far the policy has gone, nats a token | grows, then levels off | shoots up |
+# | return of an episode | its summed rewards, on average | rises; it moves before success does | falls steadily |
+# | `id: success` | on the same **probe** hands each time, never trained on | rises | falls while the return rises |
+# | KL of an update (`policy/approx_kl`) | how far it moved the policy, nats a token | small and steady | shoots up |
 # | entropy | how much is left to chance, nats a token | falls slowly | falls to 0: one answer for everything |
-# | clip fraction | tokens that have gone as far as an update lets them | 0 to .2 | above .3: steps are too large |
+# | `policy/clip_fraction` | tokens that went as far as an update lets them | 0 to .2 | above .3: steps are too large |
 # | explained variance | 1 if the critic foresees all returns, 0 if it knows nothing | rises above 0 | stays below 0 |
 #
-# `docs/metrics.md` in the repository has them all.
+# [docs/metrics.md](../docs/metrics.md) has them all.
 
 # %%
 from labkit.views.predict import predict, reveal
@@ -121,12 +123,12 @@ check("ppo_scaling.smoothed", smoothed)
 # %% [markdown]
 # ## What an update costs
 #
-# Let N be the parameters and D the tokens of an update's dialogues. By the estimate of the paper (appendix C.3), to
-# *read* a token costs 2N FLOPs, to *train* on it 6N. Every token is
+# Let N be the number of parameters. By the estimate of the paper (appendix C.3), to *read* a token costs 2N FLOPs, to
+# *train* on it 6N. Every token of an update's dialogues is
 #
 # * read once when it is **played**;
 # * read once more for each **scoring** pass: one for the policy's own log-probabilities and the critic's values before
-#   the update, one by the initial policy where there is a KL to it;
+#   the update; and one by the initial policy, if a penalty (`kl` in the config, 0 here) holds the policy close to it;
 # * **trained** on, once in every epoch.
 #
 # **Exercise 2.** FLOPs of an update with `scored` scoring passes and `epochs` epochs.
@@ -155,7 +157,7 @@ check("ppo_scaling.update_flops", update_flops)
 # ```
 #
 # The paper counts only training and play, and estimates what is played from what is trained (λ in its appendix C.3);
-# here every pass is counted. Padding is not, nor what probes play.
+# here every pass is counted. Padding is left out, and so is what probes play.
 #
 # </details>
 
@@ -195,9 +197,9 @@ RunDashboard(ppo, metrics=CURVES[:3]).static(x="flops", smooth=0.8)
 
 # %% [markdown]
 # Two successes that must not be mixed up: *while playing* is on **practised** hands, those that the model trains on, a
-# new draw each time; the *probe* is on **unseen** ones, held back from training. The first says that training does what
-# it is meant to, only the second that something was learnt about the game. Both are sampled, so that they measure the
-# policy itself and not only its likeliest words.
+# new draw each time; the *probe* is on **unseen** ones, held back from training (the `dev` split). The first says that
+# training does what it is meant to, only the second that something was learnt about the game. Both are sampled, so that
+# they measure the policy itself and not only its likeliest words.
 #
 # ## The same compute for SFT
 #
@@ -238,21 +240,22 @@ sft, sick = wait_for(*beside)
 # ### A sick run
 
 # %%
-SIGNS = ("rollout/success", "rollout/return", "objective/kl", "policy/entropy", "policy/clip_fraction",
+SIGNS = ("rollout/success", "rollout/return", "policy/approx_kl", "policy/entropy", "policy/clip_fraction",
          "optimizer/grad_norm")
 RunDashboard(ppo, sick, metrics=SIGNS).static(smooth=0.0)
 
 # %%
 print(f"the sick run is {sick.status['status']}" + (f": {sick.status['reason']}" if "reason" in sick.status else ""))
 healthy, ill = ppo.metrics()[-1], sick.metrics()[-1]
-for name in ("objective/kl", "policy/clip_fraction", "policy/entropy", "rollout/answer_tokens", "rollout/success"):
-    print(f"{name:24} healthy {healthy[name]:8.3f}   sick {ill[name]:8.3f}")
+for name in ("policy/approx_kl", "policy/clip_fraction", "policy/entropy", "rollout/answer_tokens", "rollout/success"):
+    print(f"{name:24} healthy {healthy[name]:8.3g}   sick {ill[name]:8.3g}")
 
 # %% [markdown]
-# What to look for: within an update or two the KL leaps to a size that makes the healthy run's look like 0, the clip
-# fraction is many times the other's, and success does not come back. (Which way the entropy goes differs: to 0 when
-# one answer has taken over, up when the answers have become noise.) None of this needs a probe: a run like this is
-# stopped after a minute, and the trainer does so by itself where the bounds in the config's `stop` are passed.
+# What to look for: within an update or two the KL leaps to a size that makes the healthy run's look like 0 (it is
+# estimated from sampled tokens, and may come out absurdly large), the clip fraction is many times the other's, and
+# success does not come back. (Which way the entropy goes differs: to 0 when one answer has taken over, up when the
+# answers have become noise.) None of this needs a probe: a run like this is stopped after a minute, and the trainer
+# does so by itself where a bound in the config's `stop` is passed for several updates in a row.
 #
 # ### Which gained more?
 #
@@ -286,9 +289,9 @@ for suite in suites:
         reveal("scaling.gains", GAINS[2] if not seen else GAINS[0] if gap.value > 0 else GAINS[1])
 
 # %% [markdown]
-# Read the intervals, not the numbers: of a minute's training on one seed, the answer may well be "no difference can
-# be seen". It also depends on how long one trains: SFT has an expert to copy from, and may be ahead early and fall
-# behind later. That is what the stored curves below are for.
+# (`id`: hands under the trained rule.) Read the intervals, not the numbers: of a minute's training on one seed, the
+# answer may well be "no difference can be seen". It also depends on how long one trains: SFT has an expert to copy
+# from, and may be ahead early and fall behind later. That is what the stored curves below are for.
 #
 # **Exercise 3.** Work out a paired interval yourself. You get, for the same hands in the same order, whether each was
 # solved before and after; return the change and its normal 95% interval: mean ± 1.96 standard errors of the
@@ -357,8 +360,8 @@ figure
 #
 # ## Three ways to scale
 #
-# A run reads `updates × episodes × tokens of an episode`, and the last of these grows with the **attempts** that an
-# episode allows. What would this run's first episodes have cost with fewer?
+# A run plays `updates × episodes × tokens of an episode`, and the last of these grows with the **attempts** that an
+# episode allows. What would the dialogues of this run's first update have cost with fewer?
 
 # %%
 from labkit.evaluation.metrics import mean
@@ -385,12 +388,14 @@ for allowed in range(1, first[0].task.attempts + 1):
 # ## The long curves
 #
 # What a class cannot wait for is stored: both methods at their full settings, several seeds, with probes on test hands
-# (Figure 5). Each probe has three panels: **practised** deals, which training repeats; **unseen** ones under the same
-# rule; and the **changed rule**. Three buttons exchange the x axis.
+# (Figure 5). There are three panels: **practised** deals, which training repeats (`id@train`); **unseen** ones under
+# the same rule (`id`); and the **changed rule** (`rule-ood`: J, Q and K count as 11, 12, 13). Three buttons exchange
+# the x axis; **ID success** (*in distribution*) is success under the trained rule, here on practised deals, as in the
+# paper.
 
 # %%
 from labkit.replication import Archive
-from labkit.replication.show import show
+from labkit.replication.show import show_figure
 
 archive = Archive([ROOT / "results"])
 
@@ -400,11 +405,11 @@ predict("Over ID success as the x axis, at equal ID success: which is higher und
         ["PPO", "SFT", "cannot be said from the figure"], key="scaling.axis")
 
 # %%
-scaled = show(ROOT / "configs/figures/05.yaml", archive)
+scaled = show_figure(ROOT / "configs/figures/05.yaml", archive)
 
 # %% [markdown]
-# Press *ID success* (of practised deals, as in the paper), and look up from one value of the x axis: where both methods
-# have points, which is higher? (With intervals that overlap, "cannot be said" is the answer.) What each axis asks:
+# Press *ID success*, and look up from one value of the x axis: where both methods have points, which is higher under
+# the changed rule? (With intervals that overlap, "cannot be said" is the answer.) What each axis asks:
 #
 # * **FLOPs**: what does a budget buy? It depends on how efficient play and trainer are.
 # * **Updates**: a step of SFT and an update of RL are different things; across methods this axis says nothing, within
@@ -431,12 +436,14 @@ if all(map(scaled.lines.get, both)):
     rl, other = found["RL"][1], found["SFT"][1]
     clear = rl.ci95[0] > other.ci95[1] or other.ci95[0] > rl.ci95[1]
     reveal("scaling.axis", ("PPO" if rl.value > other.value else "SFT") if clear else "cannot be said from the figure")
+else:
+    print("The runs that would answer the question are not stored; keep your guess.")
 
 # %% [markdown]
 # ## Was each method given its best?
 #
 # A method looks bad at the wrong learning rate. To be fair, each is tuned: runs over a **grid** of settings, on dev
-# hands, with seeds that are not reported. But by which number is one to choose? Whoever chooses by the changed rule has
+# hands, with a seed that is not reported. But by which number is one to choose? Whoever chooses by the changed rule has
 # used the answer; the rule under which one trains is all that would be known.
 #
 # **Exercise 4.** Choose a learning rate. You get a row for each run: a dictionary with `"lr"`, `"seed"`, `"id"` and
@@ -473,8 +480,11 @@ check("ppo_scaling.choose_rate", choose_rate)
 #
 # </details>
 
+# %% [markdown]
+# The grid behind the lab's own recipes; the ring marks what the configs have:
+
 # %%
-grid = show(ROOT / "configs/figures/grid.yaml", archive)
+grid = show_figure(ROOT / "configs/figures/grid.yaml", archive)
 for (cell, curve), runs in grid.lines.items() if grid else ():
     for line in runs:
         end = line.points[-1].values
@@ -488,8 +498,7 @@ for (cell, curve), runs in grid.lines.items() if grid else ():
 # * *Equal compute* favours whoever needs no play. Equal *time* would be another comparison, equal numbers of expert
 #   answers a third (RL needs none).
 # * An interval over hands says nothing about other seeds of training; that of Figure 5 does.
-# * The tiny model had a mixture of arithmetic and rules in its pre-training. What RL brings out here was, in part,
-#   put in there.
+# * The tiny model met arithmetic and rules in its pre-training. What RL brings out here was, in part, put in there.
 #
 # **Next**
 # * [07_rule_ood](07_rule_ood.ipynb): the same checkpoints under the changed rule, hand by hand;

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # The other rule: who reads it?
 #
-# **By the end you will have shown** what the sentence *SFT memorizes, RL generalizes* says of two small players: as a
+# **By the end you will have shown** whether the sentence *SFT memorizes, RL generalizes* holds of small players: as a
 # table of signs with intervals, on the same hands under the rule of training and under another; and **why** each sign
 # is what it is: by what the answers do with the one sentence that has changed.
 #
@@ -23,7 +23,7 @@
 # * judge whether a comparison of two methods is fair, and at what equality.
 #
 # The paper is *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)); this is its
-# Figures 5 and 6, on the two cells in text.
+# Figures 5 and 6, on its two tasks in text.
 
 # %% tags=["setup"]
 import os
@@ -32,7 +32,7 @@ from labkit.envs import game, start
 from labkit.exercises import check
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
-SETTING = "class"  # "full": every hand and route of the test split, and every point of the ladder; hours, not minutes
+SETTING = "class"  # "full": every hand and route of the test split, and every checkpoint; hours, not minutes
 DEALS, ROUTES, SPLIT = {"class": (120, 24, "dev"), "full": ("all", "all", "test")}[SETTING]
 if FAST:
     DEALS, ROUTES = 12, 4
@@ -41,7 +41,8 @@ gp, walk = game("gp-l"), game("virl-l")
 # %% [markdown]
 # ## One sentence changes
 #
-# The same four cards are dealt twice. All that a model is told differently is marked.
+# The same four cards are dealt twice, under the trained rule (suite `id`, *in distribution*) and under a changed one
+# (suite `rule-ood`, *out of distribution*). All that a model is told differently is marked.
 
 # %%
 from difflib import SequenceMatcher
@@ -70,29 +71,31 @@ tasks = [gp.task(hand=HAND, faces=faces) for faces in ("ten", "eleven-twelve-thi
 marked(*(start(task).position.prompt for task in tasks))
 
 # %% [markdown]
-# The three players are one tiny model at three moments. **Init** has had a few steps of supervised fine-tuning
-# (**SFT**), so that it knows the answer's format in part. From there the two ways part: **SFT** goes on with expert
-# answers, **RL** (PPO) plays and is rewarded by the verifier. Both see the *trained rule only*: hands of the split
-# `train`, J Q K = 10. What is bundled:
+# The three players are one tiny model at three moments. **Init** has had a [short supervised
+# fine-tuning](04_sft_init.ipynb) (**SFT**), so that most of its answers keep the format. From there two ways part:
+# **SFT** goes on with expert answers; **RL** ([PPO](05_ppo_by_hand.ipynb), a method of reinforcement learning) plays,
+# and makes answers likelier that the verifier rewards. Both see the *trained rule only*: hands of the split `train`,
+# J Q K = 10. What comes with the lab, for cards (`gp-l`) and for walks (`virl-l`); `@N` is a checkpoint after N steps
+# or updates:
 
 # %%
 import re
 
 from labkit.players.registry import load, players
 
+METHODS = ("init", "sft", "rl")
+
 
 def ladder(cell):
-    """The bundled players of a cell by method, each method's points in the order of training, its end last."""
+    """The bundled players of a game by method, each method's checkpoints in the order of training, its end last."""
     named = [p.spec for p in players() if p.spec.startswith(f"tiny:{cell}/")]
     step = lambda spec: int(spec.partition("@")[2] or 10**9)
     found = {m: sorted((s for s in named if re.fullmatch(f"tiny:{cell}/{m}(@\\d+)?", s)), key=step) for m in METHODS}
     return {method: specs for method, specs in found.items() if specs}
 
 
-METHODS = ("init", "sft", "rl")
 for cell in ("gp-l", "virl-l"):
-    points = ladder(cell)
-    print(cell, "; ".join(f"{m}: {', '.join(points.get(m, ['not bundled yet']))}" for m in METHODS))
+    print(cell, "; ".join(f"{method}: {', '.join(specs)}" for method, specs in ladder(cell).items()))
 
 # %% [markdown]
 # ## Predict
@@ -112,9 +115,9 @@ predict("RL against Init under the CHANGED rule?", SIGNS, key="rule_ood.rl")
 # %% [markdown]
 # ## Play: the same hands for all
 #
-# Sampled at temperature 1, as both methods train: that measures the policy itself, where greedy play (always the
-# likeliest token) would see only the top of it. Five attempts with feedback. The hands are of `dev`: none was trained
-# on.
+# Sampled at temperature 1 (each token drawn from the model's distribution as it is): that measures what training
+# moves, where greedy play (always the likeliest token) would see only the top of it. Five attempts with feedback. The
+# hands are of `dev`, on which no player was trained; under the trained rule those of `train` are played as well.
 # `reference` also measures how far each player has moved from Init, of which more below.
 
 # %%
@@ -180,7 +183,9 @@ def sign(change):
     return SIGNS[0] if change.ci95[0] > 0 else SIGNS[2] if change.ci95[1] < 0 else SIGNS[1]
 
 
+# %%
 def signs(results, paper, metric=None):
+    """Each pair of players, paired deal by deal, beside what the paper found."""
     rows = []
     for old, new in (("init", "sft"), ("init", "rl"), ("sft", "rl")):
         for suite in SUITES:
@@ -296,8 +301,7 @@ figure
 # *translation* and *validity*, it has not lost the game, it has lost the **rule**. The last two say where it went:
 # *face cards written as 10* is the old rule in the translation, *right numbers of the other rule* the old rule in the
 # formula (of first answers, where the rules differ). Both are zero for a player that merely computes badly. (On the
-# left,
-# *face cards as 10* is no mistake and is not counted.)
+# left *face cards as 10* is no mistake and is not counted.)
 
 # %% [markdown]
 # **Exercise 2.** *Number translation accuracy*: you get answers as pairs of the dealt cards and the numbers that the
@@ -461,7 +465,8 @@ check("rule_ood.failure", failure)
 # A footnote of the paper's introduction defines memorisation as a model's capacity to give *near-exact copies of
 # training examples*. The training examples are the expert's formulas for the hands of `train`; a **copy** is a wrong
 # answer that is one of them letter for letter, a **near copy** at most one letter away. And how far has each player
-# moved? The **KL** from Init counts, in nats a token on the player's own answers, how differently it would have spoken.
+# moved? The **KL divergence** from Init measures on the player's own answers, in nats a token, how differently Init
+# would have spoken: the mean of log (player's probability / Init's probability), 0 where the two agree.
 
 # %%
 rows = []
@@ -475,15 +480,15 @@ heads = ("player", "suite", "wrong answers", "copies", "to these cards", "near c
 table(heads, rows)
 
 # %% [markdown]
-# Compare within a column, and with Init. Under the *trained* rule near copies mean little: a formula that just fails to
+# Compare within a column, and with Init. Under the *trained* rule near copies say little: a formula that just fails to
 # make 24 is often one letter from one that does. Under the *changed* rule a copy of the answer "to these very cards" is
 # an answer to another question: the one that was practised. The KL under the changed rule is measured on a prompt that
 # neither method has trained on: distance there is a side effect.
 #
 # ## One hand, three players
 #
-# A hand on which they differ, if there is one: SFT plays by the old rule and RL solves it. (It is *chosen*, to look at;
-# how often such a thing happens is what the shares above say.)
+# A hand on which SFT plays by the old rule and RL solves it, if there is one. (It is *chosen*, to look at; how often
+# such a thing happens is what the shares above say.)
 
 # %%
 from labkit.views.markup import standalone
@@ -509,9 +514,9 @@ table_of_three = f'<table style="table-layout:fixed;width:100%"><tr>{columns}</t
 HTML(standalone(hand_html(played["init"][index]) + table_of_three))
 
 # %% [markdown]
-# Above, how the whole episode went; below, the first answer. In each card look for the line that judges the same answer
-# **under the other rule**. Now all hands of SFT, with a live
-# kernel: choose *wrong_numbers* and leaf (`"init"` or `"rl"` in its place shows the others).
+# In each column, first how the whole episode went, then the first answer. In each answer look for the line that judges
+# it **under the other rule**. Now all hands of SFT, with a live kernel: choose *wrong_numbers* and leaf (`"init"` or
+# `"rl"` in the place of `"sft"` shows the others).
 
 # %%
 EpisodeViewer(results["sft", "rule-ood"].episodes)
@@ -521,18 +526,18 @@ EpisodeViewer(results["sft", "rule-ood"].episodes)
 #
 # So far the *ends* of two trainings were compared, and someone chose where they end. Three ways to make it fair, each
 # with its own fault: at equal **compute** (RL also plays, so it does less learning with it), at equal **updates** (an
-# update of RL is worth many steps), at equal **ID success**: of two players that are equally good at what they were
-# trained on, which has kept the other rule?
+# update of RL is worth many steps of SFT), at equal success under the trained rule: of two players equally good at what
+# they were trained on (**ID success**), which has kept the other rule (**OOD success**)?
 #
 # These need whole curves. Every probe of a stored run is a point, with the same deals each time; buttons exchange the x
-# axis. `show` draws what is stored of a figure of the paper, and says what is lacking.
+# axis. `show_figure` draws what is stored of a figure of the paper, and says what is lacking.
 
 # %%
 from labkit.replication import Archive
-from labkit.replication.show import show
+from labkit.replication.show import show_figure
 
 ARCHIVE = Archive(["../results", "../runs"])
-data = show("../configs/figures/05.yaml", ARCHIVE, "id")
+data = show_figure("../configs/figures/05.yaml", ARCHIVE, "id")
 
 # %% [markdown]
 # It opens with **ID success along x**, that of practised deals, as in the paper: each method is a path, from Init on.
@@ -606,13 +611,13 @@ for cell in data.cells:
 # %% [markdown]
 # Numbers without intervals, so only a direction. If the first passages are alike and later ones are not, then it is
 # not SFT as such that forgets the rule, but SFT that goes *on*: where one stops is part of the method. For an interval
-# we need two *players* of about the same ID success, on the same hands. Points of the ladder are bundled players too:
-# `tiny:gp-l/sft@STEP`. Of all pairs of an SFT and an RL player, which are nearest in ID success, and how do they
-# differ under the changed rule?
+# we need two *players* of about the same ID success, on the same hands. Checkpoints on the way are bundled too
+# (`tiny:gp-l/sft@N`). Of all pairs of an SFT and an RL player, which are nearest in success on unseen `id` hands, and
+# how do they differ under the changed rule?
 
 # %%
 def some(specs):
-    """Points of a ladder besides its end: a few in the class setting, evenly spaced; all in the full one."""
+    """Checkpoints besides the end: a few in the class setting, evenly spaced; all in the full one."""
     most = 0 if FAST else 2 if SETTING == "class" else len(specs)
     places = np.linspace(0, len(specs) - 1, min(most, len(specs)), dtype=int) if specs else []
     return [specs[i] for i in sorted(set(places))]
@@ -639,7 +644,7 @@ for a, b in sorted(pairs, key=lambda ab: abs(ab[0]["id"].value - ab[1]["id"].val
 # intervals that speak of other seeds as well as of other hands.
 
 # %%
-_ = show("../configs/figures/06.yaml", ARCHIVE)
+_ = show_figure("../configs/figures/06.yaml", ARCHIVE)
 
 # %% [markdown]
 # ## The walk: other words for the same turns
@@ -661,7 +666,7 @@ walks = {(m, suite): play(spec, "virl-l", suite, ROUTES) for m, spec in walkers.
 OODMatrix(list(walks.values()))
 
 # %% [markdown]
-# The headline counts *answers*, as the paper's does, every attempt one. A walk is mostly `forward()`, which no rule
+# The table counts right *answers*, as the paper does; every attempt is one. A walk is mostly `forward()`, which no rule
 # changes, so look at *turns* too; and at whole *routes*, which no step may spoil.
 
 # %%
@@ -674,12 +679,10 @@ for metric, words in NAMES.items():
     display(HTML(f"<strong>{words}</strong>"), signs(walks, WALK if metric == "per_step_accuracy" else {}, metric))
 
 # %%
-if "sft" in walkers:
-    pair = [walks[m, "rule-ood"].episodes for m in ("init", "sft")]
-    fell = [paired.difference(*pair, metric=metric).ci95[1] < 0 for metric in ("turn_accuracy", "other_accuracy")]
-    reveal("rule_ood.walk", WHERE[{(True, False): 0, (False, True): 1, (True, True): 2}.get(tuple(fell), 3)])
-else:
-    print("tiny:virl-l/sft is not bundled yet: `labkit train configs/experiments/virl-l/sft.yaml` makes such a player")
+pair = [walks[m, "rule-ood"].episodes for m in ("init", "sft")]
+changes = [paired.difference(*pair, metric=metric).ci95 for metric in ("turn_accuracy", "other_accuracy")]
+fell = [bool(ci95) and ci95[1] < 0 for ci95 in changes]  # who fails at the first turn has no other steps to compare
+reveal("rule_ood.walk", WHERE[{(True, False): 0, (False, True): 1, (True, True): 2}.get(tuple(fell), 3)])
 
 # %% [markdown]
 # Which words does each player use at turns, when only *left* and *right* are allowed?
@@ -720,19 +723,19 @@ figure.update_yaxes(autorange="reversed")
 figure
 
 # %% [markdown]
-# *The compass word of training* is a copy in the paper's sense: the right answer to the question that was practised, on
-# a prompt that forbids the word. *Another relative word* is the opposite fault: the rule is read, the turn is not.
+# *The compass word of training* is a copy in the paper's sense: the right answer to the question that was practised,
+# on a prompt that forbids the word. *Another relative word* is the opposite fault: the rule is kept, the turn is wrong.
 #
 # ## What would change my mind
 #
 # * **Another training.** In this notebook each method was trained once. Only seeds (figures 05 and 06) can say that the
 #   *method* does it; one checkpoint's interval speaks of hands.
-# * **Another recipe.** SFT's learning rate and length were chosen for ID success, as someone would choose who does not
-#   know of the other rule. `labkit figures grid` has the neighbours, with their success under the changed rule.
+# * **Another recipe.** Learning rates were chosen on `dev` deals under the trained rule, as someone would choose who
+#   does not know of the other one. `labkit figures grid` has the neighbours, with their success under the changed rule.
 # * **A smaller model than the question.** This one has under a million parameters and was *made* to read any rule
 #   before SFT began, so there was something to lose. It says nothing of how a large model reads rules.
-# * **Other explanations.** RL stays near Init (look at the KL again), it has seen feedback and its own errors, its data
-#   are its own. Which of these keeps the rule?
+# * **Other explanations.** RL may have stayed nearer to Init (look at the KL again), it has seen feedback and its own
+#   errors, its data are its own. If RL keeps the rule, which of these does it?
 # * **One changed rule.** 11-12-13 is one point. `faces={"J": 5, "Q": 5, "K": 5}` in `evaluate` is another.
 #
 # **Read**: the paper's section 5.1 and appendix C; Kirk et al. on RLHF and generalisation ([arXiv

@@ -19,7 +19,7 @@
 #
 # * read a curve of success within *k* attempts: what of its shape the hands make, and what the dialogue;
 # * count the **FLOPs** (arithmetic operations) of a dialogue, with and without a cache of what was read before;
-# * compare two ways of using a verifier at equal answers *and* at equal FLOPs, with an interval;
+# * compare two ways of using a **verifier** (the program that judges answers) at equal answers *and* at equal FLOPs;
 # * keep apart what attempts do at **test time** and what they do in **training**.
 #
 # *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161), section 5.5 and figure 10) says
@@ -47,17 +47,19 @@ PLAYERS = ("tiny:gp-l/init", "tiny:gp-l/sft", "tiny:gp-l/rl")
 HANDS = 12 if FAST else 400 if FULL else 100
 SAMPLES = 12 if FAST else 40 if FULL else 20
 
-# %%
-SHARES = ["less than half", "half to nine tenths", "more than nine tenths"]
-predict("RL's player, changed rule: how much of its success within 10 attempts is there after two?", SHARES, key="two")
-
 # %% [markdown]
 # ## Part 1: attempts at test time
 #
-# Three players: where training begins (Init), and what SFT and RL made of it. They get the same `dev` hands, which were
-# kept out of training, under the rule that was trained (`id`) and the changed
-# one (`rule-ood`). **Greedy**: always the likeliest token. An attempt does not know how many may follow, so one
-# evaluation with ten attempts holds all smaller numbers.
+# Three players: where training begins (**Init**, a tiny model after a [short supervised
+# fine-tuning](04_sft_init.ipynb)), and what more fine-tuning (**SFT**) and reinforcement learning
+# (**RL**, by [PPO](05_ppo_by_hand.ipynb)) made of it. They get the same `dev` hands, which were kept out of training,
+# under the rule that was trained (`id`: J, Q and K count as 10) and the changed one (`rule-ood`: 11, 12 and 13).
+# **Greedy**: always the likeliest token. An attempt does not know how many may follow, so one evaluation with ten
+# attempts holds all smaller numbers.
+
+# %%
+SHARES = ["less than half", "half to nine tenths", "more than nine tenths"]
+predict("RL's player, changed rule: how much of its success within 10 attempts is there after two?", SHARES, key="two")
 
 # %%
 import time
@@ -125,9 +127,7 @@ reveal("two", SHARES[(two >= 0.5) + (two > 0.9)])
 
 # %% [markdown]
 # Success within *k* cannot fall, so that it rises says little. Ask how fast, and for whom. RL's player met up to five
-# attempts in training (the number is the game's own, unless the config sets `attempts`), SFT's saw single answers
-# (unless its config sets `mistakes`). Beyond that, they are on ground that they have not been trained on, and their
-# dialogues are longer than any they learnt from.
+# attempts in training, SFT's only single answers. Beyond five, dialogues are longer than any that they learnt from.
 #
 # Move the slider for the number of attempts that you would allow, and watch the sentences: what does one more bring?
 
@@ -321,7 +321,7 @@ for key in asked:
 #
 # ## It repeats itself
 #
-# The record has a tag for an answer with the same formula as an earlier one, up to order and brackets:
+# An episode's record tags an answer with the same formula as an earlier one, up to order and brackets:
 # `repeat_of_previous_turn`. Such an attempt is lost before it is judged, since only what was wrong can be repeated.
 
 # %%
@@ -489,7 +489,7 @@ for key in asked:
                                line={"color": color, "dash": dash}, mode="lines+markers", showlegend=key[1] == "id",
                                hovertemplate="%{text} answers: %{y:.1%} for %{x:.2f} GFLOP",
                                row=1, col=RULES.index(key[1]) + 1)  # fmt: skip
-figure.update_xaxes(type="log")
+figure.update_xaxes(type="log", dtick="D2")  # 1, 2, 5, 10: fewer would leave an axis with one number
 
 # %% [markdown]
 # Further left is cheaper, higher is better (the axis is logarithmic). At equal FLOPs we read the curve of the fresh
@@ -542,9 +542,9 @@ for key in asked:
 #
 # ## Part 2: attempts in training
 #
-# Figure 10 of the paper trains RL with 1, 3, 5 and 10 attempts an episode, and compares growth under the changed rule
-# at **equal training compute**. Every policy is then measured in the same way, whatever it was trained with. Ours
-# comes from stored runs, with several seeds; where they are lacking, a line says what would make them.
+# Figure 10 of the paper trains RL with 1, 3, 5 and 10 attempts at a hand, and compares growth of success under the
+# changed rule at **equal training compute**. Every player is measured in the same way, whatever it was trained with.
+# Ours comes from stored runs; where they are lacking, a line says what would make them.
 
 # %%
 trainings = ["1 attempt", "3 attempts", "5 attempts", "10 attempts", "no telling them apart"]
@@ -585,15 +585,18 @@ if len(known) == len(grown):
     best = max(known, key=lambda name: known[name].value)
     clear = all(known[best].ci95[0] > c.ci95[1] for name, c in known.items() if name != best)
     reveal("training", best if clear else "no telling them apart")
+else:
+    print("The runs that would answer the question are not all stored; keep your guess.")
 
 # %% [markdown]
-# The last line is strict: it names a winner only where its interval lies clear of all others. The sentences above it
-# ask the paper's own questions, one by one, and decide each by an interval.
+# The last line names a winner only where its interval lies clear of all others. The sentences above it ask the paper's
+# own questions, one by one, and decide each by an interval.
 #
 # ### What a learner sees
 #
-# To see where the compute goes, train two players ourselves for a few updates, with 1 and with 5 attempts, side by
-# side. So short a training shows nothing about *success*; it shows what an update is *made of*.
+# To see where the compute goes, we train two players for a few updates, with 1 and with 5 attempts, side by side. (In
+# an **update** RL deals hands, plays them and learns from the dialogues.) So short a training shows nothing about
+# *success*; it shows what an update is *made of*.
 
 # %%
 import tempfile
@@ -649,9 +652,10 @@ for n, run in runs.items():
 #   to it. A curve that stops at its training length is about that, not about verification as such.
 # * *FLOPs are not time.* Fresh samples run side by side; attempts wait for each other. Memory for keys and values
 #   is not counted either.
-# * *Growth from where?* Under the changed rule, figure 10 counts from an Init. A training with few attempts that is
-#   measured with five is measured off its own ground, which is part of the claim.
-# * Hands are the sample: intervals here say what other hands would do, not other training seeds (except figure 10's).
+# * *Growth from where?* Figure 10 counts from an Init. A training with one attempt that is measured with five is
+#   measured on what it has not practised, which is part of the claim.
+# * Hands are the sample: an interval here says what other hands would do, not other training seeds, unless it names
+#   several.
 #
 # **Next**
 # * [06_ppo_scaling](06_ppo_scaling.ipynb): training compute; [10_when_rl_fails](10_when_rl_fails.ipynb): when it does

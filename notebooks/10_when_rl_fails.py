@@ -9,11 +9,11 @@
 # %% [markdown]
 # # When RL fails
 #
-# **By the end you will have shown** that reinforcement is no magic: from the same code and the same model you will have
-# made a run that collapses, one that earns more and more while it *un*learns the task, and one that has nothing to
-# learn from; and you will tell them apart by their curves.
+# **By the end you will have shown** that reinforcement learning (**RL**) is no magic: with the same code you will have
+# made a run that collapses, one that earns more and more while it *un*learns the task, and seen when there is nothing
+# to learn from; and you will tell these apart by their curves.
 #
-# *For* anyone who has seen [PPO by hand](05_ppo_by_hand.ipynb), or knows what return, entropy and KL are; the game is in
+# *For* anyone who has seen [PPO by hand](05_ppo_by_hand.ipynb) or [at work](06_ppo_scaling.ipynb); the game is in
 # [notebook 01](01_general_points.ipynb). *Time*: 50 minutes; all cells together run in about two minutes on two CPU
 # cores, offline. *You will be able to*
 #
@@ -22,13 +22,12 @@
 # * say from what a policy can learn at all, and how much of a batch that is;
 # * name for each disease the symptom, the reading and the cure.
 #
-# The paper ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)) has two such failures: RL without SFT before it
-# (section 5.4, Figure 9) and RL after too much of it (Figure 19).
+# The paper ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)) has two such failures: RL without supervised
+# fine-tuning (**SFT**) before it (section 5.4, Figure 9) and RL after too much of it (Figure 19).
 
 # %% tags=["setup"]
 import os
 import tempfile
-from pathlib import Path
 
 from labkit.exercises import check
 
@@ -43,46 +42,45 @@ CONFIG, OUT = "../configs/experiments/gp-l/rl.yaml", tempfile.mkdtemp()
 # %% [markdown]
 # ## What healthy looks like
 #
-# First a run that did well, for comparison: PPO on GeneralPoints from `tiny:gp-l/init`, ten minutes. It is stored in
-# `results/`.
+# First a run that did well, for comparison: PPO on GeneralPoints from `tiny:gp-l/init` (the **Init**: a tiny model
+# after [a short SFT](04_sft_init.ipynb)), some ten minutes of training, stored in `results/`.
 
 # %%
 from IPython.display import HTML, display
 
+from labkit.config import read
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import findings
 from labkit.replication.series import collect
-from labkit.replication.show import show
+from labkit.replication.show import show_figure
 from labkit.views.dashboard import RunDashboard
 
 ARCHIVE = Archive(["../results", "../runs"])
 healthy = collect(load_plan("../configs/figures/05.yaml"), ARCHIVE).lines["gp-l", "RL"]
-begun = {"stage": "rl", "cell": "gp-l", "model": "tiny:gp-l/init"}
-others = [run for run in ARCHIVE.runs if begun.items() <= run.config.items() and run.status["status"] == "finished"]
+recipe = read(CONFIG)
+asked = {name: recipe[name] for name in ("stage", "cell", "model", "updates", "lr")}.items()
+others = [run for run in ARCHIVE.runs if asked <= run.config.items() and run.status["status"] == "finished"]
 if healthy or others:
     display(RunDashboard(healthy[0].run if healthy else others[0]).static())
 else:
     print("No such run is stored: `labkit figures 05 --run --seeds 100 --cell gp-l` makes one.")
 
 # %% [markdown]
-# *Return* is what the policy earns, with all attempts and penalties; *success* is what we want of it; *entropy* is how
-# undecided it is, in nats a token; *KL* how far it has moved from where it began. In health the first two rise
-# together, entropy falls slowly and not to 0, KL grows and levels off. [docs/metrics.md](../docs/metrics.md) has all
-# metrics, with what they look like when things break.
+# *Return* is what the **policy** (the model, as it plays) earns in an episode, with all attempts and penalties;
+# *success* is what we want of it; *entropy* is how undecided it is, in nats a token; *KL of an update* how far an
+# update has moved its probabilities. In health the first two rise together, entropy falls slowly and not to 0, the KL
+# stays small. [docs/metrics.md](../docs/metrics.md) has all metrics, with what they look like when things break.
 #
 # ## Disease 1: too high a learning rate
 #
-# The same run, with a far higher learning rate and no KL that pulls it back to the initial policy. It trains in the
-# background while you guess.
+# The same run, with a far higher learning rate. It trains in the background while you guess.
 
 # %%
-from labkit.config import read
 from labkit.training.background import BackgroundRun
 
 UPDATES = 5 if FAST else 8
-hot = BackgroundRun(CONFIG, [*SIZE, "name=hot-rl", f"updates={UPDATES}", "lr=0.01", "kl=0"], out=OUT, device="cpu")
-usual = read(Path(CONFIG))
-print(f"learning rate {hot.run.config['lr']:g} in place of {usual['lr']:g}, KL weight 0 in place of {usual['kl']:g}")
+hot = BackgroundRun(CONFIG, [*SIZE, "name=hot-rl", f"updates={UPDATES}", "lr=0.01"], out=OUT, device="cpu")
+print(f"learning rate {hot.run.config['lr']:g} in place of {recipe['lr']:g}")
 
 # %%
 from labkit.views.predict import predict, reveal
@@ -134,14 +132,14 @@ reveal("rl_fails.hot", WAYS[2] if few else WAYS[0] if moved > 0.1 else WAYS[1] i
 
 # %% [markdown]
 # **Symptom**: within a few updates return falls to the floor, entropy goes to 0, and then all returns are *alike*
-# (`rollout/return_std` is 0): whatever is dealt, the same is said. **Reading**: a policy gradient samples its own
-# data. Once the policy says one thing only, no answer is better than another, all advantages are 0, and there is no
-# way back by itself. **Cure**: a lower learning rate; a KL to the initial policy; start again *from the last
-# checkpoint that was well*.
+# (`rollout/return_std` is 0): whatever is dealt, what is said earns the same. **Reading**: a policy gradient samples
+# its own data. Once no answer is better than another, all **advantages** (how much better an answer was than expected)
+# are 0, and there is no way back by itself. **Cure**: a lower learning rate; a penalty on the KL from the initial
+# policy (`kl` in a config is its weight), which pulls back; start again *from the last checkpoint that was well*.
 #
-# Further updates would be wasted, so the trainer looks out for it: entropy, KL and spread of returns have bounds
-# (`stop` in a config), and a run that is beyond one of them for `patience` updates in a row is stopped, with the
-# reason and the last good checkpoint in its status.
+# Further updates would be wasted, so the trainer looks out for it: entropy, spread of returns and, where it is
+# penalised, KL have bounds (`stop` in a config). A run that is beyond one of them for `patience` updates in a row is
+# stopped, with the reason and the last good checkpoint, if there is one, in its status.
 
 # %%
 print({name: run.status.get(name) for name in ("status", "reason", "last_good")})
@@ -188,14 +186,14 @@ check("when_rl_fails.stops_after", stops_after)
 # ## Disease 2: a reward that can be hacked
 #
 # The verifier pays +5 for a right answer. Suppose that someone in a hurry rewards *form*: every answer with a formula
-# earns +1, right or wrong, and what cannot be read −1. In the lab a table of rewards is an entry of the config. We
-# start from `tiny:gp-l/rl`, which plays well.
+# earns +1, right or wrong, and what cannot be read −1. In the lab the table of rewards is an entry of the config. We
+# start from `tiny:gp-l/rl`, which PPO has trained already, and raise the learning rate, so that a few updates do.
 
 # %%
 FORM = {"correct": 1, "wrong_value": 1, "wrong_numbers": 1, "illegal_formula": 1, "unreadable": -1, "exhausted": 0}
 UPDATES_FORM = 3 if FAST else 6
 reward = "reward={" + ", ".join(f"{name}: {value}" for name, value in FORM.items()) + "}"
-settings = [*SIZE, "name=form-rl", f"updates={UPDATES_FORM}", "model=tiny:gp-l/rl", "lr=0.0005", "kl=0", reward]
+settings = [*SIZE, "name=form-rl", f"updates={UPDATES_FORM}", "model=tiny:gp-l/rl", "lr=0.0005", reward]
 form = BackgroundRun(CONFIG, settings, out=OUT, device="cpu")
 
 # %%
@@ -229,15 +227,15 @@ reveal("rl_fails.form", {(True, True): ENDS[0], (True, False): ENDS[1]}.get(tupl
 
 # %% [markdown]
 # A right answer *ends* the episode, and with it the pay. Every wrong one earns as much and may be followed by another:
-# so being right has become a fault, and nobody meant it. **Symptom**: return rises, success falls; turns go up to the
-# limit. **Reading**: the policy does what it is paid for. Only because success is logged *beside* the return do we see
-# it. **Cure**: not a better optimiser but a better reward; ask what a player earns who wants the reward and nothing
-# else. (A KL to the initial policy, which this run has not, helps for a while: it keeps the policy near one that
-# played well.)
+# so being right has become a fault, and nobody meant it. **Symptom**: return rises, success falls; turns (answers an
+# episode) go up towards the limit. **Reading**: the policy does what it is paid for. Only because success is logged
+# *beside* the return do we see it. **Cure**: not a better optimiser but a better reward; ask what a player earns who
+# wants the reward and nothing else. (A KL penalty, which this run has not, helps for a while: it keeps the policy near
+# one that played well.)
 #
-# **Exercise 2.** Ask it in code. Given a table of rewards and the number of attempts, is there a way to earn *more* than
-# by a right answer at the first attempt? A player may give any kind of answer at any attempt; a right one ends the
-# episode, and if all attempts are wrong, `exhausted` is added once.
+# **Exercise 2.** Ask it in code. Given a table of rewards (like `FORM`) and the number of attempts, is there a way to
+# earn *more* than by a right answer at the first attempt? A player may give any kind of answer at any attempt; a right
+# one ends the episode, and if all attempts are wrong, `exhausted` is added once.
 
 # %% tags=["exercise"]
 def can_be_hacked(reward, attempts):
@@ -286,8 +284,9 @@ for faces in ("ten", "eleven-twelve-thirteen"):
 # %% [markdown]
 # ## Disease 3: nothing to learn from
 #
-# A policy gradient weighs answers by how much *better* they were than others. Methods in groups (GRPO, RLOO) compare
-# answers to the same hand: where all of a group earn the same, every advantage is 0, and the hand teaches nothing.
+# A policy gradient weighs answers by how much *better* they were than others. Methods that sample in groups (GRPO,
+# RLOO: [05](05_ppo_by_hand.ipynb)) compare answers to the same hand: where all of a group earn the same, every
+# advantage is 0, and the hand teaches nothing.
 #
 # **Exercise 3.** A player solves a hand with probability p, each answer is right or wrong, and n are sampled
 # independently. With what probability does the group hold both kinds?
@@ -321,9 +320,9 @@ check("when_rl_fails.mixed", mixed)
 # </details>
 
 # %% [markdown]
-# Now measured: each hand answered several times, one attempt each, by four places to start from. *Some reward
-# differs* counts groups whose rewards are not all the same: wrong answers are paid differently too, so it is more than
-# *right and wrong*.
+# Now measured: each hand answered several times, one attempt each, first by one player at three temperatures. *Some
+# reward differs* counts groups whose rewards are not all the same: wrong answers are paid differently too, so it is no
+# less than *right and wrong*.
 
 # %%
 from labkit.evaluation import evaluate
@@ -357,11 +356,11 @@ def signals(asked):
 signals([("tiny:gp-l/init", temperature) for temperature in (1.0, 0.3, 0.02)])
 
 # %% [markdown]
-# The **temperature** alone makes the signal, or takes it: near 0 a policy gives the same answer each time, and *no*
-# variance of rewards within a group is left, however bad the answer. (The authors sample at 0.2.) **Symptom**: the
-# loss and the gradient are near 0, KL stays 0, return stands still; a group's standard deviation is 0. **Reading**:
-# batch size does not help if the batch says nothing. **Cure**: a higher temperature, larger groups, hands that are
-# neither too hard nor too easy, another start. Of starts:
+# The **temperature** (by which logits are divided before a token is drawn) alone makes the signal, or takes it: near 0
+# a policy gives the same answer each time, and *no* variance of rewards within a group is left, however bad the answer.
+# (The authors sample at 0.2.) **Symptom**: the gradient and the KL of an update are near 0, the return stands still; a
+# group's standard deviation is 0. **Reading**: batch size does not help if the batch says nothing. **Cure**: a higher
+# temperature, larger groups, hands that are neither too hard nor too easy, another start. Of starts:
 
 # %%
 signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft", "tiny:gp-l/rl")])
@@ -374,7 +373,7 @@ signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft"
 # row of `tiny:base` above: is that so here? Its differing rewards decide, not its size.
 
 # %%
-_ = show("../configs/figures/09.yaml", ARCHIVE)
+_ = show_figure("../configs/figures/09.yaml", ARCHIVE)
 
 # %% [markdown]
 # If ours *does* rise where the paper's did not, that is no contradiction but the reason at work: our base has seen the
@@ -383,14 +382,14 @@ _ = show("../configs/figures/09.yaml", ARCHIVE)
 #
 # ## RL after too much SFT
 #
-# The other end: SFT has gone on until the changed rule is lost. Can RL bring it back?
+# The other end: SFT has gone on until success under the changed rule has fallen. Can RL bring it back?
 
 # %%
 BACK = ["yes, to where Init was", "in part", "no"]
 predict("RL from an over-fitted SFT player: does success under the CHANGED rule come back?", BACK, key="rl_fails.back")
 
 # %%
-data = show("../configs/figures/19.yaml", ARCHIVE)
+data = show_figure("../configs/figures/19.yaml", ARCHIVE)
 about = [f for f in findings(data) if f.claim.curve == "RL from SFT 800" and f.change and f.change.ci95] if data else []
 moved = {f.claim.than: f.change.ci95 for f in about}
 if {"start", "Init"} <= moved.keys():
@@ -399,10 +398,9 @@ else:
     print("What would answer the question is not stored yet; keep your guess.")
 
 # %% [markdown]
-# Before you read the curves, ask where a signal could come from. RL deals the *trained* rule only. There, an answer
-# that takes every face card for a 10 is right. Nothing that happens in training punishes not reading the rule: not
-# reading it and reading it earn the same. If success under the changed rule does come back, then by what was not lost
-# but only covered; how often is the rule still read when one samples?
+# Ask where a signal could have come from. RL deals the *trained* rule only. There, taking every face card for a 10 is
+# right: reading the rule and not reading it earn the same. If success under the changed rule does come back, then by
+# what was not lost but only covered. How often is the rule still read when one samples?
 
 # %%
 for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
@@ -414,18 +412,19 @@ for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
 # %% [markdown]
 # ## Learning rate and KL, in steps
 #
-# Disease 1 was a caricature. The stored grid shows the way there: learning rates and weights of the KL side by side,
-# under the trained rule and under the changed one. The ring marks what the configs have.
+# Disease 1 was a caricature. The stored grid shows the way there: learning rates and weights of the KL penalty side by
+# side, under the trained rule and under the changed one. The ring marks what the configs have.
 
 # %%
-_ = show("../configs/figures/grid.yaml", ARCHIVE)
+_ = show_figure("../configs/figures/grid.yaml", ARCHIVE)
 
 # %% [markdown]
-# Look along a row of RL for the learning rate at which success under the trained rule begins to fall; then ask whether
-# a larger KL weight moves that edge. Under the changed rule the KL may do more: what has not moved has not been lost.
+# Follow RL over its learning rates: where does success under the trained rule begin to fall? Then compare two weights
+# of the penalty at one learning rate. Does it help or hold back under the trained rule? And under the changed one,
+# where what has not moved has not been lost?
 #
-# **Exercise 4.** The KL that the dashboard shows is estimated from sampled tokens alone: of each, its log-probability
-# under the policy and under the initial policy. The estimate *k3* of a token is $r - 1 - \log r$ with $r = π_0/π$.
+# **Exercise 4.** The KL that is penalised is estimated from sampled tokens alone: of each, its log-probability under
+# the policy $π$ and under the initial policy $π_0$. The estimate *k3* of a token is $r - 1 - \log r$ with $r = π_0/π$.
 # Return its mean.
 
 # %% tags=["exercise"]
@@ -456,22 +455,21 @@ check("when_rl_fails.k3", k3)
 # ```
 #
 # It is never below 0. But one token that the initial policy thought likely and the new one does not contributes
-# $e^{\log r}$, which may be thousands: a single spike of `objective/kl` can be one token. A *level* that stays is news.
+# $e^{\log r}$, which may be thousands: a single spike of the curve can be one token. A *level* that stays is news.
 #
 # </details>
 
 # %% [markdown]
-# The run that collapsed logged the same estimate between the policies before and after each update:
+# The KL of an update is the same estimate, between the policies before and after it. The run that collapsed logged:
 
 # %%
 print([f"{m['policy/approx_kl']:.2g}" for m in hot.run.metrics() if m["step"]], "nats a token, by k3")
 
 # %% [markdown]
-# No two distributions differ by millions of nats a token on average: that is the estimator, on tokens that one of the
-# two policies holds to be next to impossible. As an alarm it will do, as a measure not (`labkit eval --reference` sums
-# over the whole vocabulary).
-
-# %% [markdown]
+# A number in the thousands or millions is no distance between two policies: that is the estimator, on tokens that one
+# of them holds to be next to impossible. As an alarm it will do, as a measure not (`labkit eval --reference` sums over
+# the whole vocabulary).
+#
 # ## The ward
 #
 # Four patients. Each is a real run of this lab, its first updates.
@@ -499,8 +497,8 @@ figure.update_layout(template="plotly_white", height=190 * len(WARD) + 80, margi
 figure
 
 # %% [markdown]
-# **Exercise 5.** Name what each patient has: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind the
-# scales.
+# **Exercise 5.** Name what each patient has: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind
+# the scales.
 
 # %% tags=["exercise"]
 diagnosis = None  # <- {"A": "...", "B": "...", "C": "...", "D": "..."}
@@ -531,7 +529,7 @@ check("when_rl_fails.diagnosis", diagnosis)
 #
 # | symptom | reading | cure |
 # |---|---|---|
-# | return at the floor, spread 0, entropy to 0 | steps too long: one answer for all | less `lr`, more `kl`, `last_good` |
+# | return at the floor, spread 0, entropy to 0 | steps too long: one answer for all | less `lr`, some `kl`, `last_good` |
 # | return up, success down, turns at the limit | the reward pays for something else | mend the reward; log success beside it |
 # | gradient 0, return flat, groups alike | no variance, no signal | temperature, larger `group`, hands of middling difficulty |
 # | success 0 from the start, answers unreadable | right answers are never sampled | SFT first, or a reward with steps |
@@ -546,12 +544,12 @@ check("when_rl_fails.diagnosis", diagnosis)
 # * Whether RL recovers from over-fitting depends on how far SFT went: figure 19 has two starts. More would make a
 #   curve.
 #
-# **Read**: *Spinning Up*'s list of what goes wrong ([spinningup.openai.com](https://spinningup.openai.com/)); *DAPO* ([arXiv
-# 2503.14476](https://arxiv.org/abs/2503.14476)), which leaves out groups without signal; *Scaling Laws for Reward Model
-# Overoptimization* ([arXiv 2210.10760](https://arxiv.org/abs/2210.10760)); Schulman on [estimating the
+# **Read**: *Spinning Up*'s list of what goes wrong ([spinningup.openai.com](https://spinningup.openai.com/)); *DAPO*
+# ([arXiv 2503.14476](https://arxiv.org/abs/2503.14476)), which leaves out groups without signal; *Scaling Laws for
+# Reward Model Overoptimization* ([arXiv 2210.10760](https://arxiv.org/abs/2210.10760)); Schulman on [estimating the
 # KL](http://joschu.net/blog/kl-approx.html); the paper's section 5.4.
 #
-# **Next**: [11_rival_explanations](11_rival_explanations.ipynb): when RL works, is it for the reason that we think?
+# **Next**: [RESULTS.md](../RESULTS.md) has what both methods do when nothing breaks, with several seeds.
 
 # %%
 import platform

@@ -49,8 +49,13 @@ def results(figures: Sequence[Figure], archive: Archive, root: str | Path = ".")
     for figure in figures:
         data = collect(figure, archive)
         parts.append(_section(data, lacking(figure, archive), Path(root)))
-        drawn += [data] if data else []
+        drawn += [data] if _tells(data) else []
     return "\n".join(parts), drawn
+
+
+def _tells(data: Data) -> bool:
+    """Whether something is stored by which a claim can be judged; a control alone is no picture."""
+    return bool(data) and (not data.figure.plan.claims or any(f.change for f in findings(data)))
 
 
 def _section(data: Data, jobs: Sequence[Job], root: Path) -> str:
@@ -58,8 +63,8 @@ def _section(data: Data, jobs: Sequence[Job], root: Path) -> str:
     lines = [f"## {plan.source}: {plan.title}", "", plan.question, "", f"**The paper.** {plan.paper}", ""]
     if plan.caveat:
         lines += [f"**Ours differs.** {plan.caveat}", ""]
-    if not data:
-        return "\n".join([*lines, f"Nothing is stored of it yet: `labkit figures {name}` says what to run.", ""])
+    if not _tells(data):
+        return "\n".join([*lines, f"What would tell is not stored yet: `labkit figures {name}` says what to run.", ""])
     lines += [f"![{_inline(alt_text(data))}]({(PICTURES / name).as_posix()}.svg)", ""]
     if plan.kind in ("curves", "growth"):
         axes = (("updates", "updates"), ("id", "ID success"))

@@ -97,6 +97,18 @@ def test_a_figure_is_shown_in_a_notebook(repository, tmp_path, capsys):
     assert "Figure({" not in out and "•" not in out
 
 
+def test_a_control_alone_is_no_picture(tmp_path):
+    folder = lay_out(tmp_path, f05={**FIGURE, "claims": [{"curve": "RL", "says": "rises"}]})
+    figure = load_plan(folder / "05.yaml")
+    sft, rl = (next(c for c in figure.curves if c.method == method) for method in ("sft", "rl"))
+    train(tmp_path / "runs", sft.config, sft.words(100), SFT_HITS)
+    text, drawn = results([figure], Archive([tmp_path / "runs"]))
+    assert "What would tell is not stored yet: `labkit figures 05` says what to run." in text and not drawn
+    train(tmp_path / "runs", rl.config, rl.words(100), RL_HITS)
+    text, drawn = results([figure], Archive([tmp_path / "runs"]))
+    assert "What would tell" not in text and [data.figure.id for data in drawn] == ["05"]
+
+
 def test_every_probe_of_every_seed_is_in_the_picture(repository):
     figure = draw(_data(repository, "05"))
     colours = {"SFT": METHODS["sft"], "RL": METHODS["rl"]}
