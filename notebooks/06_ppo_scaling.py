@@ -405,7 +405,7 @@ predict("Over ID success as the x axis, at equal ID success: which is higher und
         ["PPO", "SFT", "cannot be said from the figure"], key="scaling.axis")
 
 # %%
-scaled = show_figure(ROOT / "configs/figures/05.yaml", archive)
+scaled = show_figure(ROOT / "configs/figures/05.yaml", archive, cells=("gp-l",))
 
 # %% [markdown]
 # Press *ID success*, and look up from one value of the x axis: where both methods have points, which is higher under

@@ -14,21 +14,24 @@ from labkit.replication.plan import load_plan
 from labkit.replication.series import Data, collect
 
 
-def show_figure(plan: str | Path, archive: Archive, axis: Axis = "flops") -> Data:
+def show_figure(
+    plan: str | Path, archive: Archive, axis: Axis = "flops", *, cells: tuple[str, ...] | None = None
+) -> Data:
     """Print what a figure asks and what the paper found, draw what is stored of it, and say what that finds.
 
     Args:
         plan: the file of a plan, ``configs/figures/NN.yaml``.
         archive: the stored runs.
         axis: what lies along the x axis to begin with, for curves over training.
+        cells: only these of the plan's.
 
     Returns:
         What is stored, false where that is nothing.
 
     Raises:
-        UsageError: the plan is wrong.
+        UsageError: the plan is wrong, or has nothing in these cells.
     """
-    figure = load_plan(plan)
+    figure = load_plan(plan, cells=cells)
     data, jobs = collect(figure, archive), lacking(figure, archive)
     print(f"{figure.plan.source}. {figure.plan.question}\nThe paper: {figure.plan.paper}")
     if figure.plan.caveat:
