@@ -39,6 +39,10 @@ class Progress:
             look = {"file": _Lines(sys.stderr), "mininterval": EVERY, "miniters": 1, "bar_format": told}
         self._bar = tqdm(total=total, initial=first, unit=f" {unit}", disable=not enabled, **look)
 
+    def start(self) -> None:
+        """Count time from now: the probe before the first step says nothing about how long steps take."""
+        self._bar.unpause()
+
     def update(self, done: int, **figures: float) -> None:
         """Move to ``done`` and show the latest figures."""
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in figures.items()}, refresh=False)

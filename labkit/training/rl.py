@@ -221,6 +221,7 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
     with closing(progress), tracked(accelerator, run, first) as log:
         if probe and first == 0:
             log({"step": 0, "flops": 0.0, **probed(0)})
+            progress.start()
         for update in range(first, config.updates):
             # Asked before an update and of what is on disk, so that a run that goes on stops where it would have.
             why = world.on_main(lambda: collapse(run.metrics(), config.stop))

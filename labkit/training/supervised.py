@@ -187,6 +187,7 @@ def fit(
     with closing(progress), tracked(accelerator, run, first) as log:
         if evaluate and first == 0:
             log({"step": 0, "flops": 0.0, **measured(0)})
+            progress.start()
         for step in range(first, settings.steps):
             began = time.perf_counter()
             model.train()

@@ -55,6 +55,17 @@ def test_slow_steps_are_all_told(clock, monkeypatch):
     assert [line.split()[0] for line in file.getvalue().splitlines()] == ["0/4", "1/4", "2/4", "3/4", "a", "4/4"]
 
 
+def test_time_left_is_that_of_steps_and_not_of_what_comes_before_them(clock, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", file := io.StringIO())
+    bar = Progress("steps", 10)
+    clock.now += 600
+    bar.start()
+    clock.now += 20
+    bar.update(1)
+    bar.close()
+    assert file.getvalue().splitlines()[-1].startswith("1/10 steps, 00:20 gone, 03:00 left")
+
+
 def test_on_a_terminal_a_bar_is_drawn_over_itself(clock, monkeypatch):
     monkeypatch.setattr(sys, "stderr", file := Terminal())
     steps(clock, 4, 25)
