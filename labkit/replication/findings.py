@@ -70,9 +70,12 @@ def _compared(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, int
             return (ours.change if ours else None), ours.seeds if ours else 0
         theirs = growth(data.lines[cell, claim.than], suite, flops)
         return (_gap(theirs.change, ours.change) if theirs else None), ours.seeds
-    if claim.than == "start":
+    if claim.than in ("start", "origin"):
+        begun = next(c for c in data.figure.of(cell) if c.name == claim.curve)
+        while claim.than == "origin" and begun.source:
+            begun = begun.source
         last = data.last[cell, claim.curve, suite]
-        return change(data.first[cell, claim.curve, suite], last), len(last)
+        return change(data.first[cell, begun.name, suite], last), len(last)
     after = data.ends[cell, claim.curve, suite]
     return change(data.ends[cell, claim.than, suite], after), len(after)
 
@@ -85,7 +88,7 @@ def _gap(before: Estimate, after: Estimate) -> Estimate:
 
 
 def _sentence(data: Data, claim: Claim, cell: str, found: Estimate | None, seeds: int, decided: Verdict) -> str:
-    compared = {"start": "since its start"}.get(claim.than, f"against {claim.than}")
+    compared = {"start": "since its start", "origin": "since Init"}.get(claim.than, f"against {claim.than}")
     place = " at equal compute" if claim.equal_compute else ""
     what = f"{claim.curve} on {cell}, {claim.suite}"
     rivals = claim.than in {c.name for c in data.figure.of(cell) if c.method != "init"}

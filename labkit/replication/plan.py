@@ -106,11 +106,19 @@ class Claim(Config):
     suite: str = "rule-ood"
     says: Says
     than: str = "start"
-    """What it is compared with: ``start``, the curve's own beginning, or another curve of the same cell."""
+    """What it is compared with: ``start``, the curve's own beginning; ``origin``, the beginning of the curve that it goes
+    on from; or another curve of the same cell."""
     equal_compute: bool = False
     """Compare the growths since the start at the compute that all curves have reached, in place of the ends."""
     margin: float = Field(0.05, ge=0)
     """For ``does not ...``: the change that would be too small to matter."""
+
+    @field_validator("equal_compute")
+    @classmethod
+    def _from_its_own_start(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("than") == "origin":
+            raise ValueError("growth is counted from a curve's own start; compare it with start, or another curve")
+        return value
 
 
 class Plan(Config):
@@ -235,7 +243,7 @@ def load_plan(
                 curves[cell, curve.name] = curve
     known = {name for _, name in curves}
     for claim in plan.claims:
-        for name in {claim.curve, claim.than} - {"start"} - known:
+        for name in {claim.curve, claim.than} - {"start", "origin"} - known:
             raise UsageError(f"{path}: a claim is about {name!r}; the curves are {', '.join(sorted(known))}")
     kept = [c for c in curves.values() if cells is None or c.cell in cells]
     if not kept:

@@ -49,7 +49,7 @@ class Line:
     seconds: float
     """Wall-clock of the training itself, without probes."""
     estimated_flops: float
-    """The paper's estimate: 6ND for SFT, 6ND + 2N lambda D for RL."""
+    """The paper's estimate since Init: 6ND for SFT, 6ND + 2N lambda D for RL."""
 
 
 @dataclass(frozen=True)
@@ -123,20 +123,26 @@ def collect(figure: Figure, archive: Archive) -> Data:
 
 def _line(curve: Curve, seed: int, run: Run, archive: Archive) -> Line:
     metrics = run.metrics()
-    steps, flops = 0, 0.0
+    before: list[dict[str, Any]] = []
     if curve.source:
-        before = archive.trained(archive.asked(curve.source, seed))
-        spent = [m for m in before.metrics() if m["step"] <= curve.step] if before else []
-        steps, flops = curve.step, spent[-1]["flops"] if spent else 0.0
+        source = archive.trained(archive.asked(curve.source, seed))
+        before = [m for m in source.metrics() if m["step"] <= curve.step] if source else []
+    steps = curve.step if curve.source else 0
+    flops = before[-1]["flops"] if before else 0.0
     points = []
     for m in metrics:
         values = dict(_headlines(m))
         if values:
             points.append(Point(m["step"], steps + m["step"], flops + m["flops"], values, dict(_changes(m))))
+    estimated = _estimated(curve, metrics) + (_estimated(curve.source, before) if before else 0.0)
+    return Line(curve, seed, run, tuple(points), sum(m.get("seconds", 0.0) for m in metrics), estimated)
+
+
+def _estimated(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> float:
+    """The paper's estimate of the FLOPs of a run up to the last of these metrics."""
     last = metrics[-1] if metrics else {}
     trained = last.get("flops/training", last.get("flops", 0.0))
-    estimated = trained * (1 + REREADING[curve.cell] / 3) if curve.method == "rl" else trained
-    return Line(curve, seed, run, tuple(points), sum(m.get("seconds", 0.0) for m in metrics), estimated)
+    return trained * (1 + REREADING[curve.cell] / 3) if curve.method == "rl" else trained
 
 
 def _headlines(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:

@@ -102,6 +102,10 @@ def test_a_curve_goes_on_from_another_under_the_same_seed(tmp_path):
         ({"curves": [FIGURE["curves"][0]] * 2}, "two curves have the same name"),
         ({"claims": [{"curve": "SFF", "says": "falls"}]}, "a claim is about 'SFF'; the curves are RL, SFT"),
         (
+            {"claims": [{"curve": "SFT", "says": "falls", "than": "origin", "equal_compute": True}]},
+            "growth is counted from a curve's own start",
+        ),
+        (
             {"curves": [{**FIGURE["curves"][1], "start": {"curve": "SFT", "step": 1}}], "claims": []},
             "starts from 'SFT', which is no single curve before it",
         ),

@@ -46,8 +46,11 @@ def test_a_run_that_goes_on_begins_where_the_other_was(tmp_path):
     sft, on = figure.curves
     first = train(tmp_path / "runs", sft.config, sft.words(100), SFT_HITS)
     train(tmp_path / "runs", on.config, [*on.words(100), f"model=run:{first.id}@10"], RL_HITS)
-    points = collect(figure, Archive([tmp_path / "runs"])).lines["gp-l", "on"][0].points
-    assert [(p.step, p.updates, p.flops) for p in points] == [(0, 10, 6e10), (2, 12, 7.6e10), (4, 14, 9.2e10)]
+    line = collect(figure, Archive([tmp_path / "runs"])).lines["gp-l", "on"][0]
+    points = [(p.step, p.updates, p.flops) for p in line.points]
+    assert points == [(0, 10, 6e10), (2, 12, 7.6e10), (4, 14, 9.2e10)]
+    # SFT's first ten steps, then RL's 2.4e10 + 4.8e10 as above.
+    assert line.estimated_flops == pytest.approx(6e10 + 7.2e10)
 
 
 def test_an_interval_over_seeds_adds_the_deals_error_to_the_spread():
@@ -224,6 +227,22 @@ def test_a_sentence_says_the_change_its_interval_the_seeds_and_the_paper(tmp_pat
     # Two hands of forty are not enough.
     assert rises.verdict == "undecided"
     assert "+5.0 points" in rises.sentence and "not clear of zero" in rises.sentence
+
+
+def test_a_run_that_goes_on_is_compared_with_where_it_begins_and_with_where_the_other_did(tmp_path):
+    on = {"name": "on", "method": "rl", "config": "gp-l/rl.yaml", "start": {"curve": "SFT", "step": 10}}
+    claims = [{"curve": "on", "says": "rises"}, {"curve": "on", "says": "falls", "than": "origin"}]
+    plan = {**FIGURE, "curves": [FIGURE["curves"][0], on], "claims": claims, "seeds": [100]}
+    figure = load_plan(lay_out(tmp_path, f05=plan) / "05.yaml")
+    sft, on = figure.curves
+    first = train(tmp_path / "runs", sft.config, sft.words(100), SFT_HITS)
+    hits = {0: {"id": 20, "rule-ood": 12}, 4: {"id": 20, "rule-ood": 14}}
+    train(tmp_path / "runs", on.config, [*on.words(100), f"model=run:{first.id}@10"], hits)
+    since_start, since_init = findings(collect(figure, Archive([tmp_path / "runs"])))
+    # Of 40 hands Init solves 20, SFT at step 10 solves 12, and what goes on from there 14.
+    assert since_start.change.value == pytest.approx(2 / 40) and "since its start" in since_start.sentence
+    assert since_init.change.value == pytest.approx(-6 / 40) and "points [" in since_init.sentence
+    assert "since Init" in since_init.sentence
 
 
 def test_nothing_stored_is_said_and_not_drawn(tmp_path):
