@@ -238,7 +238,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
                 "value": row.value.value,
                 "ci95": row.value.ci95,
                 "seeds": {e.seed: {"value": e.value.value, "n": e.value.n, "run": str(e.run.path)} for e in row.ends},
-                "flops": row.flops,
+                "flops": row.spent and row.spent.flops,
             }
             for row in tables.rows(entry.data)
         ],

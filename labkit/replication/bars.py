@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from labkit.config import read
 from labkit.evaluation import Estimate
 from labkit.replication.plan import Curve
-from labkit.replication.series import Data, change, common_compute, growth, share_across
+from labkit.replication.series import Data, change, common_compute, growth, pairs_of, share_across
 from labkit.replication.style import CELLS, PAPER, SUITES, dress, panels_of, ramp, styles
 from labkit.replication.tables import measured
 
@@ -55,7 +55,7 @@ def add_changes(
     others = [c for c in curves if c.name != than]
     reference = next((c for c in curves if c.name == than), None)
     for number, (curve, style) in enumerate(zip(others, styles(others), strict=True)):
-        pairs = {s: change(data.ends[cell, than, s], data.ends[cell, curve.name, s]) for s in suites}
+        pairs = {s: change(pairs_of(data.ends[cell, than, s], data.ends[cell, curve.name, s])) for s in suites}
         found = {s: f for s, f in pairs.items() if f}
         figure.add_trace(
             go.Scatter(
@@ -99,7 +99,7 @@ def add_growth(figure: go.Figure, data: Data, cell: str, curves: Sequence[Curve]
             first = not any(t.name == "the paper" for t in figure.data)
             _paper(figure, [curve.name], [100 * curve.paper.change[suite]], row, column, legend=first, unit="points")
     figure.add_hline(y=0, line={"color": "#444", "width": 1}, row=row, col=column)
-    figure.update_yaxes(title_text=f"points at {flops / 1e12:.3g} TFLOP", row=row, col=column)
+    figure.update_yaxes(title_text=f"points at about {flops / 1e12:.2g} TFLOP", row=row, col=column)
 
 
 def grid(data: Data) -> go.Figure:

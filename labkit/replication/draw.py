@@ -24,7 +24,7 @@ from labkit.views.palette import rgba
 Axis = Literal["flops", "updates", "id"]
 
 AXES: dict[Axis, tuple[str, str]] = {
-    "flops": ("FLOPs", "training compute since Init, TFLOP"),
+    "flops": ("FLOPs", "training compute since the start, TFLOP"),
     "updates": ("updates", "steps of SFT, updates of RL"),
     "id": ("ID success", "ID at the same moment"),
 }

@@ -8,7 +8,7 @@ from typing import Literal
 
 from labkit.evaluation import Estimate
 from labkit.replication.plan import Claim
-from labkit.replication.series import Data, change, common_compute, growth
+from labkit.replication.series import Data, change, common_compute, growth, pairs_of
 
 Verdict = Literal["agrees", "disagrees", "undecided", "no data"]
 
@@ -26,7 +26,6 @@ class Finding:
     cell: str
     change: Estimate | None
     """Of the headline metric, as a share."""
-    seeds: int
     verdict: Verdict
     sentence: str
 
@@ -56,28 +55,42 @@ def verdict(says: str, found: Estimate | None, margin: float) -> Verdict:
 
 
 def _finding(data: Data, claim: Claim, cell: str) -> Finding:
-    found, seeds = _compared(data, claim, cell)
+    found, told, against = _compared(data, claim, cell)
     decided = verdict(claim.says, found, claim.margin)
-    return Finding(claim, cell, found, seeds, decided, _sentence(data, claim, cell, found, seeds, decided))
+    return Finding(claim, cell, found, decided, _sentence(data, claim, cell, found, decided, told, against))
 
 
-def _compared(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, int]:
+def _compared(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, str, str]:
+    """The change that a claim is about, of how many seeds, and what it is compared with, in words."""
     suite = claim.suite
     if claim.equal_compute:
-        flops = common_compute(data, cell)
-        ours = growth(data.lines[cell, claim.curve], suite, flops)
-        if ours is None or claim.than == "start":
-            return (ours.change if ours else None), ours.seeds if ours else 0
-        theirs = growth(data.lines[cell, claim.than], suite, flops)
-        return (_gap(theirs.change, ours.change) if theirs else None), ours.seeds
+        return _at_equal_compute(data, claim, cell)
+    begun = next(c for c in data.figure.of(cell) if c.name == claim.curve)
+    while claim.than == "origin" and begun.source:
+        begun = begun.source
     if claim.than in ("start", "origin"):
-        begun = next(c for c in data.figure.of(cell) if c.name == claim.curve)
-        while claim.than == "origin" and begun.source:
-            begun = begun.source
-        last = data.last[cell, claim.curve, suite]
-        return change(data.first[cell, begun.name, suite], last), len(last)
-    after = data.ends[cell, claim.curve, suite]
-    return change(data.ends[cell, claim.than, suite], after), len(after)
+        against = "since its start" if claim.than == "start" else f"since {begun.name} began"
+        pairs = pairs_of(data.first[cell, begun.name, suite], data.last[cell, claim.curve, suite])
+    else:
+        against = f"against {claim.than}"
+        pairs = pairs_of(data.ends[cell, claim.than, suite], data.ends[cell, claim.curve, suite])
+    return change(pairs), count(len(pairs), "seed"), against
+
+
+def _at_equal_compute(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, str, str]:
+    flops = common_compute(data, cell)
+    ours = growth(data.lines[cell, claim.curve], claim.suite, flops)
+    if claim.than == "start":
+        place = f"since its start, at {ours.flops / 1e12:.3g} TFLOP" if ours else "since its start at equal compute"
+        return (ours.change, count(ours.seeds, "seed"), place) if ours else (None, "", place)
+    theirs = growth(data.lines[cell, claim.than], claim.suite, flops)
+    if ours is None or theirs is None:
+        return None, "", f"against {claim.than} at equal compute"
+    seeds = count(ours.seeds, "seed")
+    if theirs.seeds != ours.seeds:
+        seeds += f" against {theirs.seeds}"
+    place = f"against {claim.than}, at {ours.flops / 1e12:.3g} and {theirs.flops / 1e12:.3g} TFLOP"
+    return _gap(theirs.change, ours.change), seeds, place
 
 
 def _gap(before: Estimate, after: Estimate) -> Estimate:
@@ -87,15 +100,15 @@ def _gap(before: Estimate, after: Estimate) -> Estimate:
     return Estimate(gap, min(before.n, after.n), (gap - half, gap + half))
 
 
-def _sentence(data: Data, claim: Claim, cell: str, found: Estimate | None, seeds: int, decided: Verdict) -> str:
-    compared = {"start": "since its start", "origin": "since Init"}.get(claim.than, f"against {claim.than}")
-    place = " at equal compute" if claim.equal_compute else ""
+def _sentence(
+    data: Data, claim: Claim, cell: str, found: Estimate | None, decided: Verdict, seeds: str, against: str
+) -> str:
     what = f"{claim.curve} on {cell}, {claim.suite}"
     rivals = claim.than in {c.name for c in data.figure.of(cell) if c.method != "init"}
     says = _BESIDE[claim.says] if rivals else claim.says
     if found is None or found.ci95 is None:
-        return f"{what}: nothing is stored to tell whether it {says} {compared}{place}."
-    number = f"{points(found.value)} points {interval(found)} {compared}{place}"
+        return f"{what}: nothing is stored to tell whether it {says} {against}."
+    number = f"{points(found.value)} points {interval(found)} {against}"
     clear = "clear of zero" if found.ci95[0] > 0 or found.ci95[1] < 0 else "not clear of zero"
     told = _told(data, claim, cell)
     paper = f"The paper: it {says}" + (f" ({points(told)} points)" if told is not None else "")
@@ -104,8 +117,9 @@ def _sentence(data: Data, claim: Claim, cell: str, found: Estimate | None, seeds
         "disagrees": "ours disagrees",
         "undecided": "ours does not decide",
     }[decided]
-    margin = f", with a margin of {100 * claim.margin:g} points" if claim.says.startswith("does not") else ""
-    return f"{what}: {number}, {clear} ({count(seeds, 'seed')}). {paper}; {ending}{margin}."
+    bounded = claim.says.startswith("does not") and decided != "disagrees"
+    margin = f", with a margin of {100 * claim.margin:g} points" if bounded else ""
+    return f"{what}: {number}, {clear} ({seeds}). {paper}; {ending}{margin}."
 
 
 def _told(data: Data, claim: Claim, cell: str) -> float | None:

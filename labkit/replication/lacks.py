@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
@@ -33,6 +33,11 @@ class Job:
     @property
     def command(self) -> str:
         return shlex.join(["labkit", *self.words])
+
+
+def how_many(jobs: Sequence[Job]) -> str:
+    """What is lacking, counted: ``1 run or evaluation is``, ``4 runs or evaluations are``."""
+    return "1 run or evaluation is" if len(jobs) == 1 else f"{len(jobs)} runs or evaluations are"
 
 
 def lacking(figure: Figure, archive: Archive, out: str | Path = ROOT) -> list[Job]:

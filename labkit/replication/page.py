@@ -13,7 +13,7 @@ from labkit.errors import UsageError
 from labkit.replication import tables
 from labkit.replication.draw import alt_text, draw
 from labkit.replication.findings import findings
-from labkit.replication.lacks import Job
+from labkit.replication.lacks import Job, how_many
 from labkit.replication.series import Data
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _section(entry: Entry) -> str:
         parts.append("<p>Nothing is stored of it yet.</p>")
     if entry.jobs:
         commands = "\n".join(job.command for job in entry.jobs)
-        summary = f"{len(entry.jobs)} runs or evaluations are not stored; the commands that make them"
+        summary = f"{how_many(entry.jobs)} not stored; how to make what lacks"
         parts.append(f'<details class="lacks"><summary>{summary}</summary><pre>{escape(commands)}</pre></details>')
     return "\n".join([*parts, "</section>"])
 

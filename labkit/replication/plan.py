@@ -215,7 +215,7 @@ def plans(folder: str | Path = FOLDER) -> dict[str, Path]:
     Raises:
         UsageError: there is none.
     """
-    found = {p.stem: p for p in sorted(Path(folder).glob("*.yaml"))}
+    found = {p.stem: p for p in sorted(Path(folder).glob("*.yaml"), key=lambda p: p.stem)}
     if not found:
         raise UsageError(f"no figures in {folder}/; go to the folder of the repository")
     return found
@@ -245,6 +245,8 @@ def load_plan(
     for claim in plan.claims:
         for name in {claim.curve, claim.than} - {"start", "origin"} - known:
             raise UsageError(f"{path}: a claim is about {name!r}; the curves are {', '.join(sorted(known))}")
+        if claim.than == "origin" and not any(c.source for c in curves.values() if c.name == claim.curve):
+            raise UsageError(f"{path}: {claim.curve} goes on from no other curve; its claim is than: start")
     kept = [c for c in curves.values() if cells is None or c.cell in cells]
     if not kept:
         raise UsageError(f"figure {path.stem} has nothing in {', '.join(cells)}")

@@ -12,7 +12,7 @@ from labkit.replication import tables
 from labkit.replication.archive import RESULTS, Archive
 from labkit.replication.draw import alt_text
 from labkit.replication.findings import findings
-from labkit.replication.lacks import Job, lacking
+from labkit.replication.lacks import Job, how_many, lacking
 from labkit.replication.plan import Figure
 from labkit.replication.series import Data, End, collect
 
@@ -27,7 +27,8 @@ model of this repository. `make results` writes this page from the runs in `resu
   between seeds (Student's t). A row marked *every one* played every hand or route of the split once, weighted as they
   are dealt; the others are the last probe of the runs.
 * **Changes** are paired by deal and seed; "clear of zero" says that the 95% interval does not hold zero. That something
-  does *not* change counts as shown only where the interval leaves no room for more than the margin named.
+  does *not* change counts as shown only where the interval leaves no room for more than the margin named. At equal
+  compute, each curve's last probe within it, or at most 5% beyond, is taken.
 * **Figures**: thin lines are single seeds, points their mean, the thick line the mean smoothed; black diamonds are the
   paper's numbers. `labkit figures` writes them as one interactive page, with FLOPs, updates or ID success along the x
   axis.
@@ -81,7 +82,7 @@ def _section(data: Data, jobs: Sequence[Job], root: Path) -> str:
     lines += _folded("The numbers", table) if plan.kind == "grid" else [*table, ""]
     lines += _folded("Where each number comes from", _sources(rows, root))
     if jobs:
-        lines += [f"Not stored yet: {len(jobs)} runs or evaluations; `labkit figures {name}` lists them.", ""]
+        lines += [f"{how_many(jobs)} not stored yet; `labkit figures {name}` tells which.", ""]
     return "\n".join(lines)
 
 

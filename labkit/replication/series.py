@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,30 @@ from labkit.evaluation import Estimate, measure, paired
 from labkit.evaluation.games import measures_of
 from labkit.evaluation.metrics import Z95
 from labkit.replication.archive import Archive
-from labkit.replication.plan import Curve, Figure
+from labkit.replication.plan import Curve, Evaluation, Figure
 from labkit.runs.store import Run
 
 HEADLINES = ("success", "per_step_accuracy", "route_success")
 REREADING = {"gp-l": 6.0, "gp-vl": 6.0, "virl-l": 5.1, "virl-vl": 5.1}
 """The paper's lambda (appendix C.3): tokens read in playing, over tokens trained on."""
+SLACK = 0.05
+"""The share by which a run may be beyond a compute and still count as being there: runs end at whole updates."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What training has taken since Init: that of a run, and of those it goes on from."""
+
+    updates: int = 0
+    flops: float = 0.0
+    """As counted."""
+    estimated_flops: float = 0.0
+    """The paper's estimate: 6ND for SFT, 6ND + 2N lambda D for RL."""
+    seconds: float = 0.0
+    """Wall-clock of the training itself, without probes."""
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -46,10 +64,8 @@ class Line:
     seed: int
     run: Run
     points: tuple[Point, ...]
-    seconds: float
-    """Wall-clock of the training itself, without probes."""
-    estimated_flops: float
-    """The paper's estimate since Init: 6ND for SFT, 6ND + 2N lambda D for RL."""
+    spent: Spent
+    """Up to its end."""
 
 
 @dataclass(frozen=True)
@@ -117,32 +133,42 @@ def collect(figure: Figure, archive: Archive) -> Data:
         for suite in figure.plan.suites:
             first[*key, suite] = tuple(e for line in found if (e := _probed(line, suite, 0)))
             last[*key, suite] = tuple(e for line in found if (e := _probed(line, suite, -1)))
-            ends[*key, suite] = _evaluations(figure, curve, suite, found, archive) or last[*key, suite]
+            asked = figure.plan.evaluation
+            if asked and suite in asked.suites:
+                ends[*key, suite] = _evaluations(asked, curve, suite, found, archive)
+            else:
+                ends[*key, suite] = last[*key, suite]
     return Data(figure, lines, ends, first, last)
 
 
 def _line(curve: Curve, seed: int, run: Run, archive: Archive) -> Line:
-    metrics = run.metrics()
-    before: list[dict[str, Any]] = []
-    if curve.source:
-        source = archive.trained(archive.asked(curve.source, seed))
-        before = [m for m in source.metrics() if m["step"] <= curve.step] if source else []
-    steps = curve.step if curve.source else 0
-    flops = before[-1]["flops"] if before else 0.0
+    metrics, before = run.metrics(), _before(curve, seed, archive)
     points = []
     for m in metrics:
         values = dict(_headlines(m))
         if values:
-            points.append(Point(m["step"], steps + m["step"], flops + m["flops"], values, dict(_changes(m))))
-    estimated = _estimated(curve, metrics) + (_estimated(curve.source, before) if before else 0.0)
-    return Line(curve, seed, run, tuple(points), sum(m.get("seconds", 0.0) for m in metrics), estimated)
+            updates, flops = before.updates + m["step"], before.flops + m["flops"]
+            points.append(Point(m["step"], updates, flops, values, dict(_changes(m))))
+    return Line(curve, seed, run, tuple(points), before + _spent(curve, metrics))
 
 
-def _estimated(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> float:
-    """The paper's estimate of the FLOPs of a run up to the last of these metrics."""
-    last = metrics[-1] if metrics else {}
-    trained = last.get("flops/training", last.get("flops", 0.0))
-    return trained * (1 + REREADING[curve.cell] / 3) if curve.method == "rl" else trained
+def _before(curve: Curve, seed: int, archive: Archive) -> Spent:
+    """What was spent on the checkpoint that a curve goes on from; nothing where it begins at Init."""
+    if curve.source is None:
+        return Spent()
+    run = archive.trained(archive.asked(curve.source, seed))
+    metrics = [m for m in run.metrics() if m["step"] <= curve.step] if run else []
+    return _before(curve.source, seed, archive) + _spent(curve.source, metrics)
+
+
+def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> Spent:
+    """What a run alone has spent up to the last of these metrics."""
+    if not metrics:
+        return Spent()
+    last = metrics[-1]
+    trained = last.get("flops/training", last["flops"])
+    estimated = trained * (1 + REREADING[curve.cell] / 3) if curve.method == "rl" else trained
+    return Spent(last["step"], last["flops"], estimated, sum(m.get("seconds", 0.0) for m in metrics))
 
 
 def _headlines(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
@@ -164,17 +190,14 @@ def _changes(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
             yield rest[0], Estimate(value, metrics[f"eval/{rest[0]}/n"], (low, high))
 
 
-def _evaluations(figure: Figure, curve: Curve, suite: str, lines: Sequence[Line], archive: Archive) -> tuple[End, ...]:
-    """The evaluations of a curve's ends on every hand; none unless all seeds that are there have one, since seeds that
-    were evaluated in two ways cannot be pooled."""
-    asked = figure.plan.evaluation
-    if asked is None or suite not in asked.suites:
-        return ()
+def _evaluations(
+    asked: Evaluation, curve: Curve, suite: str, lines: Sequence[Line], archive: Archive
+) -> tuple[End, ...]:
+    """The evaluations of a curve's ends on every hand, of the seeds that have one. A probe never stands in for one: it
+    is of other deals, so it can be paired with no other end."""
     players = {0: curve.player} if curve.player else {n.seed: f"run:{n.run.id}" for n in lines}
     found = {seed: archive.evaluated(player, asked, curve.cell).get(suite) for seed, player in players.items()}
-    if not all(found.values()):
-        return ()
-    return tuple(_evaluated(seed, run, suite) for seed, run in found.items())
+    return tuple(_evaluated(seed, run, suite) for seed, run in found.items() if run)
 
 
 def _evaluated(seed: int, run: Run, suite: str) -> End:
@@ -240,16 +263,19 @@ def share_across(values: Sequence[Estimate]) -> Estimate:
     return found._replace(ci95=(max(0.0, found.ci95[0]), min(1.0, found.ci95[1])))
 
 
-def change(before: Sequence[End], after: Sequence[End]) -> Estimate | None:
-    """The mean change from some ends to others of the same suite, seed by seed.
-
-    Paired by deal (:func:`labkit.evaluation.paired.pooled`) where all episodes are kept and the tasks are the same;
-    otherwise as if the deals had been different ones, which is wider. One ``before`` alone, an Init, serves every
-    seed. None where no seed has both.
-    """
+def pairs_of(before: Sequence[End], after: Sequence[End]) -> list[tuple[End, End]]:
+    """The ends of the seeds that have both. One ``before`` alone, an Init, serves every seed."""
     earlier = {e.seed: e for e in before}
     alone = before[0] if len(before) == 1 and not before[0].seed else None
-    pairs = [(b, a) for a in after if (b := earlier.get(a.seed, alone))]
+    return [(b, a) for a in after if (b := earlier.get(a.seed, alone))]
+
+
+def change(pairs: Sequence[tuple[End, End]]) -> Estimate | None:
+    """The mean change from the first ends of some pairs to the second; None where there are no pairs.
+
+    Paired by deal (:func:`labkit.evaluation.paired.pooled`) where all episodes are kept and the tasks are the same;
+    otherwise as if the deals had been different ones, which is wider.
+    """
     if not pairs:
         return None
     try:
@@ -277,7 +303,7 @@ class Growth:
 
     change: Estimate
     flops: float
-    """Mean over the seeds of the probes that were taken: the last not beyond the common compute."""
+    """Mean over the seeds of the probes that were taken."""
     seeds: int
 
 
@@ -294,12 +320,12 @@ def common_compute(data: Data, cell: str) -> float:
 
 
 def growth(lines: Sequence[Line], suite: str, flops: float) -> Growth | None:
-    """The change of a suite since the start at the last probe within a compute; None where nothing is stored."""
+    """The change of a suite since the start at the last probe within a compute, or beyond it by no more than
+    :data:`SLACK`; None where nothing is stored."""
     found, spent = [], []
     for line in lines:
         there = [p for p in line.points if suite in p.values]
-        # A compute that is the sum of the same numbers in another order is the same.
-        within = [p for p in there if p.flops - line.points[0].flops <= flops * (1 + 1e-9)]
+        within = [p for p in there if p.flops - line.points[0].flops <= flops * (1 + SLACK)]
         if within:
             first, last = there[0], within[-1]
             found.append(last.changes.get(suite) or _apart(first.values[suite], last.values[suite]))
@@ -307,6 +333,13 @@ def growth(lines: Sequence[Line], suite: str, flops: float) -> Growth | None:
     if not found:
         return None
     return Growth(across(found), sum(spent) / len(spent), len(found))
+
+
+def mean_spent(spent: Sequence[Spent]) -> Spent | None:
+    """The mean over seeds; None of no seed."""
+    if not spent:
+        return None
+    return Spent(*(sum(getattr(s, f.name) for s in spent) / len(spent) for f in fields(Spent)))
 
 
 @dataclass(frozen=True)

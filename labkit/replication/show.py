@@ -9,7 +9,7 @@ from IPython.display import display
 from labkit.replication.archive import Archive
 from labkit.replication.draw import Axis, draw
 from labkit.replication.findings import findings
-from labkit.replication.lacks import lacking
+from labkit.replication.lacks import how_many, lacking
 from labkit.replication.plan import load_plan
 from labkit.replication.series import Data, collect
 
@@ -37,8 +37,7 @@ def show_figure(
     if figure.plan.caveat:
         print(f"Note: {figure.plan.caveat}")
     if jobs:
-        many = "1 run or evaluation is" if len(jobs) == 1 else f"{len(jobs)} runs or evaluations are"
-        print(f"{many} lacking; `labkit figures {figure.id} --run` makes what lacks.")
+        print(f"{how_many(jobs)} lacking; `labkit figures {figure.id} --run` makes what lacks.")
     if data:
         display(draw(data, axis))
         print("\n".join(f"• {one.sentence}" for one in findings(data)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labkit.evaluation import Estimate
 from labkit.replication.findings import count
 from labkit.replication.plan import Curve
-from labkit.replication.series import Data, End, Line, share_across
+from labkit.replication.series import Data, End, Line, Spent, mean_spent, share_across
 from labkit.runs.store import Run
 
 METRICS = {"gp": "success", "virl": "right answers"}
@@ -25,12 +25,8 @@ class Row:
     value: Estimate
     """Over the seeds."""
     ends: tuple[End, ...]
-    flops: float | None
-    """Counted, mean over the seeds; None of a checkpoint that is evaluated as it is."""
-    estimated_flops: float | None
-    """By the paper's formula."""
-    seconds: float | None
-    """Of training, mean over the seeds."""
+    spent: Spent | None
+    """Mean over the seeds; None of a checkpoint that is evaluated as it is."""
     machine: str
 
     @property
@@ -60,16 +56,13 @@ def rows(data: Data) -> list[Row]:
 
 
 def _row(curve: Curve, suite: str, ends: tuple[End, ...], lines: Sequence[Line]) -> Row:
-    spent = [line.points[-1].flops for line in lines if line.points]
     runs = [line.run for line in lines] or [end.run for end in ends]
     return Row(
         curve=curve,
         suite=suite,
         value=share_across([e.value for e in ends]),
         ends=ends,
-        flops=sum(spent) / len(spent) if spent else None,
-        estimated_flops=sum(line.estimated_flops for line in lines) / len(lines) if lines else None,
-        seconds=sum(line.seconds for line in lines) / len(lines) if lines else None,
+        spent=mean_spent([line.spent for line in lines]),
         machine=", ".join(dict.fromkeys(map(machine, runs))),
     )
 
@@ -98,6 +91,7 @@ def measured(data: Data, cell: str) -> str:
 def told(row: Row) -> dict[str, str]:
     """A row in words, under the headings of a table."""
     low_high = f"[{row.value.ci95[0]:.1%}, {row.value.ci95[1]:.1%}]" if row.value.ci95 else ""
+    spent = row.spent
     return {
         "player": f"{row.curve.name}, {row.curve.cell}",
         "suite": row.suite,
@@ -106,8 +100,8 @@ def told(row: Row) -> dict[str, str]:
         "95% interval": low_high,
         "n a seed": trials(row),
         "seeds": ", ".join(str(e.seed) for e in row.ends) if row.curve.method != "init" else "–",
-        "TFLOP (paper's estimate)": f"{row.flops / 1e12:.2f} ({row.estimated_flops / 1e12:.2f})" if row.flops else "–",
-        "training": duration(row.seconds) if row.seconds else "–",
+        "TFLOP (paper's estimate)": f"{spent.flops / 1e12:.2f} ({spent.estimated_flops / 1e12:.2f})" if spent else "–",
+        "training": duration(spent.seconds) if spent else "–",
         "machine": row.machine,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -95,6 +96,15 @@ def evaluate(root: Path, player: str, right: dict[str, set[str]], **settings) ->
 def hand_of(task: Task) -> str:
     """The ranks of a hand, sorted as text, in one word: ``2 3 6 A``."""
     return " ".join(sorted(rank for rank, _ in task.deal["cards"]))
+
+
+def share_with(suite: str, ranks: str) -> float:
+    """The share of deals of a suite's test hands that hold a rank, by counting suits: C(4, k) for k of a rank."""
+    weight = {
+        h: math.prod(math.comb(4, h.split().count(r)) for r in set(h.split()))
+        for h in {hand_of(t) for t in every(suite)}
+    }
+    return sum(w for h, w in weight.items() if set(ranks) & set(h.split())) / sum(weight.values())
 
 
 @cache

@@ -19,7 +19,7 @@ from labkit.replication.report import results
 from labkit.replication.series import collect
 from labkit.replication.show import show_figure
 from labkit.views.palette import METHODS
-from tests.replication.stored_runs import FIGURE, HANDS, evaluate, every, hand_of, lay_out, train
+from tests.replication.stored_runs import FIGURE, HANDS, evaluate, every, hand_of, lay_out, share_with, train
 
 REPOSITORY = Path(__file__).parents[2]
 SFT_HITS = {0: {"id": 10, "rule-ood": 20}, 10: {"id": 20, "rule-ood": 12}, 20: {"id": 30, "rule-ood": 4}}
@@ -62,6 +62,9 @@ def repository(tmp_path_factory):
                     train(root / "runs", curve.config, curve.words(seed), hits)
     won = {s: {hand_of(t) for t in every(s) if "A" in hand_of(t).split()} for s in ("id", "rule-ood")}
     evaluate(root / "runs", "tiny:gp-l/init", won)
+    won = {s: {hand_of(t) for t in every(s) if "K" in hand_of(t).split()} for s in ("id", "rule-ood")}
+    first = load_plan(folder / "06.yaml").of("gp-l")[1]
+    evaluate(root / "runs", f"run:{archive.trained(archive.asked(first, 100)).id}@20", won)
     for run in Archive([root / "runs"]).runs:
         keep(run, root / "results")
     return root
@@ -158,7 +161,7 @@ def test_the_papers_numbers_stand_beside_ours(repository):
     assert paper[:2] == [([0.115], "diamond-open"), ([0.034], "diamond-open")]
     assert paper[2][0] == pytest.approx([-8.1])
     bars = {t.name: list(t.y) for t in figure.data if t.type == "bar"}
-    assert bars["SFT"] == pytest.approx([0.75, 0.1])
+    assert bars["SFT"] == pytest.approx([share_with("id", "K"), share_with("rule-ood", "K")])
 
 
 def test_the_config_s_own_settings_are_ringed_in_the_grid(repository):
@@ -233,11 +236,16 @@ def test_results_numbers_are_those_of_an_independent_reading(here):
     text = _write_results(here)
     line = re.compile(r"\* (\w+), gp-l, (id|rule-ood), seed (\d+): ([\d.]+)%, n (\d+); `labkit[^`]*`; (.*)")
     found = line.findall(text)
-    # Figures 05, 06 and 10 show SFT and 05 and 10 RL, two seeds and suites each; the grid has four settings of RL.
-    assert len(found) == 3 * 4 + 2 * 4
+    # Figures 05 and 10 show SFT and RL, two seeds and suites each; 06 the seed of SFT that was evaluated on every hand.
+    assert len(found) == 4 * 4 + 2
     for method, suite, seed, value, n, links in found:
         paths = dict((word, here / path) for word, path in re.findall(r"\[(\w+)\]\(([^)]+)\)", links))
-        assert paths["run"].is_dir() and f"seed: {seed}\n" in paths["config"].read_text()
+        assert paths["run"].is_dir()
+        if paths["numbers"].name == f"{suite}.jsonl.gz":
+            assert "player: run:" in paths["config"].read_text()
+            assert value == f"{100 * share_with(suite, 'K'):.1f}"
+            continue
+        assert f"seed: {seed}\n" in paths["config"].read_text()
         with gzip.open(paths["numbers"], "rt") as handle:
             won = [json.loads(episode)["status"] == "success" for episode in handle]
         assert (len(won), f"{100 * sum(won) / len(won):.1f}") == (int(n), value)
@@ -247,16 +255,18 @@ def test_results_numbers_are_those_of_an_independent_reading(here):
         for row in text.splitlines()
         if row.startswith("| SFT, gp-l | rule-ood")
     ]
-    assert len(rows) == 3
-    assert all(row[2:4] == ["success, 1 attempt", "10.0%"] and row[5:7] == [str(HANDS), "100, 101"] for row in rows)
+    probed, every_one, again = rows
+    assert every_one[2] == "success, 1 attempt, every one" and every_one[6] == "100"
+    assert probed[2:4] == ["success, 1 attempt", "10.0%"] and probed[5:7] == [str(HANDS), "100, 101"]
+    assert again == probed
 
 
 def test_results_links_lead_somewhere_and_say_what_is_lacking(here):
     text = _write_results(here)
     for target in re.findall(r"(?<!!)\[\w+\]\(([^)]+)\)", text):
         assert (here / target).exists(), target
-    # The SFT runs of Figure 6 are not evaluated on every hand; without weights they are to be trained again first.
-    assert "Not stored yet: 4 runs or evaluations; `labkit figures 06` lists them." in text
+    # One SFT run of Figure 6 is not evaluated on every hand; without weights it is to be trained again first.
+    assert "2 runs or evaluations are not stored yet; `labkit figures 06` tells which." in text
     assert "!\\[" not in text and text.count("](results/figures/05.svg)") == 1
 
 
@@ -291,7 +301,7 @@ def _json(capsys, *words):
 def test_the_command_lists_the_figures_and_what_is_stored(here, capsys):
     listed = {row["figure"]: row for row in _json(capsys, "figures")}
     assert {name: (row["runs"], row["of"], len(row["lacking"])) for name, row in listed.items()} == {
-        "05": (4, 4, 0), "06": (2, 2, 4), "10": (4, 4, 0), "grid": (8, 8, 0)
+        "05": (4, 4, 0), "06": (2, 2, 2), "10": (4, 4, 0), "grid": (8, 8, 0)
     }  # fmt: skip
     assert main(["figures"]) == 0
     assert "4 of 4 runs, complete" in capsys.readouterr().out

@@ -106,6 +106,10 @@ def test_a_curve_goes_on_from_another_under_the_same_seed(tmp_path):
             "growth is counted from a curve's own start",
         ),
         (
+            {"claims": [{"curve": "SFT", "says": "falls", "than": "origin"}]},
+            "SFT goes on from no other curve; its claim is than: start",
+        ),
+        (
             {"curves": [{**FIGURE["curves"][1], "start": {"curve": "SFT", "step": 1}}], "claims": []},
             "starts from 'SFT', which is no single curve before it",
         ),
