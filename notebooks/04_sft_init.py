@@ -117,12 +117,12 @@ legal = looks["0"]["legal"].value
 reveal("init.base", SIZES[0] if legal < 1 / 3 else SIZES[1] if legal < 2 / 3 else SIZES[2])
 
 # %% [markdown]
-# The intervals count the hands, not the answers: samples of one hand are correlated. Where in the funnel does most
-# fall out? If *readable* is near 1, this base model knows the format already: it has met JSON answers in pre-training,
-# under other prompts. The paper's base model wrote prose instead (its Figure 20). Keep that in mind for the last
-# section, on RL without SFT.
+# *n* counts the answers, but the intervals are worked out over hands, since samples of one hand are correlated. Where
+# in the funnel does most fall out? If *readable* is near 1, this base model knows the format already: it has met JSON
+# answers in pre-training, under other prompts. The paper's base model wrote prose instead (its Figure 20). Keep that in
+# mind for the last section, on RL without SFT.
 #
-# **Exercise 1.** Work out the funnel from the verdicts alone. You get a list of categories, one an answer, out of
+# **Exercise 1.** Work out the funnel from the verdicts alone. You get a list of categories, one for each answer, out of
 # `unreadable`, `illegal_formula`, `wrong_numbers`, `wrong_value`, `correct`; return a dictionary with the shares
 # `"readable"`, `"legal"`, `"valid"` and `"right"`, each of *all* answers.
 
@@ -138,7 +138,7 @@ check("sft_init.funnel", funnel)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# An answer passes a part if its category is that of a later one.
+# An answer passes a part if its category comes later in the list than the one by which it would fall out there.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -438,9 +438,10 @@ reveal("init.first", max(gains, key=gains.get))
 #
 # ## Is there anything to reward?
 #
-# RL compares: it makes likelier what was better than the rest. If all answers to a hand earn the same, there is nothing
-# to compare, and no gradient (all **advantages** are 0, see [05](05_ppo_by_hand.ipynb)). So the learning signal of a
-# checkpoint can be seen before any RL: the share of hands among whose samples
+# RL compares: it makes likelier what was better than the rest. If all answers to a hand earn the same, the hand cannot
+# tell which to prefer (methods that compare within a group get no gradient from it at all: all **advantages** are 0,
+# see [05](05_ppo_by_hand.ipynb)). So the learning signal of a checkpoint can be seen before any RL: the share of hands
+# among whose samples
 #
 # * **rewards differ** at all: wrong answers differ too, −3 for the format, −2 for the rule, −1 for the value;
 # * there is **right and wrong**: only these can teach to be right.
@@ -571,8 +572,8 @@ figure
 # learnt as if there were no other. After so long an Init, RL begins with a model that is sure on the hands that it
 # will be dealt, and wrong elsewhere; the paper's Figure 19 finds that RL does not bring such a model back.
 #
-# So a rule of thumb for the length of an Init: *as short as it can be once rewards differ on most hands and right
-# answers come up in a fair share of groups*. What RL can find out by itself need not be imitated.
+# So a rule of thumb for the length of an Init: *stop as soon as right answers come up in most groups*. What RL can find
+# out by itself need not be imitated. (The lab's own Init went on until success on unseen hands no longer rose.)
 #
 # ## The other game
 #

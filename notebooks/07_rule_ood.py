@@ -160,7 +160,8 @@ OODMatrix(list(results.values()))
 # %% [markdown]
 # With a live kernel a click on a cell opens its episodes. Two intervals that overlap say nothing about the change:
 # all players had the *same hands*, so luck with the hands falls out of the difference, which has an interval of its
-# own. `paired` works it out, with a test of "they answer alike" beside it.
+# own. `paired` works it out, with a test of "they answer alike" beside it. (Near the border the two may disagree; then
+# take the change as not shown.)
 
 # %%
 from labkit.evaluation import paired
@@ -215,7 +216,7 @@ for method in ("sft", "rl"):
 # %% [markdown]
 # Read the rows against Init first. The paper withholds no hands: what it calls in-distribution is our *practised*
 # hands. Under `id` are hands that no training has seen, so they ask a second question: is what was learnt about *these
-# hands*, or about the game? Then compare with `rule-ood`: the claim is that the signs *disagree*. This interval speaks
+# hands*, or about the game? Then compare with `rule-ood`: the claim is that the signs *disagree*. These intervals speak
 # of other hands, not of other trainings: both methods were trained here once. (The paper's 11.5 and 15.0% were measured
 # on 234 hands, once: some 27 and 35 hands.)
 #
@@ -261,9 +262,9 @@ check("rule_ood.mcnemar", mcnemar)
 # %% [markdown]
 # ## Why: what do the answers do with the rule?
 #
-# An answer has to pass three gates. Its `number` field **translates** the cards; its formula has to be **valid**:
-# legal, and made of just these numbers; and then the sum has to be **24**. Success can fall at any of them, and only
-# the first two are about the rule.
+# We look at three things. Its `number` field **translates** the cards (the verifier does not judge it, but it shows how
+# the rule was read); its formula has to be **valid**: legal, and made of just the right numbers; and its value has to
+# be **24**. Only the first two are about the rule.
 
 # %%
 import plotly.graph_objects as go
@@ -320,7 +321,8 @@ check("rule_ood.translation_accuracy", translation_accuracy)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Compare sorted lists. `{"A": 1, **faces}.get(card)` is what a card counts as, unless it is a number in words.
+# Compare sorted lists. `{"A": 1, **faces}.get(card)` is what a card counts as, unless the card is a number (as text,
+# like `"6"`).
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -421,7 +423,7 @@ figure
 # miscalculates. A table of success alone cannot tell them apart.
 #
 # **Exercise 4.** Write such a filing clerk yourself, with four drawers. The checks are made in this order, and the
-# first that fails gives the name: `"validity"` (there is no legal formula), `"translation"` (the number field is
+# first that fails gives the name: `"format"` (there is no legal formula), `"translation"` (the number field is
 # wrong), `"copying"` (the formula does not use just the numbers it should), `"arithmetic"` (it does not make 24).
 # Otherwise `"right"`.
 
@@ -446,7 +448,7 @@ check("rule_ood.failure", failure)
 # def failure(legal, number_right, complete, makes_24):
 #     """The first thing that went wrong in an answer; all four arguments are True or False."""
 #     if not legal:
-#         return "validity"
+#         return "format"
 #     if not number_right:
 #         return "translation"
 #     if not complete:
@@ -487,7 +489,7 @@ table(heads, rows)
 #
 # ## One hand, three players
 #
-# A hand on which SFT plays by the old rule and RL solves it, if there is one. (It is *chosen*, to look at; how often
+# A hand which SFT plays by the old rule and RL solves, if there is one. (It is *chosen*, to look at; how often
 # such a thing happens is what the shares above say.)
 
 # %%
@@ -524,16 +526,18 @@ EpisodeViewer(results["sft", "rule-ood"].episodes)
 # %% [markdown]
 # ## Is the comparison fair?
 #
-# So far the *ends* of two trainings were compared, and someone chose where they end. Three ways to make it fair, each
-# with its own fault: at equal **compute** (RL also plays, so it does less learning with it), at equal **updates** (an
+# So far the *ends* of two trainings were compared, and someone chose where they end. Three ways to make it
+# fairer: at equal **compute** (RL also plays, so it does less learning with it), at equal **updates** (an
 # update of RL is worth many steps of SFT), at equal success under the trained rule: of two players equally good at what
 # they were trained on (**ID success**), which has kept the other rule (**OOD success**)?
 #
-# These need whole curves. Every probe of a stored run is a point, with the same deals each time; buttons exchange the x
-# axis. `show_figure` draws what is stored of a figure of the paper, and says what is lacking.
+# These need whole curves. Every *probe* of a stored run (success on a fixed set of deals, measured while it trained) is
+# a point; buttons exchange the x axis. `show_figure` draws what is stored of a figure of the paper, and says what is
+# lacking.
 
 # %%
 from labkit.replication import Archive
+from labkit.replication.findings import findings
 from labkit.replication.show import show_figure
 
 ARCHIVE = Archive(["../results", "../runs"])
@@ -546,7 +550,7 @@ data = show_figure("../configs/figures/05.yaml", ARCHIVE, "id")
 #
 # **Exercise 5.** Read a path at a level: given its points (ID success, OOD success) in the order of training, return
 # the OOD success where ID success *first reaches* the level, on the straight line between points; `None` where it never
-# does.
+# does. A path that begins at or above the level gives its first value.
 
 # %% tags=["exercise"]
 def ood_at(path, level):
@@ -635,8 +639,8 @@ for a, b in sorted(pairs, key=lambda ab: abs(ab[0]["id"].value - ab[1]["id"].val
         print(f"  {suite:8}  RL − SFT {points(change)} points")
 
 # %% [markdown]
-# If the first line is near zero and the second clear of it, the difference under the changed rule is not the price of
-# being better at the trained one. If the first is not near zero, there was no fair pair to find.
+# If the first line is near zero and the second clear of it, the difference under the changed rule does not come
+# from one player being better at the trained one. If the first is not near zero, there was no fair pair to find.
 #
 # ## The ends, on every test hand and route
 #
@@ -647,6 +651,61 @@ for a, b in sorted(pairs, key=lambda ab: abs(ab[0]["id"].value - ab[1]["id"].val
 _ = show_figure("../configs/figures/06.yaml", ARCHIVE)
 
 # %% [markdown]
+# Where an interval holds zero, there may be nothing to see, or the study may be too small to see it. Here are the cards
+# again with more *hands* (all on which the changed rule says something), and the walk with more *seeds*. Compare their
+# intervals with those above: which was lacking?
+
+# %%
+for name in ("06-gp-l", "06-virl-l"):
+    _ = show_figure(f"../configs/figures/{name}.yaml", ARCHIVE)
+
+# %% [markdown]
+# All of that is **sampled**, as training plays: it asks what a player says *on average*. The same players can be asked
+# for what they hold likeliest (**greedy**, temperature 0). A rise when sampled that is none when greedy is a gain in
+# *sureness*: what was likeliest before is now said more often, and nothing new has become likeliest.
+
+# %%
+GREEDY = ["rises too, clear of zero", "cannot be told from Init", "falls, clear of zero"]
+predict("Greedy: RL on the walk, under the changed rule, against Init?", GREEDY, key="rule_ood.greedy")
+
+# %%
+data = show_figure("../configs/figures/06-greedy.yaml", ARCHIVE)
+shown = [f for f in findings(data) if (f.cell, f.claim.curve, f.claim.suite, f.claim.than)
+        == ("virl-l", "RL", "rule-ood", "Init")]  # fmt: skip
+if shown and shown[0].change:
+    reveal("rule_ood.greedy", GREEDY[{"agrees": 0, "undecided": 1, "disagrees": 2}[shown[0].verdict]])
+
+# %% [markdown]
+# So the sign of RL's change depends on how one asks. Whoever reports a rise should say at which temperature, and look
+# at the other. (On the cards a greedy dialogue also repeats itself: [09](09_revision_scaling.ipynb).)
+
+# %% [markdown]
+# ## Is it the dialogue?
+#
+# RL and SFT differ in more than their loss. RL learns from **dialogues**, in which wrong answers and the verifier's
+# feedback come before a right one; SFT above saw right answers only. Figure 15 trains SFT on such dialogues. Here, one
+# curve learns *every* answer of them, wrong ones too; another has its loss on the *last* answer alone, which is right.
+
+# %%
+FALLS = ["both", "only where wrong answers are learnt too", "only where the last answer is learnt", "neither"]
+predict("Which of the two falls, clear of zero, under the changed rule?", FALLS, key="rule_ood.dialogue")
+
+# %%
+data = show_figure("../configs/figures/15.yaml", ARCHIVE)
+fell = {f.claim.curve: f.verdict for f in findings(data) if (f.claim.suite, f.claim.says) == ("rule-ood", "falls")}
+asked = [fell.get(name) for name in ("SFT on dialogues", "SFT on last answers")]
+if None in asked or "no data" in asked:
+    print("The runs that would answer the question are not stored; keep your guess.")
+else:
+    pair = tuple(verdict == "agrees" for verdict in asked)
+    reveal("rule_ood.dialogue", FALLS[{(True, True): 0, (True, False): 1, (False, True): 2}.get(pair, 3)])
+
+# %% [markdown]
+# What a dialogue teaches is what the loss falls on: answers that were wrong are copied as faithfully as those that were
+# right. Look at the practised hands first: a curve that falls there too has got worse at the game, not only at the
+# rule. And before you conclude from the last curve that context alone would do: it has one seed, for the same compute
+# it has learnt half as many answers as plain SFT, and it is measured with feedback, which it has met.
+#
 # ## The walk: other words for the same turns
 #
 # In V-IRL the rule says how a turn is named: compass words were trained on, *left* and *right* were not. The
@@ -667,7 +726,7 @@ OODMatrix(list(walks.values()))
 
 # %% [markdown]
 # The table counts right *answers*, as the paper does; every attempt is one. A walk is mostly `forward()`, which no rule
-# changes, so look at *turns* too; and at whole *routes*, which no step may spoil.
+# changes, so look at *turns* too; and at whole *routes*, which one failed step ends.
 
 # %%
 WALK = {

@@ -126,8 +126,9 @@ print(f"within 2, as a share of within {ATTEMPTS}: {two:.0%}")
 reveal("two", SHARES[(two >= 0.5) + (two > 0.9)])
 
 # %% [markdown]
-# Success within *k* cannot fall, so that it rises says little. Ask how fast, and for whom. RL's player met up to five
-# attempts in training, SFT's only single answers. Beyond five, dialogues are longer than any that they learnt from.
+# Success within *k* can only rise or stay; that it rises says little. Ask how fast, and for whom. RL's player met up to
+# five attempts in training, SFT's only single answers. Beyond five, dialogues are longer than any that they learnt
+# from.
 #
 # Move the slider for the number of attempts that you would allow, and watch the sentences: what does one more bring?
 
@@ -265,8 +266,9 @@ figure
 #
 # * From the dotted line to the fresh samples: the *hands*. With one chance *p* for every hand, *k* independent tries
 #   solve $1-(1-p)^k$. Hands differ, so the real curve lies below it.
-# * From the fresh samples to the dialogue: the *dialogue*. Above, feedback and earlier answers help; below, they are
-#   a burden: the player repeats itself, or a long context is foreign to it.
+# * From the fresh samples to the dialogue: the *dialogue*. Where the dialogue's curve lies above, feedback
+#   and earlier answers help; where it lies below, they are a burden: the player repeats itself, or a long context is
+#   foreign to it.
 #
 # **Exercise 2.** `p` holds the chance of each hand. What share of the hands do *k* independent tries solve?
 
@@ -359,7 +361,7 @@ for name, results in (("greedy dialogue", greedy), ("sampled dialogue", talked),
 
 # %% [markdown]
 # *Fresh samples* (the first ten) say how often chance alone hits the same wrong formula twice. A dialogue with fewer
-# repeats than that has learnt what is already ruled out; one that solves no more all the same avoids old mistakes only
+# repeats than that takes into account what is ruled out; one that solves no more all the same avoids old mistakes only
 # to make new ones.
 #
 # ## What it costs
@@ -560,14 +562,14 @@ plan, archive = load_plan("../configs/figures/10.yaml"), Archive(["../results", 
 stored = collect(plan, archive)
 compute = common_compute(stored, "gp-l")
 grown = {c.name: growth(stored.lines["gp-l", c.name], "rule-ood", compute) for c in plan.curves}
-place = f"at {compute / 1e12:.1f} TFLOP" if compute else "at equal compute"
-print(f"growth of success under the changed rule, in points, {place}")
+print("growth of success under the changed rule, in points, at the last probe near the same compute")
 for line in plan.curves:
     paper, found = 100 * line.paper.change["rule-ood"], grown[line.name]
     ours = "not stored yet"
     if found:
         low, high = (100 * bound for bound in found.change.ci95)
-        ours = f"{100 * found.change.value:+5.1f} [{low:+5.1f}, {high:+5.1f}], {count(found.seeds, 'seed')}"
+        ours = f"{100 * found.change.value:+5.1f} [{low:+5.1f}, {high:+5.1f}] at {found.flops / 1e12:.1f} TFLOP"
+        ours += f", {count(found.seeds, 'seed')}"
     print(f"{line.name:12} the paper {paper:+5.2f}   ours {ours}")
 if lack := lacking(plan, archive):
     print(f"{len(lack)} runs are not stored; `labkit figures 10 --run` makes them")

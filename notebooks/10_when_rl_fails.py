@@ -85,7 +85,7 @@ print(f"learning rate {hot.run.config['lr']:g} in place of {recipe['lr']:g}")
 # %%
 from labkit.views.predict import predict, reveal
 
-WAYS = ["learns faster", "swings up and down", "says one thing for ever", "learns nothing, unchanged"]
+WAYS = ["learns faster", "gets worse, and goes on learning", "collapses: all it says earns the same", "does not change"]
 predict("What does a policy do whose steps are far too long?", WAYS, key="rl_fails.hot")
 
 # %%
@@ -126,16 +126,17 @@ print(f"{len(set(answers))} different among {len(answers)} answers of the last u
 
 # %%
 first, end = next(m for m in run.metrics() if m["step"]), run.metrics()[-1]
-few = len(set(answers)) < len(answers) / 4
+alike = end["rollout/return_std"] < 1e-6
 moved = end["rollout/success"] - first["rollout/success"]
-reveal("rl_fails.hot", WAYS[2] if few else WAYS[0] if moved > 0.1 else WAYS[1] if abs(moved) > 0.1 else WAYS[3])
+reveal("rl_fails.hot", WAYS[2] if alike else WAYS[0] if moved > 0.1 else WAYS[1] if moved < -0.1 else WAYS[3])
 
 # %% [markdown]
-# **Symptom**: within a few updates return falls to the floor, entropy goes to 0, and then all returns are *alike*
-# (`rollout/return_std` is 0): whatever is dealt, what is said earns the same. **Reading**: a policy gradient samples
-# its own data. Once no answer is better than another, all **advantages** (how much better an answer was than expected)
-# are 0, and there is no way back by itself. **Cure**: a lower learning rate; a penalty on the KL from the initial
-# policy (`kl` in a config is its weight), which pulls back; start again *from the last checkpoint that was well*.
+# **Symptom**: within a few updates return falls to the floor, and then all returns are *alike* (`rollout/return_std` is
+# 0): whatever is dealt, what is said earns the same, be it one answer for all (entropy 0) or noise of one kind.
+# **Reading**: a policy gradient samples its own data. Once no answer is better than another, all **advantages** (how
+# much better an answer was than expected) are 0, and there is no way back by itself. **Cure**: a lower learning rate; a
+# penalty on the KL from the initial policy (`kl` in a config is its weight), which pulls back; start again *from the
+# last checkpoint that was well*.
 #
 # Further updates would be wasted, so the trainer looks out for it: entropy, spread of returns and, where it is
 # penalised, KL have bounds (`stop` in a config). A run that is beyond one of them for `patience` updates in a row is
@@ -185,9 +186,10 @@ check("when_rl_fails.stops_after", stops_after)
 # %% [markdown]
 # ## Disease 2: a reward that can be hacked
 #
-# The verifier pays +5 for a right answer. Suppose that someone in a hurry rewards *form*: every answer with a formula
-# earns +1, right or wrong, and what cannot be read −1. In the lab the table of rewards is an entry of the config. We
-# start from `tiny:gp-l/rl`, which PPO has trained already, and raise the learning rate, so that a few updates do.
+# The verifier pays +5 for a right answer. Suppose that someone in a hurry rewards *form*: every JSON answer with
+# something in its formula field earns +1, right, wrong or illegal; only what is no such JSON earns −1. In the lab the
+# table of rewards is an entry of the config. We start from `tiny:gp-l/rl`, which PPO has trained already, and raise the
+# learning rate, so that a few updates do.
 
 # %%
 FORM = {"correct": 1, "wrong_value": 1, "wrong_numbers": 1, "illegal_formula": 1, "unreadable": -1, "exhausted": 0}
@@ -287,39 +289,11 @@ for faces in ("ten", "eleven-twelve-thirteen"):
 # A policy gradient weighs answers by how much *better* they were than others. Methods that sample in groups (GRPO,
 # RLOO: [05](05_ppo_by_hand.ipynb)) compare answers to the same hand: where all of a group earn the same, every
 # advantage is 0, and the hand teaches nothing.
-#
-# **Exercise 3.** A player solves a hand with probability p, each answer is right or wrong, and n are sampled
-# independently. With what probability does the group hold both kinds?
-
-# %% tags=["exercise"]
-def mixed(p, n):
-    """Probability that n answers, each right with probability p, are neither all right nor all wrong."""
-    raise NotImplementedError("your turn")
-
-
-# %%
-check("when_rl_fails.mixed", mixed)
-
-# %% [markdown]
-# <details><summary>Hint</summary>
-#
-# It is 1 less two probabilities.
-#
-# </details>
-# <details><summary>Solution</summary>
-#
-# ```python
-# def mixed(p, n):
-#     """Probability that n answers, each right with probability p, are neither all right nor all wrong."""
-#     return 1 - p**n - (1 - p) ** n
-# ```
-#
+# In [04](04_sft_init.ipynb) you worked out how often a group of *n* holds both kinds, if each answer is right with
+# probability *p*: $1 - p^n - (1-p)^n$.
 # A hand that is solved once in a hundred teaches in 8% of its groups of eight; so does one that fails once in a
 # hundred. The best teacher is a hand that the player solves half of the time.
 #
-# </details>
-
-# %% [markdown]
 # Now measured: each hand answered several times, one attempt each, first by one player at three temperatures. *Some
 # reward differs* counts groups whose rewards are not all the same: wrong answers are paid differently too, so it is no
 # less than *right and wrong*.
@@ -357,10 +331,11 @@ signals([("tiny:gp-l/init", temperature) for temperature in (1.0, 0.3, 0.02)])
 
 # %% [markdown]
 # The **temperature** (by which logits are divided before a token is drawn) alone makes the signal, or takes it: near 0
-# a policy gives the same answer each time, and *no* variance of rewards within a group is left, however bad the answer.
-# (The authors sample at 0.2.) **Symptom**: the gradient and the KL of an update are near 0, the return stands still; a
-# group's standard deviation is 0. **Reading**: batch size does not help if the batch says nothing. **Cure**: a higher
-# temperature, larger groups, hands that are neither too hard nor too easy, another start. Of starts:
+# a policy nearly always gives the same answer, and hardly any variance of rewards within a group is left, however bad
+# the answer is. (The authors sample at 0.2.) **Symptom**: the gradient and the KL of an update are near 0, the return
+# stands still; a group's standard deviation is 0. **Reading**: batch size does not help if the batch says nothing.
+# **Cure**: a higher temperature, larger groups, hands that are neither too hard nor too easy, another start. Four
+# starts compared:
 
 # %%
 signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft", "tiny:gp-l/rl")])
@@ -390,17 +365,19 @@ predict("RL from an over-fitted SFT player: does success under the CHANGED rule 
 
 # %%
 data = show_figure("../configs/figures/19.yaml", ARCHIVE)
-about = [f for f in findings(data) if f.claim.curve == "RL from SFT 800" and f.change and f.change.ci95] if data else []
-moved = {f.claim.than: f.change.ci95 for f in about}
-if {"start", "Init"} <= moved.keys():
-    reveal("rl_fails.back", BACK[2] if moved["start"][0] <= 0 else BACK[1] if moved["Init"][1] < 0 else BACK[0])
+about = {f.claim.than: f.verdict for f in findings(data) if f.claim.curve == "RL from SFT 800"} if data else {}
+# The claims are the paper's: since its own start it does not rise, and it stays below where SFT began.
+if about.get("start") in ("agrees", "disagrees"):
+    below = about["origin"] == "agrees"
+    reveal("rl_fails.back", BACK[2] if about["start"] == "agrees" else BACK[1] if below else BACK[0])
 else:
-    print("What would answer the question is not stored yet; keep your guess.")
+    print("What is stored does not decide the question; keep your guess.")
 
 # %% [markdown]
 # Ask where a signal could have come from. RL deals the *trained* rule only. There, taking every face card for a 10 is
-# right: reading the rule and not reading it earn the same. If success under the changed rule does come back, then by
-# what was not lost but only covered. How often is the rule still read when one samples?
+# right: reading the rule and not reading it earn the same. If success under the changed rule does come back, it is
+# because the rule was still read. Is it? Where a line hardly differs between the two players, it is not reading that
+# was lost:
 
 # %%
 for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
@@ -412,18 +389,17 @@ for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
 # %% [markdown]
 # ## Learning rate and KL, in steps
 #
-# Disease 1 was a caricature. The stored grid shows the way there: learning rates and weights of the KL penalty side by
+# Disease 1 was a caricature. The stored grid has smaller steps: learning rates and weights of the KL penalty side by
 # side, under the trained rule and under the changed one. The ring marks what the configs have.
 
 # %%
 _ = show_figure("../configs/figures/grid.yaml", ARCHIVE)
 
 # %% [markdown]
-# Follow RL over its learning rates: where does success under the trained rule begin to fall? Then compare two weights
-# of the penalty at one learning rate. Does it help or hold back under the trained rule? And under the changed one,
-# where what has not moved has not been lost?
+# Follow RL over its learning rates, on practised and on unseen hands: do the two agree on the best one? Then compare
+# two weights of the penalty at one learning rate: is any difference larger than its interval?
 #
-# **Exercise 4.** The KL that is penalised is estimated from sampled tokens alone: of each, its log-probability under
+# **Exercise 3.** The KL that is penalised is estimated from sampled tokens alone: of each, its log-probability under
 # the policy $π$ and under the initial policy $π_0$. The estimate *k3* of a token is $r - 1 - \log r$ with $r = π_0/π$.
 # Return its mean.
 
@@ -460,7 +436,9 @@ check("when_rl_fails.k3", k3)
 # </details>
 
 # %% [markdown]
-# The KL of an update is the same estimate, between the policies before and after it. The run that collapsed logged:
+# The KL of an update is computed by the same formula, between the policies before and during it, on tokens that the
+# policy before it sampled; once the two have parted it is no estimate of the KL any more. The run that collapsed
+# logged:
 
 # %%
 print([f"{m['policy/approx_kl']:.2g}" for m in hot.run.metrics() if m["step"]], "nats a token, by k3")
@@ -497,7 +475,7 @@ figure.update_layout(template="plotly_white", height=190 * len(WARD) + 80, margi
 figure
 
 # %% [markdown]
-# **Exercise 5.** Name what each patient has: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind
+# **Exercise 4.** Name what each patient has: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind
 # the scales.
 
 # %% tags=["exercise"]
@@ -529,11 +507,11 @@ check("when_rl_fails.diagnosis", diagnosis)
 #
 # | symptom | reading | cure |
 # |---|---|---|
-# | return at the floor, spread 0, entropy to 0 | steps too long: one answer for all | less `lr`, some `kl`, `last_good` |
+# | return at the floor, spread 0 | steps too long: all answers earn the same | less `lr`, some `kl`, `last_good` |
 # | return up, success down, turns at the limit | the reward pays for something else | mend the reward; log success beside it |
 # | gradient 0, return flat, groups alike | no variance, no signal | temperature, larger `group`, hands of middling difficulty |
 # | success 0 from the start, answers unreadable | right answers are never sampled | SFT first, or a reward with steps |
-# | trained rule fine, changed rule lost and not coming back | training pays neither way | do not over-fit before RL; deal more than one rule |
+# | practised hands fine, changed rule lost and not coming back | in training, reading the rule makes no difference | do not over-fit before RL; deal more than one rule |
 #
 # ## What would change my mind
 #

@@ -131,9 +131,9 @@ def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
             jobs = lacking(figure, archive)
             trained = sum(
                 archive.trained(archive.asked(c, s)) is not None
-                for c in figure.curves if c.method != "init" for s in c.seeds
+                for c in figure.curves if c.trained for s in c.seeds
             )  # fmt: skip
-            asked = sum(len(c.seeds) for c in figure.curves if c.method != "init")
+            asked = sum(len(c.seeds) for c in figure.curves if c.trained)
             note = f"{trained} of {asked} runs" + (f", {len(jobs)} commands lacking" if jobs else ", complete")
             rows.append({"figure": name, "title": figure.plan.title, "source": figure.plan.source, "stored": note,
                          "runs": trained, "of": asked, "lacking": [j.command for j in jobs]})  # fmt: skip

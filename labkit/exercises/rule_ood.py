@@ -36,9 +36,9 @@ def rules_of(learner: Any) -> str:
     "number_right is False: translation. number_right, but not complete: copying. Complete, but not 24: arithmetic.",
 )
 def failure(learner: Any) -> str:
-    """"right", or the first of these that went wrong: "validity" (no legal formula), "translation" (the number field),
+    """"right", or the first of these that went wrong: "format" (no legal formula), "translation" (the number field),
     "copying" (the formula does not use just these numbers), "arithmetic"."""
-    names = ("validity", "translation", "copying", "arithmetic", "right")
+    names = ("format", "translation", "copying", "arithmetic", "right")
     for legal, number_right, complete, makes_24 in product((True, False), repeat=4):
         if not legal and (complete or makes_24):
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import product
 from typing import Any
 
@@ -85,21 +84,6 @@ def _best(table: dict[str, float], attempts: int) -> float:
             earned.append(sum(table[w] for w in before) + table["correct"])
     earned += [sum(table[w] for w in all_) + table["exhausted"] for all_ in product(wrong, repeat=attempts)]
     return max(earned)
-
-
-@exercise(
-    "All right has probability p ** n.",
-    "All wrong has probability (1 - p) ** n; the rest is mixed.",
-)
-def mixed(learner: Any) -> str:
-    """The probability that n independent answers, each right with probability p, hold a right and a wrong one."""
-    telling = {(0.5, 2): 0.5, (0.5, 1): 0.0, (0.0, 8): 0.0, (1.0, 8): 0.0}
-    for given, right in telling.items():
-        expect(learner, given, right)
-    for p, n in product((0.01, 0.25, 0.9), (2, 4, 8)):
-        expect(learner, (p, n), sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(1, n)))
-    said = ", ".join(f"{learner(p, 8):.0%} at p = {p}" for p in (0.01, 0.1, 0.5))
-    return f"of groups of eight, {said}"
 
 
 @exercise(

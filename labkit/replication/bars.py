@@ -81,7 +81,7 @@ def add_changes(
 def add_growth(figure: go.Figure, data: Data, cell: str, curves: Sequence[Curve], row: int, column: int) -> None:
     """The growth of the last suite at the compute that all runs have reached."""
     suite, flops = data.figure.plan.suites[-1], common_compute(data, cell)
-    trained = [c for c in curves if c.method != "init"]
+    trained = [c for c in curves if c.trained]
     for curve, style in zip(trained, styles(trained), strict=True):
         found = growth(data.lines[cell, curve.name], suite, flops)
         if found is None:

@@ -68,7 +68,7 @@ def _curves(data: Data, axis: Axis) -> go.Figure:
         for curve, style in zip(curves, styles(curves), strict=True):
             for column, suite in enumerate(plan.suites, 1):
                 place = {"row": row, "col": column}
-                if curve.method == "init":
+                if not curve.trained:
                     _level(figure, curve, data.ends[cell, curve.name, suite], style["colour"], place)
                     continue
                 lines = data.lines[cell, curve.name]

@@ -59,7 +59,7 @@ def lacking(figure: Figure, archive: Archive, out: str | Path = ROOT) -> list[Jo
 
 def _of_curve(figure: Figure, curve: Curve, seed: int, archive: Archive, out: str | Path) -> Iterator[Job]:
     evaluation = figure.plan.evaluation
-    if curve.method == "init":
+    if not curve.trained:
         if evaluation and not _all_there(archive, curve.player, evaluation, curve.cell):
             yield _evaluate(curve, seed, curve.player, evaluation, out, ready=True)
         return

@@ -48,10 +48,10 @@ class CurvePlan(Config):
     name: str
     method: Method
     cells: tuple[str, ...] = ("gp-l",)
-    config: str | None = Field(None, validate_default=True)
+    config: str | None = None
     """Training config below ``configs/experiments``; ``{cell}`` stands for the cell. Not for ``init``."""
     player: str | None = Field(None, validate_default=True)
-    """For ``init``: the checkpoint that is evaluated as it is; ``{cell}`` stands for the cell."""
+    """In place of it, a checkpoint that is evaluated as it is; ``{cell}`` stands for the cell."""
     set: dict[str, Any] = {}
     """Settings in place of the config's; dots reach into sections."""
     grid: tuple[dict[str, tuple[float, ...]], ...] = ()
@@ -75,14 +75,14 @@ class CurvePlan(Config):
             raise ValueError("the grids of a curve have to set the same things, in the same order")
         return value
 
-    @field_validator("config", "player")
+    @field_validator("player")
     @classmethod
-    def _of_its_method(cls, value: str | None, info: ValidationInfo) -> str | None:
-        needed = (info.data.get("method") == "init") == (info.field_name == "player")
-        if (value is not None) != needed:
-            raise ValueError(
-                f"a curve of method {info.data.get('method')} {'needs' if needed else 'has no'} {info.field_name}"
-            )
+    def _trained_or_there(cls, value: str | None, info: ValidationInfo) -> str | None:
+        method, trained = info.data.get("method"), info.data.get("config") is not None
+        if method == "init" and trained:
+            raise ValueError("a curve of method init has no config")
+        if trained == (value is not None):
+            raise ValueError(f"a curve of method {method} needs {'player' if method == 'init' else 'config, or player'}")
         return value
 
 
@@ -180,6 +180,11 @@ class Curve:
     """The step of that checkpoint."""
     paper: Numbers = field(default_factory=Numbers)
 
+    @property
+    def trained(self) -> bool:
+        """Whether it stands for runs, rather than for a checkpoint that is there."""
+        return self.config is not None
+
     def words(self, seed: int) -> list[str]:
         """``key=value`` words of one seed's run."""
         return [f"seed={seed}", *self.overrides]
@@ -266,7 +271,7 @@ def _laid_out(
                 cell=cell,
                 method=asked.method,
                 # An Init is one checkpoint, not a run for each seed.
-                seeds=(0,) if asked.method == "init" else asked.seeds or plan.seeds,
+                seeds=asked.seeds or plan.seeds if asked.config else (0,),
                 config=experiments / asked.config.format(cell=cell) if asked.config else None,
                 overrides=tuple(f"{key}={_flow(value)}" for key, value in settings.items()),
                 player=asked.player.format(cell=cell) if asked.player else None,
@@ -289,7 +294,7 @@ def _points(grids: tuple[dict[str, tuple[float, ...]], ...]) -> list[dict[str, f
 
 
 def _reseeded(curve: Curve, seeds: tuple[int, ...]) -> Curve:
-    if curve.method == "init":
+    if not curve.trained:
         return curve
     return replace(curve, seeds=seeds, source=_reseeded(curve.source, seeds) if curve.source else None)
 

@@ -95,7 +95,7 @@ def _sources(rows: Sequence[tables.Row], root: Path) -> list[str]:
     out = []
     for row in rows:
         for end in row.ends:
-            seed = f", seed {end.seed}" if row.curve.method != "init" else ""
+            seed = f", seed {end.seed}" if row.curve.trained else ""
             place = end.run.path
             files = [("run", place), ("config", place / "config.yaml"), ("numbers", end.file)]
             links = ", ".join(f"[{word}]({Path(relpath(path, root)).as_posix()})" for word, path in files)

@@ -126,7 +126,7 @@ def collect(figure: Figure, archive: Archive) -> Data:
     for curve in figure.curves:
         key = curve.cell, curve.name
         found: list[Line] = []
-        if curve.method != "init":
+        if curve.trained:
             runs = ((seed, archive.trained(archive.asked(curve, seed))) for seed in curve.seeds)
             found = [_line(curve, seed, run, archive) for seed, run in runs if run]
         lines[key] = tuple(found)

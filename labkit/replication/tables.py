@@ -99,7 +99,7 @@ def told(row: Row) -> dict[str, str]:
         "value": f"{row.value.value:.1%}",
         "95% interval": low_high,
         "n a seed": trials(row),
-        "seeds": ", ".join(str(e.seed) for e in row.ends) if row.curve.method != "init" else "–",
+        "seeds": ", ".join(str(e.seed) for e in row.ends) if row.curve.trained else "–",
         "TFLOP (paper's estimate)": f"{spent.flops / 1e12:.2f} ({spent.estimated_flops / 1e12:.2f})" if spent else "–",
         "training": duration(spent.seconds) if spent else "–",
         "machine": row.machine,

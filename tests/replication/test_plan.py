@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from labkit.errors import UsageError
-from labkit.replication import load_plan, plans
+from labkit.replication import Archive, load_plan, plans
+from labkit.replication.lacks import lacking
 from tests.replication.stored_runs import FIGURE, lay_out
 
 REAL = Path(__file__).parents[2] / "configs" / "figures"
@@ -99,6 +100,8 @@ def test_a_curve_goes_on_from_another_under_the_same_seed(tmp_path):
         ({"curves": [{**FIGURE["curves"][0], "seed": 1}]}, "unknown key 'curves.0.seed'; did you mean 'seeds'?"),
         ({"curves": [{"name": "a", "method": "sft"}]}, "a curve of method sft needs config"),
         ({"curves": [{"name": "a", "method": "init", "player": "p", "config": "c"}]}, "method init has no config"),
+        ({"curves": [{"name": "a", "method": "init"}]}, "a curve of method init needs player"),
+        ({"curves": [{"name": "a", "method": "rl", "player": "p", "config": "c"}]}, "method rl needs config, or player"),
         ({"curves": [FIGURE["curves"][0]] * 2}, "two curves have the same name"),
         ({"claims": [{"curve": "SFF", "says": "falls"}]}, "a claim is about 'SFF'; the curves are RL, SFT"),
         (
@@ -139,6 +142,16 @@ def test_a_setting_is_one_word_that_reads_back_as_itself(tmp_path):
     }
     assert read["probe"]["suites"] == ["id"]
     assert not any(w != yaml.safe_load(yaml.safe_dump(w)) or "\n" in w for w in curve.words(100))
+
+
+def test_a_checkpoint_can_stand_for_a_method_and_asks_for_no_training(tmp_path):
+    there = {"name": "RL", "method": "rl", "player": "tiny:{cell}/rl"}
+    plan = _plan(tmp_path, curves=[FIGURE["curves"][0], there], claims=[], kind="ends", evaluation={})
+    trained, there = load_plan(plan).curves
+    assert (trained.trained, there.trained) == (True, False)
+    assert (there.method, there.player, there.seeds) == ("rl", "tiny:gp-l/rl", (0,))
+    jobs = lacking(load_plan(plan), Archive([tmp_path / "runs"]))
+    assert [job.words[0] for job in jobs if job.curve == "RL"] == ["eval"]
 
 
 def test_no_plans_is_an_error_that_says_where_to_go(tmp_path):
