@@ -60,16 +60,18 @@ show(dashboard.widget(), {"text/plain": told, "text/html": f"<p><em>({told})</em
 #
 # ## What an update is
 #
-# Each **update** deals hands of the training split under the trained rule (J, Q and K count as 10), lets the model
-# play each with up to five attempts (an **episode**), turns rewards into advantages (how much better an answer was than
-# the **critic**, a second output of the network, had foreseen) and moves the **policy** (the model's distribution over
-# answers) by an objective that is clipped: a token whose probability has moved far enough has no gradient any more.
+# Each **update** deals hands of the training split under the trained rule (J, Q and K count as 10), lets the model play
+# each with up to five attempts (an **episode**), turns rewards into advantages (how much better an answer was than the
+# **critic**, a second output of the network, had foreseen) and moves the **policy** (the model's distribution over
+# answers) by an objective that is clipped: a token whose probability has moved far enough in the direction of its
+# advantage has no gradient any more. Every few updates a **probe** plays a fixed set of held-out hands, without
+# learning from them.
 #
 # | curve | what it is | healthy | sick |
 # |---|---|---|---|
 # | success while playing | episodes of the update won, *sampled*, on hands just dealt | rises, with noise | falls |
 # | return of an episode | its summed rewards, on average | rises; it moves before success does | falls steadily |
-# | `id: success` | on the same **probe** hands each time, never trained on | rises | falls while the return rises |
+# | `id: success` | of the probes | rises | falls while the return rises |
 # | KL of an update (`policy/approx_kl`) | how far it moved the policy, nats a token | small and steady | shoots up |
 # | entropy | how much is left to chance, nats a token | falls slowly | falls to 0: one answer for everything |
 # | `policy/clip_fraction` | tokens that went as far as an update lets them | 0 to .2 | above .3: steps are too large |
@@ -223,7 +225,7 @@ print(f"SFT: {a_step / 1e9:.1f} GFLOP a step, so {steps} steps")
 
 # %% [markdown]
 # It starts from the same Init and is probed on the same hands. Beside it we train something that should go wrong: the
-# PPO from above at thirty times the learning rate.
+# PPO from above at thirty times the learning rate, and with fewer episodes an update.
 
 # %%
 import json
@@ -246,16 +248,18 @@ RunDashboard(ppo, sick, metrics=SIGNS).static(smooth=0.0)
 
 # %%
 print(f"the sick run is {sick.status['status']}" + (f": {sick.status['reason']}" if "reason" in sick.status else ""))
-healthy, ill = ppo.metrics()[-1], sick.metrics()[-1]
-for name in ("policy/approx_kl", "policy/clip_fraction", "policy/entropy", "rollout/answer_tokens", "rollout/success"):
-    print(f"{name:24} healthy {healthy[name]:8.3g}   sick {ill[name]:8.3g}")
+TELLING = {"policy/approx_kl": max, "policy/clip_fraction": max, "policy/entropy": min, "rollout/success": min}
+for name, of in TELLING.items():
+    healthy, ill = (of(m[name] for m in run.metrics() if m["step"]) for run in (ppo, sick))
+    print(f"{of.__name__} of {name:22} healthy {healthy:8.3g}   sick {ill:8.3g}")
 
 # %% [markdown]
-# What to look for: within an update or two the KL leaps to a size that makes the healthy run's look like 0 (it is
-# estimated from sampled tokens, and may come out absurdly large), the clip fraction is many times the other's, and
-# success does not come back. (Which way the entropy goes differs: to 0 when one answer has taken over, up when the
-# answers have become noise.) None of this needs a probe: a run like this is stopped after a minute, and the trainer
-# does so by itself where a bound in the config's `stop` is passed for several updates in a row.
+# What to look for in the curves: within an update or two the KL leaps to a size that makes the healthy run's look like
+# 0 (it is estimated from sampled tokens, and may come out absurdly large), more tokens are clipped, and success does
+# not come back. Later a sick run may look calm: a policy that says one thing for ever no longer moves. (Which way the
+# entropy goes differs: to 0 when one answer has taken over, up when the answers have become noise.) None of this needs
+# a probe: a run like this is stopped after a minute, and the trainer does so by itself where a bound in the config's
+# `stop` is passed for several updates in a row.
 #
 # ### Which gained more?
 #
@@ -376,10 +380,10 @@ for allowed in range(1, first[0].task.attempts + 1):
           f"{won} of {len(kept)} episodes won")
 
 # %% [markdown]
-# * **More updates**: the policy moves on, and the next episodes are played by a better one. Cannot be done side by
+# * **More updates**: the policy moves on, and the next episodes are played by a better one. Updates cannot run side by
 #   side.
-# * **More episodes** an update: a surer gradient. Side by side, but beyond some number a surer gradient is no better
-#   one.
+# * **More episodes** an update: a surer gradient. Episodes can run side by side, but beyond some number a surer
+#   gradient is no better one.
 # * **More attempts** an episode: a longer dialogue, in which a later attempt is played only if the earlier failed.
 #   Its cost falls as the policy gets better. [Notebook 09](09_revision_scaling.ipynb) varies it.
 #
@@ -409,9 +413,10 @@ scaled = show_figure(ROOT / "configs/figures/05.yaml", archive, cells=("gp-l",))
 
 # %% [markdown]
 # Press *ID success*, and look up from one value of the x axis: where both methods have points, which is higher under
-# the changed rule? (With intervals that overlap, "cannot be said" is the answer.) What each axis asks:
+# the changed rule? (This figure does not pair the hands, so more is asked than is needed: where the intervals overlap,
+# the answer is "cannot be said".) What each axis asks:
 #
-# * **FLOPs**: what does a budget buy? It depends on how efficient play and trainer are.
+# * **FLOPs**: what does a budget buy? It depends on how much of it goes into play and scoring, of which SFT has none.
 # * **Updates**: a step of SFT and an update of RL are different things; across methods this axis says nothing, within
 #   one it says how steady the learning is.
 # * **ID success**: *for the same skill at what was trained, how much carries over to what was not?* This is the
@@ -481,14 +486,15 @@ check("ppo_scaling.choose_rate", choose_rate)
 # </details>
 
 # %% [markdown]
-# The grid behind the lab's own recipes; the ring marks what the configs have:
+# The grids behind the lab's own recipes, of the cards and of the walk; the ring marks what the configs have:
 
 # %%
-grid = show_figure(ROOT / "configs/figures/grid.yaml", archive)
-for (cell, curve), runs in grid.lines.items() if grid else ():
-    for line in runs:
-        end = line.points[-1].values
-        print(f"{cell} {curve:28} seed {line.seed}   " + "   ".join(f"{s} {v.value:.1%}" for s, v in end.items()))
+for name in ("grid", "grid-virl-l"):
+    grid = show_figure(ROOT / f"configs/figures/{name}.yaml", archive)
+    for (cell, curve), runs in grid.lines.items() if grid else ():
+        for line in runs:
+            end = line.points[-1].values
+            print(f"{cell} {curve:28} seed {line.seed}   " + "   ".join(f"{s} {v.value:.1%}" for s, v in end.items()))
 
 # %% [markdown]
 # ## What would change my mind
@@ -505,11 +511,11 @@ for (cell, curve), runs in grid.lines.items() if grid else ():
 #   [09_revision_scaling](09_revision_scaling.ipynb): attempts.
 # * `labkit train configs/experiments/gp-l/rl.yaml` is the full setting, or set `SETTING = "full"` above;
 #   `labkit figures 05 --run --seeds 100 --cell gp-l` makes the paper's figure from nothing.
-# * Read: section 5.1 and appendix C of the paper; *Training compute-optimal large language models* ([arXiv
-#   2203.15556](https://arxiv.org/abs/2203.15556)), where 6ND comes from; *The 37 implementation details of PPO* ([ICLR
-#   blog 2022](https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/)), on reading these curves;
-#   *Deep RL at the edge of the statistical precipice* ([arXiv 2108.13264](https://arxiv.org/abs/2108.13264)), on what
-#   few seeds can show.
+# * Read: section 5.1 and appendix C of the paper; *Scaling laws for neural language models* ([arXiv
+#   2001.08361](https://arxiv.org/abs/2001.08361)), where 6N FLOPs a token come from; *The 37 implementation details of
+#   PPO* ([ICLR blog 2022](https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/)), on reading these
+#   curves; *Deep RL at the edge of the statistical precipice* ([arXiv 2108.13264](https://arxiv.org/abs/2108.13264)),
+#   on what few seeds can show.
 
 # %%
 import platform
