@@ -62,8 +62,8 @@ def pair(folder, config):
     return Run(path)
 
 
-def assert_alike(one, two):
-    """Weights and metrics, but for what sums in another order differ by."""
+def assert_alike(one, two, steps=1):
+    """Weights and metrics, but for what sums in another order differ by; that adds up over many steps."""
     start = load_file(locate(MODEL) / "model.safetensors")
     *_, last = one.checkpoints().values()
     ours = load_file(last / "model.safetensors")
@@ -73,7 +73,7 @@ def assert_alike(one, two):
         ours, theirs = (load_file(run.path / "state" / file) for run in (one, two))
         assert ours.keys() == theirs.keys()
         for name in ours:
-            torch.testing.assert_close(theirs[name], ours[name], atol=5e-6, rtol=1e-3)
+            torch.testing.assert_close(theirs[name], ours[name], atol=5e-6 * steps, rtol=1e-3)
     assert_equal_lines(one.metrics(), two.metrics())
 
 
@@ -198,7 +198,8 @@ def test_two_processes_fine_tune_as_one_also_when_they_are_interrupted_and_go_on
     resumed = subprocess.run(command, capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout)["status"] == "finished"
-    assert_alike(alone(tmp_path, {**SFT, "steps": steps}), two)
+    # How many there are depends on how soon the signal came. Each moves weights by the rate, 20 times the tolerance.
+    assert_alike(alone(tmp_path, {**SFT, "steps": steps}), two, steps)
 
 
 # ---- a model that two processes share out ------------------------------------------------------------------
