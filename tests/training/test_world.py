@@ -62,8 +62,8 @@ def pair(folder, config):
     return Run(path)
 
 
-def assert_alike(one, two, steps=1):
-    """Weights and metrics, but for what sums in another order differ by; that adds up over many steps."""
+def assert_alike(one, two):
+    """Weights and metrics, but for what sums in another order differ by."""
     start = load_file(locate(MODEL) / "model.safetensors")
     *_, last = one.checkpoints().values()
     ours = load_file(last / "model.safetensors")
@@ -72,8 +72,14 @@ def assert_alike(one, two, steps=1):
     for file in ("model.safetensors", "optimizer.safetensors"):
         ours, theirs = (load_file(run.path / "state" / file) for run in (one, two))
         assert ours.keys() == theirs.keys()
+        apart = 0
         for name in ours:
-            torch.testing.assert_close(theirs[name], ours[name], atol=5e-6 * steps, rtol=1e-3)
+            # AdamW divides a gradient by its size. Where that is below its epsilon (3e-10 was seen, of up to 1e-2),
+            # rounding says which way a weight goes: a few of a million, and by less than one step.
+            far = ~torch.isclose(theirs[name], ours[name], atol=5e-6, rtol=1e-3)
+            apart += int(far.sum())
+            torch.testing.assert_close(theirs[name][far], ours[name][far], atol=COMMON["lr"], rtol=0)
+        assert apart <= (5 if file == "model.safetensors" else 0)
     assert_equal_lines(one.metrics(), two.metrics())
 
 
@@ -198,8 +204,7 @@ def test_two_processes_fine_tune_as_one_also_when_they_are_interrupted_and_go_on
     resumed = subprocess.run(command, capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout)["status"] == "finished"
-    # How many there are depends on how soon the signal came. Each moves weights by the rate, 20 times the tolerance.
-    assert_alike(alone(tmp_path, {**SFT, "steps": steps}), two, steps)
+    assert_alike(alone(tmp_path, {**SFT, "steps": steps}), two)
 
 
 # ---- a model that two processes share out ------------------------------------------------------------------
