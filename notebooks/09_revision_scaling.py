@@ -555,7 +555,7 @@ predict("At equal compute: which training gains most under the changed rule?", t
 # %%
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import count, findings
-from labkit.replication.lacks import lacking
+from labkit.replication.lacks import how_many, lacking
 from labkit.replication.series import collect, common_compute, growth
 
 plan, archive = load_plan("../configs/figures/10.yaml"), Archive(["../results", "../runs"])
@@ -572,7 +572,7 @@ for line in plan.curves:
         ours += f", {count(found.seeds, 'seed')}"
     print(f"{line.name:12} the paper {paper:+5.2f}   ours {ours}")
 if lack := lacking(plan, archive):
-    print(f"{len(lack)} runs are not stored; `labkit figures 10 --run` makes them")
+    print(f"{how_many(lack)} lacking; `labkit figures 10 --run` makes what lacks")
 
 # %%
 from labkit.replication.draw import draw

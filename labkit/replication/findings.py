@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from labkit.evaluation import Estimate
 from labkit.replication.plan import Claim
@@ -54,17 +54,24 @@ def verdict(says: str, found: Estimate | None, margin: float) -> Verdict:
     return "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
 
 
+class _Compared(NamedTuple):
+    """A change that a claim is about."""
+
+    change: Estimate | None
+    seeds: str
+    """How many, in words."""
+    against: str
+    """What it is compared with, in words."""
+
+
 def _finding(data: Data, claim: Claim, cell: str) -> Finding:
-    found, told, against = _compared(data, claim, cell)
-    decided = verdict(claim.says, found, claim.margin)
-    return Finding(claim, cell, found, decided, _sentence(data, claim, cell, found, decided, told, against))
+    compared = (_at_equal_compute if claim.equal_compute else _at_the_ends)(data, claim, cell)
+    decided = verdict(claim.says, compared.change, claim.margin)
+    return Finding(claim, cell, compared.change, decided, _sentence(data, claim, cell, compared, decided))
 
 
-def _compared(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, str, str]:
-    """The change that a claim is about, of how many seeds, and what it is compared with, in words."""
+def _at_the_ends(data: Data, claim: Claim, cell: str) -> _Compared:
     suite = claim.suite
-    if claim.equal_compute:
-        return _at_equal_compute(data, claim, cell)
     begun = next(c for c in data.figure.of(cell) if c.name == claim.curve)
     while claim.than == "origin" and begun.source:
         begun = begun.source
@@ -74,23 +81,22 @@ def _compared(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, str
     else:
         against = f"against {claim.than}"
         pairs = pairs_of(data.ends[cell, claim.than, suite], data.ends[cell, claim.curve, suite])
-    return change(pairs), count(len(pairs), "seed"), against
+    return _Compared(change(pairs), count(len(pairs), "seed"), against)
 
 
-def _at_equal_compute(data: Data, claim: Claim, cell: str) -> tuple[Estimate | None, str, str]:
+def _at_equal_compute(data: Data, claim: Claim, cell: str) -> _Compared:
     flops = common_compute(data, cell)
-    ours = growth(data.lines[cell, claim.curve], claim.suite, flops)
-    if claim.than == "start":
-        place = f"since its start, at {ours.flops / 1e12:.3g} TFLOP" if ours else "since its start at equal compute"
-        return (ours.change, count(ours.seeds, "seed"), place) if ours else (None, "", place)
-    theirs = growth(data.lines[cell, claim.than], claim.suite, flops)
-    if ours is None or theirs is None:
-        return None, "", f"against {claim.than} at equal compute"
-    seeds = count(ours.seeds, "seed")
-    if theirs.seeds != ours.seeds:
-        seeds += f" against {theirs.seeds}"
-    place = f"against {claim.than}, at {ours.flops / 1e12:.3g} and {theirs.flops / 1e12:.3g} TFLOP"
-    return _gap(theirs.change, ours.change), seeds, place
+    alone = claim.than == "start"
+    against = "since its start" if alone else f"against {claim.than}"
+    names = [claim.curve] if alone else [claim.curve, claim.than]
+    found = [growth(data.lines[cell, name], claim.suite, flops) for name in names]
+    if None in found:
+        return _Compared(None, "", f"{against} at equal compute")
+    ours, *theirs = found
+    place = " and ".join(f"{one.flops / 1e12:.3g}" for one in found)
+    seeds = " against ".join([count(ours.seeds, "seed"), *(str(o.seeds) for o in theirs if o.seeds != ours.seeds)])
+    moved = _gap(theirs[0].change, ours.change) if theirs else ours.change
+    return _Compared(moved, seeds, f"{against}, at {place} TFLOP")
 
 
 def _gap(before: Estimate, after: Estimate) -> Estimate:
@@ -100,9 +106,8 @@ def _gap(before: Estimate, after: Estimate) -> Estimate:
     return Estimate(gap, min(before.n, after.n), (gap - half, gap + half))
 
 
-def _sentence(
-    data: Data, claim: Claim, cell: str, found: Estimate | None, decided: Verdict, seeds: str, against: str
-) -> str:
+def _sentence(data: Data, claim: Claim, cell: str, compared: _Compared, decided: Verdict) -> str:
+    found, seeds, against = compared
     what = f"{claim.curve} on {cell}, {claim.suite}"
     rivals = claim.than in {c.name for c in data.figure.of(cell) if c.method != "init"}
     says = _BESIDE[claim.says] if rivals else claim.says

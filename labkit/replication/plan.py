@@ -82,7 +82,8 @@ class CurvePlan(Config):
         if method == "init" and trained:
             raise ValueError("a curve of method init has no config")
         if trained == (value is not None):
-            raise ValueError(f"a curve of method {method} needs {'player' if method == 'init' else 'config, or player'}")
+            needed = "player" if method == "init" else "config, or player"
+            raise ValueError(f"a curve of method {method} needs {needed}")
         return value
 
 
@@ -106,8 +107,8 @@ class Claim(Config):
     suite: str = "rule-ood"
     says: Says
     than: str = "start"
-    """What it is compared with: ``start``, the curve's own beginning; ``origin``, the beginning of the curve that it goes
-    on from; or another curve of the same cell."""
+    """What it is compared with: ``start``, the curve's own beginning; ``origin``, the beginning of the curve that it
+    goes on from; or another curve of the same cell."""
     equal_compute: bool = False
     """Compare the growths since the start at the compute that all curves have reached, in place of the ends."""
     margin: float = Field(0.05, ge=0)

@@ -101,7 +101,7 @@ def test_a_curve_goes_on_from_another_under_the_same_seed(tmp_path):
         ({"curves": [{"name": "a", "method": "sft"}]}, "a curve of method sft needs config"),
         ({"curves": [{"name": "a", "method": "init", "player": "p", "config": "c"}]}, "method init has no config"),
         ({"curves": [{"name": "a", "method": "init"}]}, "a curve of method init needs player"),
-        ({"curves": [{"name": "a", "method": "rl", "player": "p", "config": "c"}]}, "method rl needs config, or player"),
+        ({"curves": [{"name": "a", "method": "rl", "player": "p", "config": "c"}]}, "rl needs config, or player"),
         ({"curves": [FIGURE["curves"][0]] * 2}, "two curves have the same name"),
         ({"claims": [{"curve": "SFF", "says": "falls"}]}, "a claim is about 'SFF'; the curves are RL, SFT"),
         (
