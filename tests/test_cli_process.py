@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,9 @@ def run(*argv: str, cwd: Path, **more) -> subprocess.CompletedProcess:
     return subprocess.run([*LABKIT, *argv], capture_output=True, cwd=cwd, env=env, timeout=60, **more)
 
 
-def test_help_is_quick_and_loads_nothing_heavy(tmp_path):
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = run("--help", cwd=tmp_path)
-        times.append(time.perf_counter() - began)
+def test_help_loads_nothing_heavy(tmp_path):
+    done = run("--help", cwd=tmp_path)
     assert done.returncode == 0 and b"verify" in done.stdout
-    assert min(times) < 0.3
     heavy = "torch transformers gradio gymnasium numpy PIL plotly pydantic"
     code = f"import sys, labkit.cli as c; c.parser(); print(set('{heavy}'.split()) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT)

@@ -182,15 +182,13 @@ def test_a_python_without_venv_is_named_with_its_debian_package(checkout: Path) 
 def test_importing_stays_light(module: str) -> None:
     heavy = {"torch", "transformers", "gradio", "plotly", "peft", "accelerate"}
     code = f"""
-import sys, time
-start = time.perf_counter()
+import sys
 import {module}
-print(time.perf_counter() - start, *sys.modules)
+print(*sys.modules)
 """
-    runs = [subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-            .stdout.split() for _ in range(3)]
-    assert not heavy.intersection(runs[0][1:])
-    assert min(float(run[0]) for run in runs) < 0.5
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert module in loaded and not heavy.intersection(loaded)
 
 
 def test_no_file_names_the_host_of_a_registry() -> None:

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from labkit.envs import game, judge, start
 from labkit.errors import UsageError
 from labkit.runs import Run
-from labkit.views.curves import panels_of, points_of, runs_of, smoothed, sources
+from labkit.views.curves import panels_of, points_of, runs_of, smoothed
 from labkit.views.dashboard import RunDashboard
 from labkit.views.live import figure_data
 from labkit.views.palette import METHODS

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from labkit.envs.virl.textures import Canvas, Colour, colour, halved, mixed
+from labkit.envs.virl.textures import Canvas, colour, halved, mixed
 
 SIDE = 64
 """Texture pixels along a tile."""

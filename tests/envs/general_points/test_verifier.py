@@ -5,7 +5,6 @@ import json
 import operator
 import random
 import re
-import time
 import tracemalloc
 from collections import Counter
 from fractions import Fraction
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from labkit.envs.general_points import solver
 from labkit.envs.general_points.verifier import CATEGORIES, REWARD, check_reward, read, verdict
 from labkit.errors import UsageError
+from tests.cost import loops
 
 RANKS = "A 2 3 4 5 6 7 8 9 10 J Q K".split()
 RULES = {
@@ -328,17 +328,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("formula", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_formulas_take_milliseconds(formula):
-    # 10 ms is the aim on a quiet machine. The first 5,000 characters tell first, in case time is quadratic.
+    # The first 5,000 characters tell first, in case time is quadratic.
     for text in (answer(formula[:5000]), answer(formula)):
-        best = min(_seconds(text) for _ in range(3))
-        assert best < 0.05, f"{best * 1000:.0f} ms"
+        assert loops(lambda: verdict(read(text), ("3", "3", "8", "8"), "ten")) < 5
     assert_verdict(answer(formula))
-
-
-def _seconds(text):
-    began = time.process_time()
-    verdict(read(text), ("3", "3", "8", "8"), "ten")
-    return time.process_time() - began
 
 
 @pytest.mark.parametrize("nested", ["[", '{"formula":', '{"a":'])
@@ -355,10 +348,9 @@ def test_ten_megabytes_are_unreadable_at_once():
     text = answer("8/(3-8/3)=24")
     huge = " " * 10**7 + text
     tracemalloc.start()
-    began = time.process_time()
     got = verdict(read(huge), ("3", "3", "8", "8"), "ten")
-    took, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert got.category == "unreadable"
-    assert took < 0.05
     assert peak < 2**20
+    assert loops(lambda: verdict(read(huge), ("3", "3", "8", "8"), "ten")) < 1

@@ -1,6 +1,5 @@
 """The route file in the authors' layout, written here by hand; faults are named."""
 
-import json
 import math
 
 import pytest

@@ -1,7 +1,6 @@
 """Rewards, order of the checks, evidence, feedback, tags; and any text at all."""
 
 import json
-import time
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +12,7 @@ from labkit.envs.virl.sighted import Seen, seen
 from labkit.envs.virl.tags import TAGS, tags
 from labkit.envs.virl.verifier import CATEGORIES, REWARD, Truth, check_reward, parse_action, read, verdict
 from labkit.errors import UsageError
+from tests.cost import loops
 
 PLAIN = "No landmark is nearby. There is no intersection."
 CORNER = "Cafe Luna is on your left. There is an intersection."
@@ -265,6 +265,4 @@ def test_any_text_is_a_verdict(text):
     ids=range(7),
 )
 def test_hostile_text_is_judged_quickly(text):
-    began = time.perf_counter()
-    judged(text, AT_CORNER)
-    assert time.perf_counter() - began < 0.5
+    assert loops(lambda: judged(text, AT_CORNER)) < 5
