@@ -660,6 +660,17 @@ for name in ("06-gp-l", "06-virl-l"):
     _ = show_figure(f"../configs/figures/{name}.yaml", ARCHIVE)
 
 # %% [markdown]
+# On the walk SFT had a learning rate that a choice by the trained rule would not have made
+# ([06](06_ppo_scaling.ipynb) has the grid). At the one that it would have made:
+
+# %%
+_ = show_figure("../configs/figures/06-rate.yaml", ARCHIVE)
+
+# %% [markdown]
+# So two sentences that sound alike have to be told apart: *SFT loses the changed rule* (against Init; a matter of its
+# rate and of how long one trains), and *RL carries over more than SFT does* (at equal compute, and at the rate that
+# each would choose).
+#
 # All of that is **sampled**, as training plays: it asks what a player says *on average*. The same players can be asked
 # for what they hold likeliest (**greedy**, temperature 0). A rise when sampled that is none when greedy is a gain in
 # *sureness*: what was likeliest before is now said more often, and nothing new has become likeliest.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 from IPython.display import display
 
@@ -12,6 +13,9 @@ from labkit.replication.findings import findings
 from labkit.replication.lacks import how_many, lacking
 from labkit.replication.plan import load_plan
 from labkit.replication.series import Data, collect
+
+# What fits beside JupyterLab's file browser on a small laptop; a longer line is broken there within a word.
+WIDTH = 96
 
 
 def show_figure(
@@ -33,12 +37,14 @@ def show_figure(
     """
     figure = load_plan(plan, cells=cells)
     data, jobs = collect(figure, archive), lacking(figure, archive)
-    print(f"{figure.plan.source}. {figure.plan.question}\nThe paper: {figure.plan.paper}")
+    print(fill(f"{figure.plan.source}. {figure.plan.question}", WIDTH))
+    print(fill(f"The paper: {figure.plan.paper}", WIDTH))
     if figure.plan.caveat:
-        print(f"Note: {figure.plan.caveat}")
+        print(fill(f"Note: {figure.plan.caveat}", WIDTH))
     if jobs:
         print(f"{how_many(jobs)} lacking; `labkit figures {figure.id} --run` makes what lacks.")
     if data:
         display(draw(data, axis))
-        print("\n".join(f"• {one.sentence}" for one in findings(data)))
+        for one in findings(data):
+            print(fill(one.sentence, WIDTH, initial_indent="• ", subsequent_indent="  "))
     return data

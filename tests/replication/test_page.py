@@ -91,8 +91,10 @@ def test_a_figure_is_shown_in_a_notebook(repository, tmp_path, capsys):
     assert out.startswith("Figure 5. Which?\nThe paper: SFT falls.\n")
     # The picture, in the words of a terminal; then one finding a claim, and nothing lacks.
     assert "Figure({" in out and "lacking" not in out
-    assert [line for line in out.splitlines() if line.startswith("•")] == [f"• {f.sentence}" for f in findings(data)]
+    assert out[out.index("•") :].replace("\n  ", " ").splitlines() == [f"• {f.sentence}" for f in findings(data)]
     assert len(findings(data)) == 2
+    # No line is broken within a word by a notebook that is 100 characters wide.
+    assert max(map(len, out[out.index("•") :].splitlines())) <= 96 < max(len(f.sentence) for f in findings(data))
 
     assert not show_figure(plan, Archive([tmp_path]))
     out = capsys.readouterr().out
@@ -289,7 +291,7 @@ def test_the_repositorys_results_are_what_the_script_makes_of_the_stored_runs(mo
 
 def test_the_repositorys_stored_runs_are_small_and_hold_no_weights():
     files = [p for p in (REPOSITORY / "results").rglob("*") if p.is_file()]
-    assert sum(p.stat().st_size for p in files) < 25_000_000
+    assert sum(p.stat().st_size for p in files) < 30_000_000
     assert not [p for p in files if p.suffix in (".safetensors", ".pt", ".bin")]
 
 
