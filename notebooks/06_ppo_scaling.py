@@ -522,6 +522,10 @@ if lower:
 _ = show_figure(ROOT / "configs/figures/05-longer.yaml", archive)
 
 # %% [markdown]
+# RL has such a moment too, later: its gain under the changed rule is largest at a third of the way, and at the end it can no
+# longer be told from Init. What keeps is the order of the two.
+
+# %% [markdown]
 # ## What would change my mind
 #
 # * The live runs are one seed, a minute long, on dev hands. They show what the curves mean; what the methods do is for

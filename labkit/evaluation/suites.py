@@ -140,6 +140,29 @@ def tasks_of(
     return list(islice(game(cell).tasks(suite, split, seed=seed, **settings), episodes))
 
 
+def headline(episodes: Sequence[Episode], *, every_hand: bool = False) -> Estimate:
+    """The headline number of :func:`measure` alone, for where what lies behind it would be worked out in vain.
+
+    Raises:
+        ValueError: no episodes.
+    """
+    return _headline(episodes, *_weighing(episodes, every_hand))
+
+
+def _weighing(episodes: Sequence[Episode], every_hand: bool) -> tuple[list[float] | None, list[str] | None]:
+    """The weight of each episode, and its deal where a deal has several; None where all are alike."""
+    if not episodes:
+        raise ValueError("no episodes to measure")
+    weights = measures_of(episodes[0].task.cell).shares(episodes) if every_hand else None
+    ids = [e.task.id for e in episodes]
+    return weights, ids if len(set(ids)) < len(ids) else None
+
+
+def _headline(episodes: Sequence[Episode], weights: Sequence[float] | None, deals: Sequence[str] | None) -> Estimate:
+    _, trials = trials_of(episodes[0].task)
+    return share([trials(e) for e in episodes], weights, deals)
+
+
 def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteResult:
     """Measure finished episodes of one player on one suite; for stored ones too.
 
@@ -152,26 +175,19 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
     Raises:
         ValueError: no episodes.
     """
-    if not episodes:
-        raise ValueError("no episodes to measure")
+    weights, deals = _weighing(episodes, every_hand)
     task = episodes[0].task
     own = measures_of(task.cell)
-    metric, trials = trials_of(task)
-    weights = own.shares(episodes) if every_hand else None
-    ids = [e.task.id for e in episodes]
-    deals = ids if len(set(ids)) < len(ids) else None
+    metric, _ = trials_of(task)
     groups: dict[str, list[int]] = {}
     for index, episode in enumerate(episodes):
         groups.setdefault(own.split_of(episode), []).append(index)
 
-    def headline(rows: Sequence[int]) -> Estimate:
-        return share(
-            [trials(episodes[i]) for i in rows],
-            [weights[i] for i in rows] if weights else None,
-            [deals[i] for i in rows] if deals else None,
-        )
+    def of(rows: Sequence[int]) -> Estimate:
+        parts = ([part[i] for i in rows] if part else None for part in (weights, deals))
+        return _headline([episodes[i] for i in rows], *parts)
 
-    value, n, ci95 = headline(range(len(episodes)))
+    value, n, ci95 = _headline(episodes, weights, deals)
     details = {**overview(episodes, weights, deals), **own.measures(episodes, weights, deals)}
     if deals:
         details["pass_at"] = pass_at(episodes, deals, weights)
@@ -187,7 +203,7 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
         n=n,
         ci95=ci95,
         every_hand=every_hand,
-        splits={name: headline(rows) for name, rows in sorted(groups.items())},
+        splits={name: of(rows) for name, rows in sorted(groups.items())},
         details=details,
         episodes=tuple(episodes),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.episode import Episode
-from labkit.evaluation import Estimate, measure, paired
+from labkit.evaluation import Estimate, headline, paired
 from labkit.evaluation.games import measures_of
 from labkit.evaluation.metrics import Z95
 from labkit.replication.archive import Archive
@@ -202,24 +202,20 @@ def _evaluations(
 
 def _evaluated(seed: int, run: Run, suite: str) -> End:
     episodes = tuple(_episodes(str(run.path), suite))
-    result = measure(episodes, every_hand=True)
-    weights = tuple(measures_of(result.cell).shares(episodes))
-    return End(seed, Estimate(result.value, result.n, result.ci95), episodes, weights, run, run.episodes_path(suite))
+    weights = tuple(measures_of(episodes[0].task.cell).shares(episodes))
+    return End(seed, headline(episodes, every_hand=True), episodes, weights, run, run.episodes_path(suite))
 
 
 def _probed(line: Line, suite: str, index: int) -> End | None:
-    """A run's first or last probe of a suite, from its episodes where they are kept."""
+    """A run's first or last probe of a suite, with its episodes where they are kept."""
     points = [p for p in line.points if suite in p.values]
     if not points:
         return None
     point = points[index]
     name = f"{suite}-{point.step}"
     episodes = tuple(_episodes(str(line.run.path), name))
-    if not episodes:
-        return End(line.seed, point.values[suite], (), None, line.run, line.run.metrics_path)
-    result = measure(episodes)
-    value = Estimate(result.value, result.n, result.ci95)
-    return End(line.seed, value, episodes, None, line.run, line.run.episodes_path(name))
+    path = line.run.episodes_path(name) if episodes else line.run.metrics_path
+    return End(line.seed, point.values[suite], episodes, None, line.run, path)
 
 
 @lru_cache(maxsize=256)
