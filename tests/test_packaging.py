@@ -182,13 +182,14 @@ def test_a_python_without_venv_is_named_with_its_debian_package(checkout: Path) 
 def test_importing_stays_light(module: str) -> None:
     heavy = {"torch", "transformers", "gradio", "plotly", "peft", "accelerate"}
     code = f"""
-import sys
-import {module}
-print(*sys.modules)
+import importlib, sys
+from tests.cost import loops
+print(loops(lambda: importlib.import_module("{module}"), rounds=1), *sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = done.stdout.split()
+    cost, *loaded = done.stdout.split()
     assert module in loaded and not heavy.intersection(loaded)
+    assert float(cost) < 100  # a quarter of a second where a loop takes 2.5 ms
 
 
 def test_no_file_names_the_host_of_a_registry() -> None:

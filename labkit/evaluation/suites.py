@@ -140,27 +140,25 @@ def tasks_of(
     return list(islice(game(cell).tasks(suite, split, seed=seed, **settings), episodes))
 
 
-def headline(episodes: Sequence[Episode], *, every_hand: bool = False) -> Estimate:
+def headline(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> Estimate:
     """The headline number of :func:`measure` alone, for where what lies behind it would be worked out in vain.
+
+    Args:
+        weights: of each episode; all are alike if not given.
 
     Raises:
         ValueError: no episodes.
     """
-    return _headline(episodes, *_weighing(episodes, every_hand))
-
-
-def _weighing(episodes: Sequence[Episode], every_hand: bool) -> tuple[list[float] | None, list[str] | None]:
-    """The weight of each episode, and its deal where a deal has several; None where all are alike."""
     if not episodes:
         raise ValueError("no episodes to measure")
-    weights = measures_of(episodes[0].task.cell).shares(episodes) if every_hand else None
-    ids = [e.task.id for e in episodes]
-    return weights, ids if len(set(ids)) < len(ids) else None
-
-
-def _headline(episodes: Sequence[Episode], weights: Sequence[float] | None, deals: Sequence[str] | None) -> Estimate:
     _, trials = trials_of(episodes[0].task)
-    return share([trials(e) for e in episodes], weights, deals)
+    return share([trials(e) for e in episodes], weights, _deals(episodes))
+
+
+def _deals(episodes: Sequence[Episode]) -> list[str] | None:
+    """The deal of each episode; None where each has its own."""
+    ids = [e.task.id for e in episodes]
+    return ids if len(set(ids)) < len(ids) else None
 
 
 def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteResult:
@@ -175,19 +173,20 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
     Raises:
         ValueError: no episodes.
     """
-    weights, deals = _weighing(episodes, every_hand)
+    if not episodes:
+        raise ValueError("no episodes to measure")
     task = episodes[0].task
     own = measures_of(task.cell)
     metric, _ = trials_of(task)
+    weights, deals = own.shares(episodes) if every_hand else None, _deals(episodes)
     groups: dict[str, list[int]] = {}
     for index, episode in enumerate(episodes):
         groups.setdefault(own.split_of(episode), []).append(index)
 
     def of(rows: Sequence[int]) -> Estimate:
-        parts = ([part[i] for i in rows] if part else None for part in (weights, deals))
-        return _headline([episodes[i] for i in rows], *parts)
+        return headline([episodes[i] for i in rows], [weights[i] for i in rows] if weights else None)
 
-    value, n, ci95 = _headline(episodes, weights, deals)
+    value, n, ci95 = headline(episodes, weights)
     details = {**overview(episodes, weights, deals), **own.measures(episodes, weights, deals)}
     if deals:
         details["pass_at"] = pass_at(episodes, deals, weights)

@@ -203,7 +203,7 @@ def _evaluations(
 def _evaluated(seed: int, run: Run, suite: str) -> End:
     episodes = tuple(_episodes(str(run.path), suite))
     weights = tuple(measures_of(episodes[0].task.cell).shares(episodes))
-    return End(seed, headline(episodes, every_hand=True), episodes, weights, run, run.episodes_path(suite))
+    return End(seed, headline(episodes, weights), episodes, weights, run, run.episodes_path(suite))
 
 
 def _probed(line: Line, suite: str, index: int) -> End | None:
