@@ -52,9 +52,7 @@ def recorded(task: Task, player: str | None) -> Shown | None:
     return Shown(found[0], "recorded") if found else None
 
 
-def live(
-    catalogue: Catalogue, settings: Choice, task: Task | Episode, stopped: Callable[[], bool]
-) -> Iterator[Shown]:
+def live(catalogue: Catalogue, settings: Choice, task: Task | Episode, stopped: Callable[[], bool]) -> Iterator[Shown]:
     """The player's episode as it grows: before the first answer, then after each.
 
     Args:
@@ -86,9 +84,7 @@ def _cut_off(episode: Episode) -> bool:
 def typed_answer(ranks: list[str], faces: Rule, target: int, formula: str) -> str:
     """A person's formula as an answer: the form asks for the formula alone, and fills in the rest."""
     ended = formula if "=" in formula else f"{formula}={target}"
-    return json.dumps(
-        {"cards": ranks, "number": numbers_of(ranks, faces), "formula": ended}, ensure_ascii=False
-    )
+    return json.dumps({"cards": ranks, "number": numbers_of(ranks, faces), "formula": ended}, ensure_ascii=False)
 
 
 def attempt(own: Episode | None, task: Task, formula: str) -> Episode:

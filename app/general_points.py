@@ -48,9 +48,7 @@ class GeneralPointsTab(Tab):
             for chip, preset in zip(CHIPS, PRESETS, strict=True):
                 parts[chip] = gr.Button(preset.label, size="sm", min_width=0)
         with gr.Row(elem_classes="app-fields"):
-            parts["cards"] = gr.Textbox(
-                first.cards, label="Cards", max_lines=1, max_length=40, min_width=110, scale=3
-            )
+            parts["cards"] = gr.Textbox(first.cards, label="Cards", max_lines=1, max_length=40, min_width=110, scale=3)
             parts["target"] = number("Target", 24, TARGETS[0], TARGETS[-1])
             parts["seed"] = number("Seed", 0, 0, LAST_SEED)
             parts["new deal"] = gr.Button("New deal", size="md", min_width=96)
@@ -100,9 +98,7 @@ class GeneralPointsTab(Tab):
             self.copy = gr.Button("Copy link", size="sm", min_width=0)
             self.export = gr.Button("Export JSON", size="sm", min_width=0)
         parts["status"] = html(elem_id="status", live=True)
-        parts["turns"] = gr.HTML(
-            elem_id="turns", apply_default_css=False, js_on_load="labkit.turns(element, watch)"
-        )
+        parts["turns"] = gr.HTML(elem_id="turns", apply_default_css=False, js_on_load="labkit.turns(element, watch)")
         parts["trouble"] = html(elem_id="trouble", live=True)
         parts["carrier"] = gr.Textbox(visible="hidden")
 

@@ -69,7 +69,5 @@ def guide_html() -> str:
 
 
 def _tags(title: str, meanings: Mapping[str, str]) -> str:
-    tags = "".join(
-        f"<dt><code>{text(tag)}</code></dt><dd>{text(meaning)}</dd>" for tag, meaning in meanings.items()
-    )
+    tags = "".join(f"<dt><code>{text(tag)}</code></dt><dd>{text(meaning)}</dd>" for tag, meaning in meanings.items())
     return f"<section><h2>{title}</h2><dl>{tags}</dl></section>"

@@ -124,9 +124,7 @@ def _with(settings: Settings, key: str, text: str, players: Collection[str]) -> 
     return _played(settings, text, players) if key == "a" else settings
 
 
-def _walk_with(
-    settings: virl_state.Settings, key: str, text: str, players: Collection[str]
-) -> virl_state.Settings:
+def _walk_with(settings: virl_state.Settings, key: str, text: str, players: Collection[str]) -> virl_state.Settings:
     if key == "route":
         return replace(settings, city=virl_state.city_of(text), route=text)
     if key == "rule":

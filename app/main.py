@@ -52,9 +52,7 @@ def build(catalogue: Catalogue) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """How the page is served, wherever it is: no share, no telemetry, no run history, no files."""
-    style, script = (
-        files("app").joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "page.js")
-    )
+    style, script = (files("app").joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
     theme = gr.themes.Default(
         primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     ).set(
@@ -76,9 +74,7 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def run(
-    players: Sequence[str] = (), *, host: str = "127.0.0.1", auth: str | None = None, port: int = PORT
-) -> None:
+def run(players: Sequence[str] = (), *, host: str = "127.0.0.1", auth: str | None = None, port: int = PORT) -> None:
     """Serve the app until it is interrupted.
 
     Args:

@@ -59,19 +59,13 @@ def player_badge(info: PlayerInfo | None) -> str:
     """What kind of player is chosen; one that is not a model says so."""
     if info is None:
         return ""
-    kind = (
-        Mark("!", f"{info.kind}: not a model", "void")
-        if info.kind in NO_MODEL
-        else Mark("◆", info.kind, "plain")
-    )
+    kind = Mark("!", f"{info.kind}: not a model", "void") if info.kind in NO_MODEL else Mark("◆", info.kind, "plain")
     return f'<p class="lk app-badge">{kind.html()} {text(info.summary)}</p>'
 
 
 def hand(episode: Episode, solvable: bool) -> str:
     """The cards; says so when nothing reaches the target."""
-    hint = (
-        "" if solvable else note("This hand has no solution under this rule. You can still play it.", "void")
-    )
+    hint = "" if solvable else note("This hand has no solution under this rule. You can still play it.", "void")
     return hand_html(episode, 92) + hint
 
 
@@ -94,9 +88,7 @@ def status(shown: Shown | None, task: Task, running: str = "") -> str:
     player = f"<strong>{text(shown.episode.player)}</strong>"
     stale = ""
     if not same_deal(shown.episode.task, task):
-        stale = note(
-            "Played with other cards or under another rule. Press Play for the deal on the table.", "void"
-        )
+        stale = note("Played with other cards or under another rule. Press Play for the deal on the table.", "void")
     return (
         f'<div class="lk app-status">{ORIGINS[shown.origin].html()}{player}{summary_html(shown.episode)}'
         f"{spinner(running)}{spoken(shown.episode)}{stale}</div>"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from app.flow import recordings
 from labkit.errors import UsageError
 from labkit.players import Player, registry
-from labkit.players.base import Answer, Turn
+from labkit.players.base import Answer, Request
 from labkit.players.registry import PlayerInfo
 
 NO_MODEL = ("expert", "random", "script")
@@ -80,7 +80,7 @@ class _InTurn:
         self.name = player.name
         self._player, self._lock = player, lock
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         with self._lock:
             return self._player.answer(turns)
 

@@ -33,8 +33,7 @@ def verdicts(
     except FieldError as error:
         return note(str(error))
     head = "".join(
-        f'<th scope="col">{h}</th>'
-        for h in ("Rule", "Cards count as", "Verdict", "Reward", "Feedback", "A solution")
+        f'<th scope="col">{h}</th>' for h in ("Rule", "Cards count as", "Verdict", "Reward", "Feedback", "A solution")
     )
     return f'<table class="lk app-table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
@@ -76,13 +75,9 @@ def build() -> None:
         with gr.Column(scale=3, min_width=330):
             gr.HTML(f'<p class="lk">{INTRO}</p>', apply_default_css=False)
             with gr.Row(elem_classes="app-fields"):
-                cards = gr.Textbox(
-                    FIRST.cards, label="Cards", max_lines=1, max_length=40, min_width=110, scale=2
-                )
+                cards = gr.Textbox(FIRST.cards, label="Cards", max_lines=1, max_length=40, min_width=110, scale=2)
                 target = gr.Number(24, label="Target", precision=0, min_width=78)
-                faces = [
-                    gr.Number(5, label=f"{rank} in my rule", precision=0, min_width=78) for rank in "JQK"
-                ]
+                faces = [gr.Number(5, label=f"{rank} in my rule", precision=0, min_width=78) for rank in "JQK"]
             with gr.Row(elem_classes="app-fields"):
                 answer = gr.Textbox(EXAMPLE, label="Answer: a formula, or JSON", lines=2, max_length=4000)
             table = gr.HTML(verdicts(FIRST.cards, EXAMPLE, 5, 5, 5, 24), apply_default_css=False)

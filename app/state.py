@@ -68,9 +68,7 @@ class Settings:
         except UsageError as error:
             raise FieldError("cards", str(error)) from None
         faces = self.faces
-        return game("gp-l").task(
-            hand=ranks, faces=faces, target=self.whole_target(), attempts=self.whole_attempts()
-        )
+        return game("gp-l").task(hand=ranks, faces=faces, target=self.whole_target(), attempts=self.whole_attempts())
 
     def whole_target(self) -> int:
         try:

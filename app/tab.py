@@ -96,13 +96,9 @@ class Tab:
         ready.then(None, carrier, None, js="labkit.save", **QUICK)
 
 
-def number(
-    label: str, value: float, low: int, high: int, min_width: int = 78, visible: bool = True
-) -> gr.Number:
+def number(label: str, value: float, low: int, high: int, min_width: int = 78, visible: bool = True) -> gr.Number:
     """A small field for a whole number."""
-    return gr.Number(
-        value, label=label, precision=0, minimum=low, maximum=high, min_width=min_width, visible=visible
-    )
+    return gr.Number(value, label=label, precision=0, minimum=low, maximum=high, min_width=min_width, visible=visible)
 
 
 def temperature() -> gr.Number:

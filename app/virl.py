@@ -8,13 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from app.playing import Updates
 from app.players import Catalogue
+from app.playing import Updates
 from app.state import MOST_ATTEMPTS
 from app.tab import QUICK, Tab, html, number, temperature
 from app.virl_state import PACES, Gaze, Settings, Window
 from app.virl_table import BEGIN, WalkTable
-from labkit.envs.virl.cities import CITIES, TRAINING_CITY
+from labkit.envs.virl.city.cities import CITIES, TRAINING_CITY
 from labkit.envs.virl.game import WALKS
 
 RULES = [("absolute: north … (trained)", "absolute"), ("relative: left, right …", "relative")]
@@ -98,9 +98,7 @@ class WalkTab(Tab):
 
         def look(event: gr.EventData, request: gr.Request, *values: Any) -> Updates:
             asked = event._data or {}
-            seen = table.look(
-                self.window(values), request.session_hash, asked.get("whose"), asked.get("step")
-            )
+            seen = table.look(self.window(values), request.session_hash, asked.get("whose"), asked.get("step"))
             return self.named(seen)
 
         def act(event: gr.EventData, *values: Any) -> Updates:

@@ -40,9 +40,7 @@ def own_walk(own: Episode, chosen: int | None, stale: bool) -> str:
     return _walk("you", own, YOURS, chosen, stale, "" if stale else own_verdict(own))
 
 
-def _walk(
-    whose: str, episode: Episode, mark: Mark, chosen: int | None, stale: bool, said: str
-) -> str:
+def _walk(whose: str, episode: Episode, mark: Mark, chosen: int | None, stale: bool, said: str) -> str:
     """Whose walk it is, how it stands, a button for each step."""
     strip = strip_html(episode, -1 if chosen is None else chosen)
     return (
@@ -82,18 +80,14 @@ def turns(episode: Episode | None, at: int | None, stale: bool) -> str:
 def pad(actions: str) -> str:
     """A button for each action of a rule, with its keys."""
     turns = ((f"turn_direction({word})", word) for word in ACTIONS[actions])
-    buttons = [
-        _button(action, label) for action, label in (("forward()", "forward"), *turns, ("stop()", "stop"))
-    ]
+    buttons = [_button(action, label) for action, label in (("forward()", "forward"), *turns, ("stop()", "stop"))]
     return f'<div class="lk app-pad" role="group" aria-label="Your action">{"".join(buttons)}</div>'
 
 
 def _button(action: str, label: str) -> str:
     keys = KEYS.get(label) or KEYS[action]
     legend = " ".join(f"<kbd>{ARROWS.get(key, key.upper())}</kbd>" for key in keys)
-    return (
-        f'<button type="button" data-action="{action}" data-keys="{" ".join(keys)}">{label} {legend}</button>'
-    )
+    return f'<button type="button" data-action="{action}" data-keys="{" ".join(keys)}">{label} {legend}</button>'
 
 
 def own_verdict(own: Episode) -> str:

@@ -8,11 +8,11 @@ from functools import cache
 
 from app.state import MOST_ATTEMPTS, FieldError, Shown, clamped, clamped_temperature
 from labkit.envs import game
-from labkit.envs.virl.cities import CITIES, TRAINING_CITY, city
+from labkit.envs.virl.city.cities import CITIES, TRAINING_CITY, city
+from labkit.envs.virl.city.routes import routes
 from labkit.envs.virl.game import WALKS
 from labkit.envs.virl.headings import ACTIONS
-from labkit.envs.virl.routes import routes
-from labkit.envs.virl.world import Route
+from labkit.envs.virl.records import Route
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
 
@@ -69,9 +69,7 @@ class Settings:
         for name, words in (("actions", ACTIONS), ("walk", WALKS), ("cell", CELLS)):
             if getattr(self, name) not in words:
                 raise FieldError(name, f"{name} is {' or '.join(words)}")
-        return game(self.cell).task(
-            route=route, actions=self.actions, walk=self.walk, attempts=self.whole_attempts()
-        )
+        return game(self.cell).task(route=route, actions=self.actions, walk=self.walk, attempts=self.whole_attempts())
 
     def whole_attempts(self) -> int:
         return clamped("attempts", self.attempts, 1, MOST_ATTEMPTS)

@@ -151,9 +151,7 @@ class WalkTable(Playing):
             "stage": virl_panels.stage(on_stage, at, None if stale else answered, plan=not walking),
             "turns": virl_panels.turns(episode, answered, stale),
             "pad": virl_panels.pad(task.rule["actions"]) if acting else "",
-            "own walk": gr.update(
-                value=_invitation(own, task), visible=not acting, interactive=not running
-            ),
+            "own walk": gr.update(value=_invitation(own, task), visible=not acting, interactive=not running),
         }
 
 

@@ -74,7 +74,9 @@ def _first_fault(cls: type[BaseModel], error: ValidationError) -> str:
     if fault["type"] == "extra_forbidden":
         known = _keys_beside(cls, fault["loc"])
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1, cutoff=0.5)
-        return f"unknown key {place!r}; " + (f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}")
+        return f"unknown key {place!r}; " + (
+            f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
+        )
     if fault["type"] == "missing":
         return f"the key {place!r} is missing"
     message = fault["msg"][0].lower() + fault["msg"][1:]

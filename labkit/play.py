@@ -12,7 +12,7 @@ from itertools import count, islice
 
 from labkit.envs import judge, start
 from labkit.episode import Episode, Task
-from labkit.players.base import Answer, Player, Turn
+from labkit.players.base import Answer, Player, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class _Live:
     key: tuple[int, ...]
     answers: list[Answer] = field(default_factory=list)
 
-    def turn(self) -> Turn:
+    def turn(self) -> Request:
         here = len(self.episode.position.attempts)
         # A fork goes on from attempts whose tokens are not at hand: then the history is not given at all.
         whole = 0 < here <= len(self.answers)
-        return Turn(self.episode, tuple(self.answers[-here:]) if whole else (), self.key)
+        return Request(self.episode, tuple(self.answers[-here:]) if whole else (), self.key)
 
     def take(self, answer: Answer) -> None:
         self.episode = judge(self.episode, answer.text, answer.sample)

@@ -41,7 +41,7 @@ print(prompt(episode)[0].text)
 # a sentence of feedback. Here is an answer that is almost right.
 
 # %%
-from labkit.views.notebook import EpisodeViewer
+from labkit.views.widgets.episodes import EpisodeViewer
 
 episode = judge(episode, '{"cards": ["3","3","8","8"], "number": [3,3,8,8], "formula": "8*3*(8/8)=24"}')
 EpisodeViewer([episode]).static()
@@ -104,7 +104,7 @@ EpisodeViewer([play(hand, player)]).static()
 # prompt says the new one in plain words.
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 kings = {"13": "13, as the prompt says", "10": "10, as it was trained", None: "something else"}
 predict("As what will it count the king?", list(kings.values()), key="tour.king")

@@ -94,8 +94,8 @@ print(f"{verdict.category}  {verdict.reward:+.1f}   {verdict.feedback}")
 # %%
 import ipywidgets as widgets
 
-from labkit.views.live import show
-from labkit.views.notebook import EpisodeViewer
+from labkit.views.widgets.episodes import EpisodeViewer
+from labkit.views.widgets.live import show
 
 rule = widgets.Dropdown(options=["ten", "eleven-twelve-thirteen"], description="Rule")
 said = widgets.Textarea(value=answers[3], description="Answer", layout={"width": "90%"})
@@ -253,7 +253,7 @@ check("general_points.can_make", can_make)
 # Now all hands, under both rules: the old (J, Q, K = 10) and the new (11, 12, 13).
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 ABOUT = {"one in ten": 1 / 10, "one third": 1 / 3, "two thirds": 2 / 3, "nearly all": 0.95}
 question = "Of the hands with a face card that the new rule can solve, how many can the old one solve too?"

@@ -198,7 +198,7 @@ show(strip, "The front views of the walk, step by step")
 # form, but blindly: any action, any sentence, no landmark. Open a step to see what it was sent.
 
 # %%
-from labkit.views.notebook import EpisodeViewer
+from labkit.views.widgets.episodes import EpisodeViewer
 
 blind = play(words.numbered("id", "dev", "10"), Random())
 EpisodeViewer([blind]).static()
@@ -209,7 +209,7 @@ EpisodeViewer([blind]).static()
 # There are ten actions, and two attempts at each step. The blind player now walks 200 routes that no model is trained on.
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 predict("How many of them does it walk to the end?", ["none", "from 1 to 10", "more than 10"], key="virl.chance")
 
@@ -293,7 +293,7 @@ for name, result in (("on the rail", chance), ("free", free)):
 # landmarks; two routes in each make the *mini benchmark*. In words nothing changes, so only **virl-vl** has it.
 
 # %%
-from labkit.envs.virl.atlas import routes
+from labkit.envs.virl.sources import routes
 
 corners = Picture.new("RGB", (5 * 228, 2 * 228), "white")
 benchmark = routes("visual-ood", "test")
@@ -314,10 +314,10 @@ show(corners, "A corner in each of the ten cities")
 import tempfile
 from pathlib import Path
 
-from labkit.envs.virl.cities import city
-from labkit.envs.virl.export import write_folder
-from labkit.envs.virl.panorama import equirectangular
-from labkit.envs.virl.world import to_point
+from labkit.envs.virl.authors.export import write_folder
+from labkit.envs.virl.authors.panorama import equirectangular
+from labkit.envs.virl.city.cities import city
+from labkit.envs.virl.records import to_point
 
 home = city("latticeport")
 some = routes("id", "dev")[10:11]

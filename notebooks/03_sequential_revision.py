@@ -40,7 +40,7 @@ gp = game("gp-l")
 # %%
 from labkit.play import play_many
 from labkit.players.registry import load
-from labkit.views.notebook import EpisodeViewer
+from labkit.views.widgets.episodes import EpisodeViewer
 
 player = load("tiny:gp-l/init", temperature=1.0, max_new_tokens=64)
 first = [played.episode for played in play_many(islice(gp.tasks("id", "dev"), 48), player)]
@@ -133,7 +133,7 @@ for k, estimate in real.details["within"].items():
 # The first attempts are the same in all of them, token for token: the noise of sampling is keyed by hand and attempt.
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 VERDICTS = ["feedback is better", "no difference can be seen", "feedback is worse"]
 predict("Five attempts: the verifier's feedback or a bare “Wrong.”?", VERDICTS, key="revision.bare")
@@ -155,7 +155,7 @@ print(next(e for e in bare.episodes if len(e.attempts) > 1).attempts[0].verdict.
 # function from an episode to an episode.
 
 # %%
-from labkit.players.base import Turn
+from labkit.players.base import Request
 
 
 def told(episode, feedback):
@@ -168,7 +168,7 @@ def told(episode, feedback):
 def with_feedback_of_another(tasks, player):
     games, given = [start(task) for task in tasks], [()] * len(tasks)
     while live := [i for i, game in enumerate(games) if not game.done]:
-        turns = [Turn(games[i], given[i], key=(0, i)) for i in live]
+        turns = [Request(games[i], given[i], key=(0, i)) for i in live]
         for i, answer in zip(live, player.answer(turns), strict=True):
             games[i], given[i] = judge(games[i], answer.text, answer.sample), (*given[i], answer)
         failed = [i for i in live if not games[i].done]

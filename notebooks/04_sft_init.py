@@ -41,7 +41,7 @@ from IPython.display import display
 from labkit.envs import game
 from labkit.play import play
 from labkit.players.registry import load
-from labkit.views.notebook import EpisodeViewer
+from labkit.views.widgets.episodes import EpisodeViewer
 
 hand = game("gp-l").task(hand=["K", "6", "2", "4"], attempts=1)
 for name in ("tiny:base", "tiny:gp-l/init"):
@@ -70,7 +70,7 @@ for name in ("tiny:base", "tiny:gp-l/init"):
 # The first two are the **format**, the third is the **rule**, the last is **correctness**.
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 SIZES = ["fewer than a third", "a third to two thirds", "more than two thirds"]
 predict("The base has never seen this prompt. How many answers are legal formulas in JSON?", SIZES, key="init.base")
@@ -165,7 +165,7 @@ check("sft_init.funnel", funnel)
 
 # %%
 from labkit.config import read
-from labkit.training.background import BackgroundRun
+from labkit.dispatch.local import BackgroundRun
 
 CONFIG = ROOT / "configs/experiments/gp-l/init.yaml"
 recipe = read(CONFIG)
@@ -186,8 +186,8 @@ print(f"the run {training.run.id} goes on to {STEPS[-1]} steps")
 import numpy as np
 import torch
 
-from labkit.training.data import expert_dialogues
-from labkit.training.examples import encode
+from labkit.training.sft.data import expert_dialogues
+from labkit.training.sft.examples import encode
 
 base, init = load("tiny:base").loaded, load("tiny:gp-l/init").loaded
 tokenizer = base.tokenizer
@@ -365,7 +365,7 @@ run = training.wait()
 assert run.metrics()[0]["flops"] == by_hand  # the library's meter after the first step
 
 # %%
-from labkit.views.dashboard import RunDashboard
+from labkit.views.widgets.dashboard import RunDashboard
 
 RunDashboard(run, metrics=["nll", "grad_norm"]).static()
 

@@ -26,17 +26,16 @@
 # several turns, as in *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)).
 
 # %% tags=["setup"]
-import numpy as np
-
-from labkit.exercises import check
-
 # %%
 from itertools import islice
 
+import numpy as np
+
 from labkit.envs import game
+from labkit.exercises import check
 from labkit.play import play_many
 from labkit.players.registry import load
-from labkit.views.notebook import EpisodeViewer
+from labkit.views.widgets.episodes import EpisodeViewer
 
 player = load("tiny:gp-l/init", temperature=1.0, max_new_tokens=64, device="cpu")
 deals = islice(game("gp-l").tasks("id", "train"), 96)
@@ -56,7 +55,7 @@ EpisodeViewer([one.episode]).static()
 # for.
 
 # %%
-from labkit.training.rollout import collate, gather
+from labkit.rollout import collate, gather
 
 rollout = gather([one])
 row = rollout.rows[0]
@@ -150,7 +149,7 @@ for k in reversed(range(len(reward_K))):
 print("rewards", reward_K.round(3), "  returns", return_K.round(3))
 
 # %%
-from labkit.training import advantages, objectives
+from labkit.training.rl import advantages, objectives
 
 reward_EK, mask_EK = torch.tensor(reward_K)[None], torch.ones(1, len(reward_K), dtype=torch.bool)
 agree(return_K, advantages.returns(reward_EK, mask_EK, GAMMA)[0])
@@ -233,7 +232,7 @@ agree(advantage_K + value_K, target_EK[0])  # what the critic is fitted to next
 # advantage of the *first* turn …
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 WAYS = ["rises", "falls", "stays as it is"]
 predict("With λ from 0 to 1, the first turn's advantage:", WAYS, key="ppo.lambda")
@@ -267,7 +266,7 @@ reveal("ppo.lambda", WAYS[0] if change > 0 else WAYS[1] if change < 0 else WAYS[
 # %%
 import ipywidgets as widgets
 
-from labkit.views.live import figure_data, live_figure, show
+from labkit.views.widgets.live import figure_data, live_figure, show
 
 sliders = [widgets.FloatSlider(value, min=0, max=1, step=0.05) for value in (GAMMA, LAMBDA)]
 sliders[0].description, sliders[1].description = "γ", "λ"
@@ -619,7 +618,7 @@ agree(bilevel_N, advantages.bilevel_gae(*given)[0][mask_EKT])
 # our episode, kind by kind (it stores single precision, so we compare five decimals):
 
 # %%
-from labkit.training.credit import Credit, assign
+from labkit.training.rl.credit import Credit, assign
 
 with torch.no_grad():
     scores = policy(**collate(group.rows, player.loaded.pad_id))
@@ -688,7 +687,7 @@ for k in range(len(reward_K)):
 # **Next**
 # * [06_ppo_scaling](06_ppo_scaling.ipynb): the same with hundreds of episodes, and on.
 #   `labkit train configs/experiments/gp-l/rl.yaml --set credit.kind=grpo group=8` trains with another credit.
-# * `labkit/training/advantages.py` and `objectives.py` are the functions used here; `policy_gradient.py` is the loop.
+# * `labkit/training/rl/advantages.py` and `objectives.py` are the functions used here; `policy_gradient.py` is the loop.
 # * Read: *PPO* and *GAE* (above); *The 37 implementation details of PPO* ([ICLR blog
 #   2022](https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/)); *Dr. GRPO* ([arXiv
 #   2503.20783](https://arxiv.org/abs/2503.20783)), on what the division by the spread does; appendix A of the paper.

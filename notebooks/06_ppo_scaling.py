@@ -41,9 +41,9 @@ SETTINGS = {
 }
 
 # %%
-from labkit.training.background import BackgroundRun
-from labkit.views.dashboard import RunDashboard
-from labkit.views.live import show
+from labkit.dispatch.local import BackgroundRun
+from labkit.views.widgets.dashboard import RunDashboard
+from labkit.views.widgets.live import show
 
 CURVES = ("eval/id/success", "rollout/success", "rollout/return", "policy/approx_kl", "policy/entropy",
           "policy/clip_fraction", "critic/explained_variance", "loss/value", "seconds")
@@ -80,7 +80,7 @@ show(dashboard.widget(), {"text/plain": told, "text/html": f"<p><em>({told})</em
 # [docs/metrics.md](../docs/metrics.md) has them all.
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 GAINS = ["PPO", "SFT", "no difference can be seen"]
 predict("As much compute for SFT as for this PPO: which gains more on held-out hands?", GAINS, key="scaling.gains")
@@ -211,8 +211,8 @@ RunDashboard(ppo, metrics=CURVES[:3]).static(x="flops", smooth=0.8)
 from labkit.compute import Meter
 from labkit.config import read
 from labkit.players.registry import load
-from labkit.training.data import expert_dialogues
-from labkit.training.examples import encode
+from labkit.training.sft.data import expert_dialogues
+from labkit.training.sft.examples import encode
 
 SFT = ROOT / "configs/experiments/gp-l/sft.yaml"
 start, asked, last = load("tiny:gp-l/init").loaded, read(SFT), ppo.metrics()[-1]

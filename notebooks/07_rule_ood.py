@@ -104,7 +104,7 @@ for cell in ("gp-l", "virl-l"):
 # changed rule it falls with SFT and rises with RL.
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 SIGNS = ["rises, clear of zero", "no change that can be seen", "falls, clear of zero"]
 predict("SFT against Init under the CHANGED rule (J Q K = 11 12 13)?", SIGNS, key="rule_ood.sft")
@@ -153,7 +153,7 @@ results = {(m, suite): play(spec, "gp-l", suite, DEALS) for m, spec in ends.item
 practised = {(m, "id"): play(spec, "gp-l", "id", DEALS, split="train") for m, spec in ends.items()}
 
 # %%
-from labkit.views.ood_matrix import OODMatrix
+from labkit.views.widgets.ood_matrix import OODMatrix
 
 OODMatrix(list(results.values()))
 
@@ -494,8 +494,8 @@ table(heads, rows)
 
 # %%
 from labkit.views.markup import standalone
-from labkit.views.notebook import EpisodeViewer
 from labkit.views.turns import hand_html, summary_html, turn_card
+from labkit.views.widgets.episodes import EpisodeViewer
 
 played = {m: {e.task.index: e for e in results[m, "rule-ood"].episodes} for m in ends}
 

@@ -38,7 +38,7 @@ from labkit.evaluation import evaluate
 from labkit.exercises import check
 from labkit.players.registry import load
 from labkit.views.palette import color_of, rgba
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 SETTING = "class"  # "full": more hands and samples, and sampling of all three players; about 20 minutes
 FAST, FULL = os.environ.get("LABKIT_FAST") == "1", SETTING == "full"
@@ -136,7 +136,7 @@ reveal("two", SHARES[(two >= 0.5) + (two > 0.9)])
 import ipywidgets as widgets
 
 from labkit.evaluation.metrics import Trials, share
-from labkit.views.live import figure_data, live_figure, show
+from labkit.views.widgets.live import figure_data, live_figure, show
 
 
 def gain(result, k):
@@ -555,7 +555,7 @@ predict("At equal compute: which training gains most under the changed rule?", t
 # %%
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import count, findings
-from labkit.replication.lacks import how_many, lacking
+from labkit.replication.missing import how_many, lacking
 from labkit.replication.series import collect, common_compute, growth
 
 plan, archive = load_plan("../configs/figures/10.yaml"), Archive(["../results", "../runs"])
@@ -603,8 +603,8 @@ else:
 # %%
 import tempfile
 
-from labkit.training.background import BackgroundRun
-from labkit.views.dashboard import RunDashboard
+from labkit.dispatch.local import BackgroundRun
+from labkit.views.widgets.dashboard import RunDashboard
 
 UPDATES = {1: 4, 5: 1} if FAST else {1: 30, 5: 10} if FULL else {1: 10, 5: 3}
 short = [f"episodes={16 if FAST else 64}", "probe=null", "save_every=1000"]

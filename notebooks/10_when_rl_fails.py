@@ -53,7 +53,7 @@ from labkit.replication import Archive, load_plan
 from labkit.replication.findings import findings
 from labkit.replication.series import collect
 from labkit.replication.show import show_figure
-from labkit.views.dashboard import RunDashboard
+from labkit.views.widgets.dashboard import RunDashboard
 
 ARCHIVE = Archive(["../results", "../runs"])
 healthy = collect(load_plan("../configs/figures/05.yaml"), ARCHIVE).lines["gp-l", "RL"]
@@ -76,14 +76,14 @@ else:
 # The same run, with a far higher learning rate. It trains in the background while you guess.
 
 # %%
-from labkit.training.background import BackgroundRun
+from labkit.dispatch.local import BackgroundRun
 
 UPDATES = 5 if FAST else 8
 hot = BackgroundRun(CONFIG, [*SIZE, "name=hot-rl", f"updates={UPDATES}", "lr=0.01"], out=OUT, device="cpu")
 print(f"learning rate {hot.run.config['lr']:g} in place of {recipe['lr']:g}")
 
 # %%
-from labkit.views.predict import predict, reveal
+from labkit.views.widgets.predict import predict, reveal
 
 WAYS = ["learns faster", "gets worse, and goes on learning", "collapses: all it says earns the same", "does not change"]
 predict("What does a policy do whose steps are far too long?", WAYS, key="rl_fails.hot")

@@ -25,7 +25,10 @@ from labkit.runs import Run, find
 
 KEPT = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
         "chat_template.jinja")  # fmt: skip
-DEALS = {"gp-l": "500 deals of each suite, as a deck deals them", "virl-l": "200 routes of each suite, of the split test"}
+DEALS = {
+    "gp-l": "500 deals of each suite, as a deck deals them",
+    "virl-l": "200 routes of each suite, of the split test",
+}
 EPISODES = {"gp-l": {"episodes": 500}, "virl-l": {"episodes": 200, "split": "test"}}
 TOLD = ("metric", "value", "n", "ci95", "attempts", "within", "splits")
 """What a card says of a suite in every cell."""
@@ -112,7 +115,13 @@ def _tables(cell: str, results: dict[str, Any]) -> list[str]:
     for suite, result in results.items():
         lines.append(f"| `{suite}` | " + " | ".join(_rate(of(result)) for of in columns.values()) + " |")
     if cell == "gp-l":
-        lines += ["", "Five attempts, by split of the hands:", "", "| suite | split | success | n |", "|---|---|---|---|"]
+        lines += [
+            "",
+            "Five attempts, by split of the hands:",
+            "",
+            "| suite | split | success | n |",
+            "|---|---|---|---|",
+        ]
         for suite, result in results.items():
             lines += [f"| `{suite}` | `{s}` | {_rate(r)} | {r['n']} |" for s, r in result["splits"].items()]
     return lines

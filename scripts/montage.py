@@ -1,6 +1,6 @@
 """Draw docs/images/cities.png: a street view of each of the ten cities, with its name.
 
-    python scripts/montage.py
+python scripts/montage.py
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from labkit.envs.virl.cities import city
-from labkit.envs.virl.routes import routes
-from labkit.envs.virl.views import street_view
-from labkit.envs.virl.world import to_point
+from labkit.envs.virl.city.cities import city
+from labkit.envs.virl.city.routes import routes
+from labkit.envs.virl.records import to_point
+from labkit.envs.virl.render.views import street_view
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "cities.png"
 CORNERS = {

@@ -47,9 +47,7 @@ def walk(browser: Browser, url: str, theme: str, path: Path) -> None:
 
 
 def opened(browser: Browser, address: str, theme: str, sharp: float = SHARP) -> Page:
-    page = browser.new_page(
-        viewport=VIEW, device_scale_factor=sharp, color_scheme=theme, reduced_motion="reduce"
-    )
+    page = browser.new_page(viewport=VIEW, device_scale_factor=sharp, color_scheme=theme, reduced_motion="reduce")
     page.goto(address, wait_until="domcontentloaded")
     return page
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from labkit.config import read
 from labkit.errors import UsageError
 from labkit.models.loader import load
-from labkit.players.registry import locate
-from labkit.training.rl import RLConfig
+from labkit.players.registry import resolve_checkpoint
+from labkit.training.rl.loop import RLConfig
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
         config = RLConfig.parse(read(args.config, args.overrides), args.config)
         from labkit.bench.trl_grpo import trainer
 
-        loaded = load(locate(config.model))
+        loaded = load(resolve_checkpoint(config.model))
         training = trainer(loaded, config, args.out)
     except UsageError as error:
         print(f"trl_grpo: {error}", file=sys.stderr)

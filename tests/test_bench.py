@@ -19,8 +19,8 @@ from labkit.bench import verifier as verifier_bench
 from labkit.bench import views as views_bench
 from labkit.cli import main
 from labkit.envs.general_points import expression
+from labkit.envs.virl.render import views
 from labkit.models.loader import load
-from labkit.envs.virl import views
 
 
 def test_rates_and_ratio():
@@ -35,9 +35,7 @@ def test_rates_and_ratio():
 
 def test_rounds_take_turns():
     calls = []
-    timing.compare(
-        "b", "w", "u/s", lambda n: calls.append(f"a{n}") or 1, lambda n: calls.append(f"b{n}") or 1, "", 2
-    )
+    timing.compare("b", "w", "u/s", lambda n: calls.append(f"a{n}") or 1, lambda n: calls.append(f"b{n}") or 1, "", 2)
     assert calls == ["a0", "b0", "a1", "b1"]
 
 
@@ -78,9 +76,7 @@ def test_the_plain_checker():
     entry = {"cards": ["K", "Q", "2", "2"], "faces": "ten", "target": 24}
 
     def check(formula):
-        return verifier_bench.plain_check(
-            json.dumps({**entry, "answer": json.dumps({"formula": formula})}).encode()
-        )
+        return verifier_bench.plain_check(json.dumps({**entry, "answer": json.dumps({"formula": formula})}).encode())
 
     assert check("10+10+2*2=24") and not check("10+10*2+2=24")  # 24 and 32
     assert not check("10+10+4=24") and not check("10/(2-2)+10=24")
@@ -155,7 +151,10 @@ def test_training_is_timed_beside_the_bare_pass_and_trl_where_it_is(monkeypatch)
     rows = train_bench.rows(rounds=1)
     there = bool(find_spec("trl"))
     assert [row.what.split(",")[0] for row in rows] == [
-        "SFT", "RL (ppo) without play", "RL (grpo) without play", *["RL (grpo) with play"] * there
+        "SFT",
+        "RL (ppo) without play",
+        "RL (grpo) without play",
+        *["RL (grpo) with play"] * there,
     ]
     assert [row.unit for row in rows] == ["tokens/s"] * 3 + ["episodes/s"] * there
     assert all(row.rate > 0 and row.plain_rate > 0 for row in rows)

@@ -77,12 +77,7 @@ def test_solve_takes_ranks_under_a_rule(capsys):
 def test_play_shows_and_stores_the_episode(capsys):
     assert main(["play", "gp-l", "--player", script(WRONG, RIGHT), "--cards", "3 3 8 8", "--seed", "4"]) == 0
     out, err = capsys.readouterr()
-    assert (
-        "Cards: 3, 3, 8, 8" in out
-        and "1> " in out
-        and "2> " in out
-        and "solved, 2 attempts, reward +4" in out
-    )
+    assert "Cards: 3, 3, 8, 8" in out and "1> " in out and "2> " in out and "solved, 2 attempts, reward +4" in out
     assert "\x1b" not in out
     run = only_run()
     assert str(run.path) in err and run.status["status"] == "finished" and run.config["seed"] == 4
@@ -131,12 +126,7 @@ def test_a_person_names_the_cards_of_a_picture(capsys, monkeypatch):
 
 
 def test_model_text_cannot_steer_the_terminal(capsys):
-    assert (
-        main(
-            ["play", "gp-l", "--player", script("\x1b[2J\x07\ud800"), "--cards", "3 3 8 8", "--attempts", "1"]
-        )
-        == 0
-    )
+    assert main(["play", "gp-l", "--player", script("\x1b[2J\x07\ud800"), "--cards", "3 3 8 8", "--attempts", "1"]) == 0
     out = capsys.readouterr().out
     assert "\\x1b[2J\\x07" in out and "\x1b" not in out and "\x07" not in out
 
@@ -159,10 +149,7 @@ def test_colour_is_for_terminals(monkeypatch):
 
 
 def test_play_deals_what_eval_deals(capsys):
-    assert (
-        main(["play", "gp-l", "--player", "random", "--suite", "rule-ood", "--split", "dev", "--seed", "9"])
-        == 0
-    )
+    assert main(["play", "gp-l", "--player", "random", "--suite", "rule-ood", "--split", "dev", "--seed", "9"]) == 0
     assert (
         main(
             [
@@ -269,10 +256,7 @@ def test_eval_with_a_script_goes_in_order(capsys):
     deals = [task.deal["cards"] for task, _ in zip(_tasks(), range(2), strict=False)]
     ranks = [[rank for rank, _ in deal] for deal in deals]
     answers = ["?", _solution(ranks[0]), _solution(ranks[1])]
-    assert (
-        main(["eval", "gp-l", "--player", script(*answers), "--suite", "id", "--episodes", "2", "--json"])
-        == 0
-    )
+    assert main(["eval", "gp-l", "--player", script(*answers), "--suite", "id", "--episodes", "2", "--json"]) == 0
     suite = json.loads(capsys.readouterr().out)["suites"]["id"]
     assert suite["value"] == 1.0 and suite["within"]["1"]["value"] == 0.5
 

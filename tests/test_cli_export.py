@@ -6,7 +6,7 @@ import pytest
 
 from labkit.cli import main
 from labkit.envs import game, judge, start
-from labkit.training.data import expert_dialogues, read
+from labkit.training.sft.data import expert_dialogues, read
 
 
 def test_a_file_holds_what_training_would_deal(tmp_path, capsys):

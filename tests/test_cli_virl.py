@@ -49,14 +49,23 @@ def test_verify_in_lines(cell, monkeypatch, capsys):
         line(said("forward()", "No landmark is nearby. There is no intersection.")),
         line(said("turn_direction(north)"), action="turn_direction(slightly left)", actions="relative"),
         line(said("Turn_Direction('Slightly Left')"), action="turn_direction(slightly left)", actions="relative"),
-        line(said("stop()", "Old Bank is on your left."), action="forward()",
-             observation="No landmark is nearby. There is no intersection."),
+        line(
+            said("stop()", "Old Bank is on your left."),
+            action="forward()",
+            observation="No landmark is nearby. There is no intersection.",
+        ),
     ]
     got = verdicts(lines, monkeypatch, capsys, cell)
     assert [list(g) for g in got] == [["success", "category", "reward", "feedback"]] * len(lines)
     assert [(g["category"], g["reward"]) for g in got] == [
-        ("correct", 1.0), ("correct", 1.0), ("unreadable", -1.0), ("wrong_action", -1.0),
-        ("wrong_observation", -1.5), ("wrong_action", -1.0), ("correct", 1.0), ("wrong_observation", -1.5),
+        ("correct", 1.0),
+        ("correct", 1.0),
+        ("unreadable", -1.0),
+        ("wrong_action", -1.0),
+        ("wrong_observation", -1.5),
+        ("wrong_action", -1.0),
+        ("correct", 1.0),
+        ("wrong_observation", -1.5),
     ]
 
 

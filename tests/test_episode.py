@@ -22,23 +22,48 @@ plain = st.recursive(
 data = st.dictionaries(st.text(max_size=6), plain, max_size=4)
 verdicts = st.builds(Verdict, st.text(max_size=9), st.booleans(), numbers, st.text(max_size=20), data)
 samples = st.builds(
-    Sample, st.integers(0, 999), st.integers(0, 999), numbers, numbers, numbers, st.booleans(),
-    st.none() | numbers, st.integers(0, 99), st.none() | numbers,
+    Sample,
+    st.integers(0, 999),
+    st.integers(0, 999),
+    numbers,
+    numbers,
+    numbers,
+    st.booleans(),
+    st.none() | numbers,
+    st.integers(0, 99),
+    st.none() | numbers,
 )
 attempts = st.builds(
-    Attempt, st.text(), verdicts, data, st.none() | verdicts,
-    st.lists(st.text(max_size=9), max_size=3).map(tuple), numbers, st.none() | samples,
+    Attempt,
+    st.text(),
+    verdicts,
+    data,
+    st.none() | verdicts,
+    st.lists(st.text(max_size=9), max_size=3).map(tuple),
+    numbers,
+    st.none() | samples,
 )
-positions = st.builds(
-    Position, data, st.text(), st.none() | data, st.lists(attempts, max_size=3).map(tuple)
-)
+positions = st.builds(Position, data, st.text(), st.none() | data, st.lists(attempts, max_size=3).map(tuple))
 tasks = st.builds(
-    Task, st.text(max_size=7), data, data, st.integers(1, 9), data, st.none() | data, st.none() | data,
-    st.text(max_size=8), st.text(max_size=8), st.integers(), st.integers(0, 10**6),
+    Task,
+    st.text(max_size=7),
+    data,
+    data,
+    st.integers(1, 9),
+    data,
+    st.none() | data,
+    st.none() | data,
+    st.text(max_size=8),
+    st.text(max_size=8),
+    st.integers(),
+    st.integers(0, 10**6),
 )
 episodes = st.builds(
-    Episode, tasks, st.lists(positions, min_size=1, max_size=3).map(tuple),
-    st.sampled_from(["open", "success", "exhausted"]), st.text(max_size=9),
+    Episode,
+    tasks,
+    st.lists(positions, min_size=1, max_size=3).map(tuple),
+    st.sampled_from(["open", "success", "exhausted"]),
+    st.text(max_size=9),
 )
 
 
@@ -58,8 +83,17 @@ def test_every_field_is_stored():
     other = Verdict("correct", True, 5.0, "Correct.", {"failed": []})
     attempt = Attempt("3+3+8+8", verdict, {"formula": "3+3+8+8"}, other, ("arith_error",), -1.0, sample)
     task = Task(
-        "gp-vl", {"cards": [["3", "S"]]}, {"faces": "ten"}, 3, {"correct": 5}, {"task": "x"}, {"size": 9},
-        "id", "dev", 4, 17,
+        "gp-vl",
+        {"cards": [["3", "S"]]},
+        {"faces": "ten"},
+        3,
+        {"correct": 5},
+        {"task": "x"},
+        {"size": 9},
+        "id",
+        "dev",
+        4,
+        17,
     )
     position = Position({"target": 24}, "Make 24", {"recipe": {}, "hash": "ab"}, (attempt,))
     episode = Episode(task, (position,), "exhausted", "tiny")
@@ -72,8 +106,19 @@ def test_every_field_is_stored():
 
 
 @pytest.mark.parametrize(
-    "line", ["{}", "[]", "null", "1", '"x"', "not json", "", '{"task": 1}', '{"task": {}, "positions": []}',
-             '{"schema": "one", "task": {}}']
+    "line",
+    [
+        "{}",
+        "[]",
+        "null",
+        "1",
+        '"x"',
+        "not json",
+        "",
+        '{"task": 1}',
+        '{"task": {}, "positions": []}',
+        '{"schema": "one", "task": {}}',
+    ],
 )
 def test_what_is_no_episode_is_refused(line):
     with pytest.raises(ValueError):
@@ -132,9 +177,7 @@ def test_the_sample_of_an_answer_is_kept():
 def test_the_next_prompt_grows_by_two_turns():
     one, two = after(WRONG), after(WRONG, "?")
     assert prompt(two)[: len(prompt(one))] == prompt(one)
-    assert prompt(two)[-2:] == (
-        Message("assistant", "?"), Message("user", two.attempts[-1].verdict.feedback)
-    )
+    assert prompt(two)[-2:] == (Message("assistant", "?"), Message("user", two.attempts[-1].verdict.feedback))
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])

@@ -148,7 +148,11 @@ def plain_difference(before, after):
 
 def test_the_mistakes_that_one_makes_are_caught():
     for name, answer, said in (
-        ("virl.relative_word", plain_difference, r"plain_difference\(350, 10\) gives 'left'; it should .* 'slightly right'"),
+        (
+            "virl.relative_word",
+            plain_difference,
+            r"plain_difference\(350, 10\) gives 'left'; it should .* 'slightly right'",
+        ),
         ("virl.arrives", lambda p, steps: p**steps, "it should give 0.75"),
         ("virl.column", lambda heading, width: (width / 2 - (heading - 180) * width / 360) % width, r"\(90, 1024\)"),
         ("tour.formula", "8*8/3-3", "the verifier says"),

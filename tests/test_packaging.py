@@ -39,7 +39,10 @@ def tracked_files() -> list[Path]:
         pytest.skip("not a git checkout")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split("\0")
     return [path for path in (ROOT / name for name in listed if name) if path.is_file()]
 
@@ -194,8 +197,11 @@ print(loops(lambda: importlib.import_module("{module}"), rounds=1), *sys.modules
 
 def test_no_file_names_the_host_of_a_registry() -> None:
     host = re.compile(rb"\b(pypi|pythonhosted|anaconda|npmjs|debian|download\.pytorch)\.(org|com|net)\b")
-    naming = {path.relative_to(ROOT).as_posix(): found[0] for path in tracked_files()
-              if path.suffix != ".safetensors" and (found := host.search(path.read_bytes()))}
+    naming = {
+        path.relative_to(ROOT).as_posix(): found[0]
+        for path in tracked_files()
+        if path.suffix != ".safetensors" and (found := host.search(path.read_bytes()))
+    }
     assert naming == {}
 
 

@@ -36,9 +36,7 @@ def rows(rounds: int = 3) -> list[Row]:
     transformers.logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
         path, whose = checkpoint(Path(folder))
-        player = registry.load(
-            str(path), device="cpu", dtype="float32", max_new_tokens=NEW_TOKENS, batch=max(EPISODES)
-        )
+        player = registry.load(str(path), device="cpu", dtype="float32", max_new_tokens=NEW_TOKENS, batch=max(EPISODES))
         plain = PlainLoop(path)
 
         def ours(batch: int) -> Work:

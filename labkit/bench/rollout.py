@@ -26,9 +26,9 @@ from labkit.bench.play import checkpoint
 from labkit.bench.timing import Row, Work, compare_all
 from labkit.envs import game, prompt
 from labkit.episode import Episode, Sample
-from labkit.models.loader import Loaded, load, render
+from labkit.models.loader import ModelBundle, load, render
 from labkit.play import play_many, stream
-from labkit.players.base import Answer, Player, Turn
+from labkit.players.base import Answer, Player, Request
 from labkit.players.checkpoint import Checkpoint
 from labkit.players.simple import Expert
 
@@ -64,7 +64,7 @@ def rows(rounds: int = 3) -> list[Row]:
         return table
 
 
-def _player(loaded: Loaded, dtype: str, batch: int) -> Checkpoint:
+def _player(loaded: ModelBundle, dtype: str, batch: int) -> Checkpoint:
     settings = {"temperature": 1.0, "max_new_tokens": NEW_TOKENS, "batch": batch}
     return Checkpoint(loaded, name=dtype, sampler=None if dtype == "float32" else dtype, **settings)
 
@@ -90,7 +90,7 @@ def walks(number: int, player: Player, count: int, batch: int) -> tuple[int, int
     sampled, going = 0, _walks(count)
     for first in range(0, count, batch):
         for at in range(POSITIONS):
-            turns = [Turn(walk[at], (), (number, first + i)) for i, walk in enumerate(going[first : first + batch])]
+            turns = [Request(walk[at], (), (number, first + i)) for i, walk in enumerate(going[first : first + batch])]
             sampled += sum(a.sample.tokens for a in player.answer(turns))
     return count, sampled
 
@@ -111,11 +111,11 @@ class Plain:
         self._tokenizer = AutoTokenizer.from_pretrained(path)
         self._model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         return [self._answer(turn) for turn in turns]
 
     @torch.inference_mode()
-    def _answer(self, turn: Turn) -> Answer:
+    def _answer(self, turn: Request) -> Answer:
         chat = [{"role": m.role, "content": m.text} for m in prompt(turn.episode)]
         encoded = self._tokenizer.apply_chat_template(
             chat, add_generation_prompt=True, return_dict=True, return_tensors="pt"
@@ -132,7 +132,7 @@ class Bare:
     As many tokens as the answers of an episode (three attempts, or all positions) have at most.
     """
 
-    def __init__(self, loaded: Loaded, dtype: str, cell: str, batch: int) -> None:
+    def __init__(self, loaded: ModelBundle, dtype: str, cell: str, batch: int) -> None:
         self._model = loaded.model if dtype == "float32" else deepcopy(loaded.model).to(torch.bfloat16)
         starts = [next(stream(t, Expert())) for t in islice(game(cell).tasks("id"), batch)]
         prompts = [render(loaded, prompt(start)) for start in starts]

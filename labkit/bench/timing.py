@@ -49,9 +49,7 @@ def compare(bench: str, what: str, unit: str, ours: Work, plain: Work, how: str,
     return compare_all(bench, what, unit, ours, {how: plain}, rounds)[0]
 
 
-def compare_all(
-    bench: str, what: str, unit: str, ours: Work, others: Mapping[str, Work], rounds: int = 3
-) -> list[Row]:
+def compare_all(bench: str, what: str, unit: str, ours: Work, others: Mapping[str, Work], rounds: int = 3) -> list[Row]:
     """Time our way and each of the other ways in turns; a row for each of the others."""
     rates, peaks = [], []
     other_rates: dict[str, list[float]] = {how: [] for how in others}

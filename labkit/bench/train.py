@@ -23,18 +23,18 @@ import transformers
 from labkit.bench.play import checkpoint
 from labkit.bench.timing import Row, compare
 from labkit.compute import Meter
-from labkit.models.loader import Loaded, load
+from labkit.models.batches import micro_batches
+from labkit.models.loader import ModelBundle, load
 from labkit.models.policy import Policy
+from labkit.rollout import Rollout
 from labkit.runs import Run
-from labkit.training import world
-from labkit.training.batches import micro_batches
-from labkit.training.credit import assign
-from labkit.training.data import expert_dialogues
-from labkit.training.examples import Example, encode
-from labkit.training.policy_gradient import Learner
-from labkit.training.rl import RLConfig, _optimizer
-from labkit.training.rollout import Rollout
-from labkit.training.supervised import Optimisation, collate, fit, learnt
+from labkit.training.common import distributed
+from labkit.training.rl.credit import assign
+from labkit.training.rl.loop import RLConfig, _optimizer
+from labkit.training.rl.update import Learner
+from labkit.training.sft.data import expert_dialogues
+from labkit.training.sft.examples import Example, encode
+from labkit.training.sft.fit import Optimisation, collate, fit, learnt
 
 STEPS, BATCH = 4, 64
 """Of SFT in a round."""
@@ -76,18 +76,16 @@ def settings(credit: str) -> RLConfig:
     )
 
 
-def learner(loaded: Loaded, config: RLConfig) -> Learner:
+def learner(loaded: ModelBundle, config: RLConfig) -> Learner:
     """What plays and learns, without a run around it."""
     policy = Policy(loaded.model, config.critic if config.has_critic else "none").eval()
-    accelerator = world.accelerator("cpu", "fp32", unused=False)
+    accelerator = distributed.accelerator("cpu", "fp32", unused=False)
     trained, optimizer = accelerator.prepare(policy, _optimizer(policy, config))
     return Learner(config, loaded, policy, trained, optimizer, accelerator, Meter(loaded.parameters))
 
 
-def bare(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[dict[str, torch.Tensor]]
-) -> None:
-    """A step over batches of :func:`labkit.training.supervised.collate`."""
+def bare(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[dict[str, torch.Tensor]]) -> None:
+    """A step over batches of :func:`labkit.training.sft.fit.collate`."""
     for batch in batches:
         labels_BT = batch["labels"]
         asked = {name: tensor for name, tensor in batch.items() if name != "labels"}

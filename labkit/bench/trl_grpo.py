@@ -15,18 +15,18 @@ import torch
 
 from labkit.envs import game, judge, prompt, start
 from labkit.errors import UsageError
-from labkit.models.loader import Loaded, render, suffix
+from labkit.models.loader import ModelBundle, render, suffix
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer
 
-    from labkit.training.rl import RLConfig
+    from labkit.training.rl.loop import RLConfig
 
 _LOSS = {"token": "dapo", "episode": "grpo"}
 """TRL's name of a mean over all tokens, and of a mean over episodes of means over tokens."""
 
 
-def trainer(loaded: Loaded, config: RLConfig, out: Path) -> GRPOTrainer:
+def trainer(loaded: ModelBundle, config: RLConfig, out: Path) -> GRPOTrainer:
     """What trains with the settings of a ``grpo`` config that TRL has too.
 
     Raises:
@@ -106,7 +106,7 @@ def trainer(loaded: Loaded, config: RLConfig, out: Path) -> GRPOTrainer:
 
 @torch.no_grad()
 def _sample(
-    model: torch.nn.Module, loaded: Loaded, contexts: Sequence[list[int]], config: RLConfig
+    model: torch.nn.Module, loaded: ModelBundle, contexts: Sequence[list[int]], config: RLConfig
 ) -> list[list[int]]:
     """An answer to each context, its end token included, of left-padded contexts side by side."""
     longest = max(map(len, contexts))

@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from labkit.bench.timing import Row, Work, compare
-from labkit.envs.virl import atlas
-from labkit.envs.virl.cities import TRAINING_CITY, city
-from labkit.envs.virl.panorama import equirectangular, perspective
-from labkit.envs.virl.views import SIDES, grid_view, street_view
-from labkit.envs.virl.world import Point, to_point
+from labkit.envs.virl import sources
+from labkit.envs.virl.authors.panorama import equirectangular, perspective
+from labkit.envs.virl.city.cities import TRAINING_CITY, city
+from labkit.envs.virl.records import Point, to_point
+from labkit.envs.virl.render.views import SIDES, grid_view, street_view
 
 SIZE = 224
 """Pixels of the side of a view; the square of four has twice as many."""
@@ -70,7 +70,7 @@ def rows(rounds: int = 3) -> list[Row]:
 def spots(number: int) -> list[Spot]:
     """Milestones of test routes, faced as on arriving."""
     origin = city(TRAINING_CITY).origin
-    milestones = (m for route in atlas.routes("id", "test") for m in route.milestones)
+    milestones = (m for route in sources.routes("id", "test") for m in route.milestones)
     return [(to_point(m.place, origin), m.arriving) for m in islice(milestones, number)]
 
 

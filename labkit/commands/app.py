@@ -25,9 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="port (default: 7860, or a free one)")
-    parser.add_argument(
-        "--auth", metavar="USER:PASSWORD", help="ask for these; needed on an address others can reach"
-    )
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; needed on an address others can reach")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -22,9 +22,7 @@ BENCHES = ("solver", "verifier", "play", "rollout", "train", "views")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "names", nargs="*", metavar="BENCH", help=f"any of {', '.join(BENCHES)} (default: all)"
-    )
+    parser.add_argument("names", nargs="*", metavar="BENCH", help=f"any of {', '.join(BENCHES)} (default: all)")
     parser.add_argument(
         "--rounds", type=common.count, default=3, metavar="N", help="rounds of each comparison (default: 3)"
     )
@@ -63,10 +61,6 @@ def _report(document: dict[str, Any]) -> str:
     ]
     lines = [common.table(shown, shown[0])]
     rounds = document["rows"][0]["rounds"]
-    lines.append(
-        f"medians of {rounds} rounds, both ways by turns; peak: all that the process held while ours ran"
-    )
-    lines.append(
-        ", ".join(f"{name} {value}" for name, value in document["machine"].items() if value is not None)
-    )
+    lines.append(f"medians of {rounds} rounds, both ways by turns; peak: all that the process held while ours ran")
+    lines.append(", ".join(f"{name} {value}" for name, value in document["machine"].items() if value is not None))
     return "\n".join(lines)

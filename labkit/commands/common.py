@@ -77,20 +77,12 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 def add_player_options(parser: argparse.ArgumentParser) -> None:
     """Add how a model is loaded and how it samples."""
     group = parser.add_argument_group("a model's options")
-    group.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 or mps (default: the best there is)"
-    )
-    group.add_argument(
-        "--dtype", default="auto", help="float32, bfloat16 or float16 (default: the checkpoint's)"
-    )
-    group.add_argument(
-        "--temperature", type=float, default=0.0, help="of sampling; 0, the default, is greedy"
-    )
+    group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or mps (default: the best there is)")
+    group.add_argument("--dtype", default="auto", help="float32, bfloat16 or float16 (default: the checkpoint's)")
+    group.add_argument("--temperature", type=float, default=0.0, help="of sampling; 0, the default, is greedy")
     group.add_argument("--max-new-tokens", type=count, metavar="N", help="longest answer, in tokens")
     group.add_argument("--base", metavar="MODEL", help="the model under an adapter, if it has moved")
-    group.add_argument(
-        "--trust-remote-code", action="store_true", help="run code that comes with a checkpoint"
-    )
+    group.add_argument("--trust-remote-code", action="store_true", help="run code that comes with a checkpoint")
 
 
 def load_player(args: argparse.Namespace) -> Player:
@@ -122,9 +114,7 @@ def stored(args: argparse.Namespace, name: str, *, player: str) -> Iterator[Run]
     try:
         run = Run.create(args.out, name, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     except OSError as error:
-        raise UsageError(
-            f"cannot make a run in {args.out}: {error.strerror}; name another folder with --out"
-        ) from None
+        raise UsageError(f"cannot make a run in {args.out}: {error.strerror}; name another folder with --out") from None
     try:
         yield run
     except KeyboardInterrupt:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from labkit.evaluation import SuiteResult
     from labkit.players import Player
 
+
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", help=common.CELL_HELP)
     parser.add_argument(
@@ -85,7 +86,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from labkit.commands import eval_tables
     from labkit.envs import game
-    from labkit.training.progress import Progress
+    from labkit.progress import Progress
 
     cell = common.cell_of(args.cell)
     suites = args.suite.split(",") if args.suite else game(cell).suites
@@ -154,7 +155,7 @@ def _check(args: argparse.Namespace, names: Sequence[str]) -> None:
     if args.samples > 1 and models and args.temperature == 0:
         raise UsageError("at temperature 0 all samples of a deal are alike; add --temperature, such as 1")
     if args.reference:
-        registry.locate(args.reference, runs=args.out)
+        registry.resolve_checkpoint(args.reference, runs=args.out)
         for name in names:
             if name not in models:
                 raise UsageError(f"{name} is not a model: --reference compares checkpoints; leave one of them out")

@@ -93,9 +93,7 @@ def _suite(result: SuiteResult) -> str:
         rows.insert(0, (result.metric.replace("_", " "), _headline(result)))
     lines = [
         f"{result.cell} {result.suite}: {common.printable(result.player)}, split {result.split}, {_dealt(result)}",
-        common.table(
-            ({"metric": label, **_numbers(e)} for label, e in rows), ("metric", "value", "95% interval", "n")
-        ),
+        common.table(({"metric": label, **_numbers(e)} for label, e in rows), ("metric", "value", "95% interval", "n")),
         "first verdicts: " + ", ".join(f"{name} {count}" for name, count in d["categories"].items()),
     ]
     if d["tags"]:

@@ -22,25 +22,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", metavar="KIND", help="data: the expert's dialogues, for fine-tuning")
     parser.add_argument("cell", metavar="CELL", help="gp-l or virl-l")
     parser.add_argument("--out", metavar="FILE", required=True, help="the file to write")
-    parser.add_argument(
-        "--format", metavar="F", default="messages", help=f"{' or '.join(FORMATS)} (default: messages)"
-    )
-    parser.add_argument(
-        "--episodes", type=common.count, default=1000, metavar="N", help="dialogues (default: 1000)"
-    )
+    parser.add_argument("--format", metavar="F", default="messages", help=f"{' or '.join(FORMATS)} (default: messages)")
+    parser.add_argument("--episodes", type=common.count, default=1000, metavar="N", help="dialogues (default: 1000)")
     parser.add_argument("--suite", default="id", help="whose rule is asked (default: id)")
     parser.add_argument("--split", default="train", help="what is dealt (default: train)")
     parser.add_argument("--seed", type=int, default=0, help="of the deals (default: 0)")
     parser.add_argument(
-        "--solutions", type=common.count, default=2, metavar="N",
+        "--solutions",
+        type=common.count,
+        default=2,
+        metavar="N",
         help="each answer is one of this many simplest (default: 2)",
     )
     parser.add_argument(
-        "--mistakes", type=_whole, default=0, metavar="N",
+        "--mistakes",
+        type=_whole,
+        default=0,
+        metavar="N",
         help="up to this many wrong answers, with feedback, come before the right one (default: 0)",
     )
     parser.add_argument(
-        "--prompts", type=common.count, default=1, metavar="N",
+        "--prompts",
+        type=common.count,
+        default=1,
+        metavar="N",
         help="how many wordings of the prompt there are (default: 1)",
     )
     common.add_json(parser)
@@ -52,7 +57,7 @@ def _whole(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    from labkit.training.data import expert_dialogues, write
+    from labkit.training.sft.data import expert_dialogues, write
 
     common.known("kind of export", args.kind, KINDS)
     layout = common.known("format", args.format, FORMATS)

@@ -26,7 +26,7 @@ from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from labkit.replication.archive import Archive
-    from labkit.replication.lacks import Job
+    from labkit.replication.missing import Job
     from labkit.replication.page import Entry
     from labkit.replication.plan import Figure
 
@@ -120,7 +120,7 @@ def _keep(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
-    from labkit.replication.lacks import lacking
+    from labkit.replication.missing import lacking
     from labkit.replication.plan import load_plan
 
     archive, rows = _archive(args), []
@@ -173,7 +173,7 @@ def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
 
 def _jobs(args: argparse.Namespace, figures: list[Figure], out: Path) -> list[Job]:
     """What all figures lack, each job once; the first can be given now."""
-    from labkit.replication.lacks import lacking
+    from labkit.replication.missing import lacking
 
     archive = _archive(args)
     found = {job.key: job for figure in reversed(figures) for job in reversed(lacking(figure, archive, out))}
@@ -186,7 +186,7 @@ def _minutes(seconds: float) -> str:
 
 def _draw(args: argparse.Namespace, figures: list[Figure]) -> int:
     from labkit.replication import page
-    from labkit.replication.lacks import lacking
+    from labkit.replication.missing import lacking
     from labkit.replication.series import collect
 
     try:

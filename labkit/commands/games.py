@@ -22,12 +22,8 @@ def add_options(parser: argparse.ArgumentParser, *, naming: bool) -> None:
     cards = parser.add_argument_group("GeneralPoints")
     streets = parser.add_argument_group("V-IRL")
     if naming:
-        cards.add_argument(
-            "--cards", metavar='"3 3 8 8"', help="three to six ranks, in the order they are shown"
-        )
-        streets.add_argument(
-            "--route", metavar="N", help="number (from 0) or id of a route in the suite and the split"
-        )
+        cards.add_argument("--cards", metavar='"3 3 8 8"', help="three to six ranks, in the order they are shown")
+        streets.add_argument("--route", metavar="N", help="number (from 0) or id of a route in the suite and the split")
     cards.add_argument("--faces", metavar="RULE", help=f"{common.FACES_HELP} (default: the suite's)")
     cards.add_argument("--target", type=int, help="the number to make (default: 24)")
     streets.add_argument(
@@ -40,9 +36,7 @@ def add_options(parser: argparse.ArgumentParser, *, naming: bool) -> None:
         metavar="W",
         help="rail (default): wrong actions are not executed; free: they are, and where one stops counts",
     )
-    streets.add_argument(
-        "--data", metavar="DIR", help="routes in the authors' layout (default: the embedded cities)"
-    )
+    streets.add_argument("--data", metavar="DIR", help="routes in the authors' layout (default: the embedded cities)")
 
 
 def settings(args: argparse.Namespace, cell: str) -> dict[str, Any]:

@@ -29,9 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", help=common.CELL_HELP)
     parser.add_argument("--player", metavar="P", help="who plays (see `labkit players`); without it, you")
     parser.add_argument("--suite", help="where the task is dealt from (default: id)")
-    parser.add_argument(
-        "--split", help="part of the suite: all (default), train, dev, test or (cards) unseen"
-    )
+    parser.add_argument("--split", help="part of the suite: all (default), train, dev, test or (cards) unseen")
     parser.add_argument(
         "--attempts",
         type=int,

@@ -53,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _line(found: Run) -> dict[str, Any]:
     last = found.metrics()[-1:]
-    shown = " ".join(
-        f"{k}={v:.4g}" for k, v in (last[0] if last else {}).items() if isinstance(v, int | float)
-    )
+    shown = " ".join(f"{k}={v:.4g}" for k, v in (last[0] if last else {}).items() if isinstance(v, int | float))
     config, status = found.config or {}, found.status
     return {
         "id": found.id,
@@ -92,6 +90,4 @@ def _text(shown: dict[str, Any]) -> str:
     """The details as YAML, without what is empty."""
     import yaml
 
-    return common.printable(
-        yaml.safe_dump({k: v for k, v in shown.items() if v}, sort_keys=False, allow_unicode=True)
-    )
+    return common.printable(yaml.safe_dump({k: v for k, v in shown.items() if v}, sort_keys=False, allow_unicode=True))

@@ -13,7 +13,7 @@ from labkit.envs import game
 from labkit.envs.general_points import expression
 from labkit.episode import Attempt, Episode
 from labkit.errors import UsageError
-from labkit.players import Answer, Turn
+from labkit.players import Answer, Request
 
 GREEN, RED, DIM = 32, 31, 2
 
@@ -71,7 +71,7 @@ class Person:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         """Ask for one answer a turn.
 
         Raises:

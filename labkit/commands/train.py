@@ -19,9 +19,7 @@ from labkit.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "config", metavar="CONFIG", nargs="?", help="YAML of a stage; may be left out with --resume"
-    )
+    parser.add_argument("config", metavar="CONFIG", nargs="?", help="YAML of a stage; may be left out with --resume")
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -42,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("name a config, or a run to --resume; configs/experiments holds some")
     from labkit.runs import listing
     from labkit.training import train
-    from labkit.training.world import is_main
+    from labkit.training.common.distributed import is_main
 
     where = {"device": args.device} if args.device else {}
     try:

@@ -113,9 +113,7 @@ def _entry(line: bytes) -> Mapping[str, Any]:
     except json.JSONDecodeError as error:
         raise UsageError(f"the line is not JSON: {error.msg} (character {error.pos + 1})") from None
     except (ValueError, RecursionError):
-        raise UsageError(
-            "the line is not JSON that can be read: its numbers or its nesting are too large"
-        ) from None
+        raise UsageError("the line is not JSON that can be read: its numbers or its nesting are too large") from None
     if not isinstance(entry, dict):
         raise UsageError("the line is not a JSON object")
     return entry
@@ -137,9 +135,7 @@ def general_points(*, picture: bool) -> Judge:
         if not isinstance(answer, str):
             raise UsageError('"answer" is text: what the model wrote')
         ranks, target = cards.parse_ranks(" ".join(hand)), cards.check_target(entry.get("target", 24))
-        said = verifier.verdict(
-            verifier.read(answer), ranks, cards.face_values(faces), target, picture=picture
-        )
+        said = verifier.verdict(verifier.read(answer), ranks, cards.face_values(faces), target, picture=picture)
         return _said(said)
 
     return judge
@@ -147,7 +143,7 @@ def general_points(*, picture: bool) -> Judge:
 
 def virl() -> Judge:
     """Judges entries of V-IRL."""
-    from labkit.envs.virl import headings, sighted, verifier
+    from labkit.envs.virl import headings, observation, verifier
 
     def judge(entry: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("action", "observation", "answer"):
@@ -160,7 +156,7 @@ def virl() -> Judge:
         if action is None or action.rule not in ("", actions):
             said = entry["action"]
             raise UsageError(f'"action" is one of the {actions} actions, such as forward(), not {said!r}')
-        truth = verifier.Truth(action.text, actions, sighted.seen(entry["observation"]))
+        truth = verifier.Truth(action.text, actions, observation.seen(entry["observation"]))
         return _said(verifier.verdict(verifier.read(entry["answer"]), truth))
 
     return judge

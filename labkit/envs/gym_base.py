@@ -45,15 +45,11 @@ class DialogueEnv(gymnasium.Env[Any, str]):
     named: ClassVar[str]
     """The option of ``reset`` that names a task, rather than where one is dealt from."""
 
-    def __init__(
-        self, modality: str, dealt: dict[str, Any], settings: dict[str, Any], render_mode: str | None
-    ) -> None:
+    def __init__(self, modality: str, dealt: dict[str, Any], settings: dict[str, Any], render_mode: str | None) -> None:
         if modality not in self.cells:
             raise UsageError(f"no modality {modality!r}; use {' or '.join(self.cells)}")
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise UsageError(
-                f"no render mode {render_mode!r}; use {' or '.join(self.metadata['render_modes'])}"
-            )
+            raise UsageError(f"no render mode {render_mode!r}; use {' or '.join(self.metadata['render_modes'])}")
         self.render_mode = render_mode
         self._game = game(self.cells[modality])
         self._dealt, self._settings = dealt, settings
@@ -69,9 +65,7 @@ class DialogueEnv(gymnasium.Env[Any, str]):
             image = spaces.Box(0, 255, self._image(start(first)).shape, np.uint8)
             self.observation_space = spaces.Dict({"prompt": dialogue, "image": image})
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Deal a task; see Starting State.
 
         Raises:
@@ -121,9 +115,7 @@ class DialogueEnv(gymnasium.Env[Any, str]):
                 raise UsageError(f"no reset option {name!r}; the options are {', '.join(known)}")
         if options.get(self.named) is not None:
             if "suite" in options or "split" in options:
-                raise UsageError(
-                    f"{self.named} is given, so no suite or split deals it; leave one of the two out"
-                )
+                raise UsageError(f"{self.named} is given, so no suite or split deals it; leave one of the two out")
             return self._named({**self._dealt, **options})
         options.pop(self.named, None)
         if fresh:

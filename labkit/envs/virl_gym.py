@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from labkit.envs.gym_base import DialogueEnv
-from labkit.envs.virl import atlas
+from labkit.envs.virl import sources
 from labkit.envs.virl.game import recipe_of
-from labkit.envs.virl.world import Route
+from labkit.envs.virl.records import Route
 from labkit.episode import Episode, Task
 
 
@@ -94,4 +94,4 @@ class VIRLEnv(DialogueEnv):
         return self._game.task(route=route, **rule, **self._settings)
 
     def _recipe(self, episode: Episode) -> Mapping[str, Any]:
-        return recipe_of(episode.task, episode.position.state, atlas.check_picture(self._settings["picture"]))
+        return recipe_of(episode.task, episode.position.state, sources.check_picture(self._settings["picture"]))

@@ -16,13 +16,13 @@ import torch
 
 from labkit.errors import UsageError
 from labkit.evaluation.metrics import Estimate, mean
+from labkit.models.batches import micro_batches
 from labkit.models.policy import CHUNK, language_model
 from labkit.play import Played
 from labkit.players.base import Player
 from labkit.players.checkpoint import Checkpoint
-from labkit.training.batches import micro_batches
-from labkit.training.objectives import kl_full
-from labkit.training.rollout import collate, gather
+from labkit.rollout import collate, gather
+from labkit.training.rl.objectives import kl_full
 
 TOKENS = 8192
 """Tokens of a forward pass, padding included."""

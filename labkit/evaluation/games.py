@@ -6,14 +6,14 @@ from collections.abc import Callable
 from types import ModuleType
 
 from labkit.episode import Episode, Task
-from labkit.evaluation import general_points, own, virl
+from labkit.evaluation import default, general_points, virl
 from labkit.evaluation.metrics import SHARES, Trials
 
 
 def measures_of(cell: str) -> ModuleType:
     """The module with a game's own ``SHARES``, ``headline``, ``measures``, ``split_of`` and ``shares``."""
     known = {"gp-l": general_points, "gp-vl": general_points, "virl-l": virl, "virl-vl": virl}
-    return known.get(cell, own)
+    return known.get(cell, default)
 
 
 def trials_of(task: Task, name: str | None = None) -> tuple[str, Callable[[Episode], Trials]]:

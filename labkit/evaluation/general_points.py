@@ -146,9 +146,7 @@ def shares(episodes: Sequence[Episode]) -> list[float]:
         return []
     task = episodes[0].task
     suits = game(task.cell).suits_of(task.suite)
-    found = cards.hands(
-        task.suite, task.split, faces=task.rule["faces"], target=task.rule["target"], suits=suits
-    )
+    found = cards.hands(task.suite, task.split, faces=task.rule["faces"], target=task.rule["target"], suits=suits)
     weight = {hand.ranks: hand.weight for hand in found}
     total = sum(weight.values())
     ranks = [tuple(sorted(e.positions[0].state["cards"], key=cards.RANKS.index)) for e in episodes]

@@ -167,16 +167,13 @@ def overview(
     solved = [row for row in columns if row[0].success]
     out: dict[str, Any] = {
         "within": {
-            str(k): share((Trials(success_within(e, k)) for e in episodes), weights, deals)
-            for k in range(1, most + 1)
+            str(k): share((Trials(success_within(e, k)) for e in episodes), weights, deals) for k in range(1, most + 1)
         },
         "attempts_to_success": mean(
             [len(e.attempts) for e, _, _ in solved], [w for _, w, _ in solved], [d for _, _, d in solved]
         ),
         "return": mean([e.reward for e in episodes], weights, deals),
-        "categories": dict(
-            Counter(e.attempts[0].verdict.category for e in episodes if e.attempts).most_common()
-        ),
+        "categories": dict(Counter(e.attempts[0].verdict.category for e in episodes if e.attempts).most_common()),
         "tags": dict(Counter(t for e in episodes for a in e.attempts for t in a.tags).most_common()),
     }
     samples = [[a.sample for a in e.attempts if a.sample] for e in episodes]

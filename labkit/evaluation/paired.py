@@ -282,9 +282,7 @@ def _weights(episodes: Sequence[Episode], weights: Sequence[float] | None) -> di
     return {e.task.id: float(w) for e, w in zip(episodes, weights or [1.0] * len(episodes), strict=True)}
 
 
-def _by_task(
-    tasks: Collection[str], episodes: Sequence[Episode], brings: Callable[[Episode], Trials]
-) -> list[Trials]:
+def _by_task(tasks: Collection[str], episodes: Sequence[Episode], brings: Callable[[Episode], Trials]) -> list[Trials]:
     """What each task's episodes bring, samples of a task added up, in the order of ``tasks``."""
     sums = dict.fromkeys(tasks, Trials(0, 0))
     seen, others = set(), set()

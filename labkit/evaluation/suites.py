@@ -61,9 +61,7 @@ class SuiteResult:
         """Plain data, without the episodes."""
         headline = Estimate(self.value, self.n, self.ci95)
         settings = {"split": self.split, "attempts": self.attempts, "every_hand": self.every_hand}
-        return plain(
-            {"metric": self.metric, **plain(headline), **settings, "splits": self.splits, **self.details}
-        )
+        return plain({"metric": self.metric, **plain(headline), **settings, "splits": self.splits, **self.details})
 
 
 def evaluate(

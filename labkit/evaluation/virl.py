@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from labkit.envs.virl import atlas
+from labkit.envs.virl import sources
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.evaluation import copies
 from labkit.evaluation.metrics import Estimate, Trials, mean, measured, of_answers, of_episodes
@@ -87,7 +87,7 @@ def _steps_before_failure(
 def split_of(episode: Episode) -> str:
     """The split that the episode's route belongs to."""
     task = episode.task
-    return atlas.split_of(task.suite, task.deal["route"]["id"], task.deal.get("data"))
+    return sources.split_of(task.suite, task.deal["route"]["id"], task.deal.get("data"))
 
 
 def shares(episodes: Sequence[Episode]) -> list[float]:

@@ -34,7 +34,12 @@ def formula(answer: Any) -> str:
 def episode_return(learner: Any) -> str:
     """The sum of the rewards of all answers, and REWARD["exhausted"] once if all attempts are used up in vain."""
     shown = [["correct"], ["wrong_value", "correct"], ["wrong_value"] * 5, ["wrong_value"] * 4 + ["correct"]]
-    for categories in [*shown, ["unreadable"] * 5, ["wrong_numbers", "illegal_formula", "wrong_value"], ["wrong_value"]]:
+    for categories in [
+        *shown,
+        ["unreadable"] * 5,
+        ["wrong_numbers", "illegal_formula", "wrong_value"],
+        ["wrong_value"],
+    ]:
         expect(learner, (categories,), _earned(categories, 5))
     for first in _CATEGORIES[:-1]:
         for last in _CATEGORIES:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from labkit.exercises import exercise, expect
-from labkit.training import advantages, objectives
+from labkit.training.rl import advantages, objectives
 
 
 @exercise(

@@ -10,7 +10,7 @@ import numpy as np
 from labkit.compute import Meter
 from labkit.evaluation.metrics import mean
 from labkit.exercises import exercise, expect
-from labkit.views.curves import smoothed as library_smoothed
+from labkit.views.widgets.curves import smoothed as library_smoothed
 
 
 @exercise(

@@ -19,7 +19,7 @@ _HANDS = (["K", "6", "2", "4"], ["J", "Q", "A", "2"], ["10", "K", "K", "3"], ["3
     "sorted(numbers) == sorted(used), with 10, 10, 10 in one rule and 11, 12, 13 in the other; A is 1 in both.",
 )
 def rules_of(learner: Any) -> str:
-    """"both", "old", "new" or "neither": under which rule these numbers are those of the cards, each card once."""
+    """ "both", "old", "new" or "neither": under which rule these numbers are those of the cards, each card once."""
     telling = [[10, 6, 2, 4], [6, 4, 2, 13], [13, 6, 2], [11, 12, 1, 2], [10, 10, 10, 3], [10, 13, 13, 3], [3, 3, 8, 8]]
     cases = [(_HANDS[0], telling[0]), (_HANDS[0], telling[1]), *product(_HANDS, telling)]
     cases += [(hand, cards.numbers_of(hand, rule)[::-1]) for hand in _HANDS for rule in (_OLD, _NEW)]
@@ -36,7 +36,7 @@ def rules_of(learner: Any) -> str:
     "number_right is False: translation. number_right, but not complete: copying. Complete, but not 24: arithmetic.",
 )
 def failure(learner: Any) -> str:
-    """"right", or the first of these that went wrong: "format" (no legal formula), "translation" (the number field),
+    """ "right", or the first of these that went wrong: "format" (no legal formula), "translation" (the number field),
     "copying" (the formula does not use just these numbers), "arithmetic"."""
     names = ("format", "translation", "copying", "arithmetic", "right")
     for legal, number_right, complete, makes_24 in product((True, False), repeat=4):

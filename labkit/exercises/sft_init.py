@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from labkit.envs import game, judge, start
 from labkit.evaluation import measure
 from labkit.exercises import NotYet, exercise, expect, same
-from labkit.training.data import expert_dialogues
-from labkit.training.examples import encode
-from labkit.training.supervised import learnt
+from labkit.training.sft.data import expert_dialogues
+from labkit.training.sft.examples import encode
+from labkit.training.sft.fit import learnt
 
 ANSWERS = {
     "unreadable": "I think it is 24.",
@@ -49,9 +49,9 @@ def loss_mask(learner: Any) -> str:
 def _tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    from labkit.players.registry import locate
+    from labkit.players.registry import resolve_checkpoint
 
-    return AutoTokenizer.from_pretrained(locate("tiny:base"))
+    return AutoTokenizer.from_pretrained(resolve_checkpoint("tiny:base"))
 
 
 @exercise(

@@ -9,8 +9,8 @@ import torch
 
 from labkit.envs.general_points.verifier import REWARD
 from labkit.exercises import NotYet, exercise, expect
-from labkit.training import objectives
-from labkit.training.collapse import Bounds, collapse
+from labkit.training.rl import objectives
+from labkit.training.rl.collapse import Bounds, collapse
 
 WARD = {
     "A": {

@@ -34,7 +34,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ModelBundle:
     """A model that is ready to be played or trained."""
 
     model: transformers.PreTrainedModel
@@ -69,7 +69,7 @@ def load(
     dtype: str = "float32",
     base: str | Path | None = None,
     trust_remote_code: bool = False,
-) -> Loaded:
+) -> ModelBundle:
     """Load a checkpoint for playing or training.
 
     Args:
@@ -109,7 +109,7 @@ def _loaded(
     root: Path,
     config: dict[str, Any],
     trust_remote_code: bool,
-) -> Loaded:
+) -> ModelBundle:
     """The model with its tokenizer and chat template, once they are known to fit."""
     tokenizer, processor = _tokenizer(folder, root, _is_vlm(config), trust_remote_code)
     rows = model.get_input_embeddings().weight.shape[0]
@@ -118,7 +118,7 @@ def _loaded(
             f"the tokenizer of {folder} knows {len(tokenizer)} tokens and its model {rows}; "
             "put the tokenizer there that it was trained with"
         )
-    loaded = Loaded(
+    loaded = ModelBundle(
         model,
         tokenizer,
         processor,
@@ -265,7 +265,7 @@ _ASKED, _SAID = "what-is-asked", "what-is-said"
 """Stand in for a question and an answer where only the template around them matters."""
 
 
-def render(loaded: Loaded, messages: Sequence[Message]) -> list[int]:
+def render(loaded: ModelBundle, messages: Sequence[Message]) -> list[int]:
     """The ids of a dialogue known as text, up to where the next answer begins.
 
     Encoded piece by piece, cut where sampling would have cut it.
@@ -279,7 +279,7 @@ def render(loaded: Loaded, messages: Sequence[Message]) -> list[int]:
     return ids
 
 
-def suffix(loaded: Loaded, feedback: str, *, ended: bool) -> list[int]:
+def suffix(loaded: ModelBundle, feedback: str, *, ended: bool) -> list[int]:
     """The ids that lead from an answer through the user's ``feedback`` to where the next answer begins.
 
     Args:
@@ -290,7 +290,7 @@ def suffix(loaded: Loaded, feedback: str, *, ended: bool) -> list[int]:
     return ids[len(loaded.closing) :] if ended else ids
 
 
-def _closing(loaded: Loaded) -> tuple[int, ...]:
+def _closing(loaded: ModelBundle) -> tuple[int, ...]:
     """What the template puts behind an answer, up to and with the first special token.
 
     Raises:
@@ -314,7 +314,7 @@ def _closing(loaded: Loaded) -> tuple[int, ...]:
     return tuple(ids[: ends[0] + 1]) if ends else ()
 
 
-def _template(loaded: Loaded, said: Sequence[str]) -> str:
+def _template(loaded: ModelBundle, said: Sequence[str]) -> str:
     """The template filled with turns, the user's first, up to where the assistant's next one begins."""
     messages = [
         {
@@ -330,5 +330,5 @@ def _template(loaded: Loaded, said: Sequence[str]) -> str:
         raise UsageError(f"the chat template of {loaded.path} fails: {first_line(error)}") from error
 
 
-def _encode(loaded: Loaded, text: str) -> list[int]:
+def _encode(loaded: ModelBundle, text: str) -> list[int]:
     return loaded.tokenizer(text, add_special_tokens=False)["input_ids"]

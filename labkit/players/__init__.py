@@ -1,5 +1,5 @@
 """Whoever answers: a checkpoint, the expert, chance, a script, a person."""
 
-from labkit.players.base import Answer, Player, Tokens, Turn
+from labkit.players.base import Answer, Player, Request, Tokens
 
-__all__ = ["Answer", "Player", "Tokens", "Turn"]
+__all__ = ["Answer", "Player", "Tokens", "Request"]

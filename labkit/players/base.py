@@ -35,7 +35,7 @@ class Answer:
     tokens: Tokens | None = None
 
 
-class Turn(NamedTuple):
+class Request(NamedTuple):
     """One request for an answer."""
 
     episode: Episode
@@ -51,7 +51,7 @@ class Player(Protocol):
 
     name: str
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         """One answer for each turn, in order.
 
         Raises:

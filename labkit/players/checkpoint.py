@@ -15,17 +15,17 @@ import numpy as np
 from labkit.envs import game, prompt
 from labkit.episode import Sample
 from labkit.errors import UsageError
-from labkit.models.cache import Memory
-from labkit.models.decode import Generated, generate
-from labkit.models.fused import can_be_fused
 from labkit.models.loader import DTYPES, render, suffix
-from labkit.models.sampler import Sampler
-from labkit.players.base import Answer, Tokens, Turn
+from labkit.models.sampling.cache import PrefixCache
+from labkit.models.sampling.copy import RolloutModel
+from labkit.models.sampling.decode import Generated, generate
+from labkit.models.sampling.fused import can_be_fused
+from labkit.players.base import Answer, Request, Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from labkit.models.loader import Loaded
+    from labkit.models.loader import ModelBundle
 
 MAX_NEW_TOKENS = 256
 """The longest answer unless told otherwise."""
@@ -53,7 +53,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: ModelBundle,
         *,
         name: str,
         temperature: float = 0.0,
@@ -76,10 +76,10 @@ class Checkpoint:
         self.batch = batch
         self._sampler = None
         if sampler or can_be_fused(loaded.model):
-            self._sampler = Sampler(loaded.model, DTYPES[sampler] if sampler else loaded.model.dtype)
+            self._sampler = RolloutModel(loaded.model, DTYPES[sampler] if sampler else loaded.model.dtype)
         # What a verifier says comes from a short list.
         self._suffix = lru_cache(maxsize=1024)(lambda said, ended: suffix(loaded, said, ended=ended))
-        self._memory = Memory()
+        self._memory = PrefixCache()
         self.should_stop: Callable[[], bool] | None = None
         """Asked before each token, if set; once it says yes, answers end where they are."""
 
@@ -87,9 +87,9 @@ class Checkpoint:
         """Begin anew. What was read and said before says nothing else, but it shapes the passes, and so the last digits
         of log-probabilities: a player that must replay to the bit has to begin where the replay does.
         """
-        self._memory = Memory()
+        self._memory = PrefixCache()
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         """Sample an answer to each turn.
 
         Raises:
@@ -115,7 +115,7 @@ class Checkpoint:
             for turn, context, generated in zip(turns, contexts, sampled, strict=True)
         ]
 
-    def _context(self, turn: Turn) -> list[int]:
+    def _context(self, turn: Request) -> list[int]:
         """The whole dialogue: what was sent and sampled last, and the feedback; else its text, encoded."""
         messages = prompt(turn.episode)
         if any(message.picture is not None for message in messages):
@@ -126,7 +126,7 @@ class Checkpoint:
         behind = self._suffix(messages[-1].text, not last.sample.truncated)
         return [*last.tokens.context.tolist(), *last.tokens.ids.tolist(), *behind]
 
-    def _answer(self, turn: Turn, context: Sequence[int], generated: Generated, seconds: float) -> Answer:
+    def _answer(self, turn: Request, context: Sequence[int], generated: Generated, seconds: float) -> Answer:
         ids, logp = generated.ids, generated.logp
         said = ids if generated.truncated else ids[:-1]
         text = decode(self.loaded.tokenizer, said)
@@ -145,7 +145,7 @@ class Checkpoint:
         return Answer(text, sample, Tokens(np.array(context, dtype=np.int64), ids, logp, (first, last)))
 
 
-def _noise(turn: Turn) -> tuple[int, ...]:
+def _noise(turn: Request) -> tuple[int, ...]:
     return (*turn.key, len(turn.episode.positions) - 1, len(turn.episode.position.attempts))
 
 

@@ -22,7 +22,7 @@ from labkit.players.simple import Expert, Random, Script
 from labkit.runs import store
 
 if TYPE_CHECKING:
-    from labkit.models.loader import Loaded
+    from labkit.models.loader import ModelBundle
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 """Checkpoints that come with the package, in folders named after their specs."""
@@ -79,7 +79,7 @@ def load(
         return SIMPLE[spec][0]()
     if spec.startswith("script:"):
         return Script.from_file(spec.removeprefix("script:"))
-    place = locate(spec, runs=runs)
+    place = resolve_checkpoint(spec, runs=runs)
     from labkit.players.checkpoint import Checkpoint
 
     options = {"device": device, "dtype": dtype, "base": base, "trust_remote_code": trust_remote_code}
@@ -87,7 +87,7 @@ def load(
     return Checkpoint(loaded, name=spec, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch)
 
 
-def locate(spec: str, *, runs: str | Path = store.ROOT) -> Path | str:
+def resolve_checkpoint(spec: str, *, runs: str | Path = store.ROOT) -> Path | str:
     """Where the model of a name is: its directory, or the hub id that the name is.
 
     Raises:
@@ -126,7 +126,7 @@ def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
     if spec.startswith("script:"):
         Script.from_file(spec.removeprefix("script:"))
         return PlayerInfo(spec, "script", "prepared answers, one an attempt")
-    path = files.folder_of(locate(spec, runs=runs))
+    path = files.folder_of(resolve_checkpoint(spec, runs=runs))
     if spec.startswith("tiny:"):
         return _tiny(spec, path)
     if spec.startswith("run:"):
@@ -188,10 +188,10 @@ class _Shelf:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[tuple[Any, ...], Loaded] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], ModelBundle] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, place: Path | str, **options: Any) -> Loaded:
+    def take(self, place: Path | str, **options: Any) -> ModelBundle:
         from labkit.models.loader import load as load_model
 
         # A checkpoint that was written anew is another one.

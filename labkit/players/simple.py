@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labkit.envs import game
 from labkit.errors import UsageError
-from labkit.players.base import Answer, Turn
+from labkit.players.base import Answer, Request
 
 
 class Expert:
@@ -17,7 +17,7 @@ class Expert:
 
     name = "expert"
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         return [Answer(game(t.episode.task.cell).expert(t.episode)) for t in turns]
 
 
@@ -26,11 +26,11 @@ class Random:
 
     name = "random"
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         return [Answer(game(t.episode.task.cell).random(t.episode, random.Random(_key(t)))) for t in turns]
 
 
-def _key(turn: Turn) -> str:
+def _key(turn: Request) -> str:
     place = (*turn.key, len(turn.episode.positions), len(turn.episode.position.attempts))
     return "/".join(map(str, place))
 
@@ -55,9 +55,11 @@ class Script:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise UsageError(f"cannot read the script {path}: {reason}") from None
-        return cls([_scripted(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()], f"script:{path}")
+        return cls(
+            [_scripted(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()], f"script:{path}"
+        )
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         out = []
         for _ in turns:
             text = next(self._answers, None)
@@ -71,8 +73,8 @@ def _scripted(line: str, where: str) -> str:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
-        raise UsageError(f"{where} is not JSON; each line is a string or an object with \"answer\"") from None
+        raise UsageError(f'{where} is not JSON; each line is a string or an object with "answer"') from None
     text = entry.get("answer") if isinstance(entry, dict) else entry
     if not isinstance(text, str):
-        raise UsageError(f"{where} is neither a string nor an object with \"answer\"")
+        raise UsageError(f'{where} is neither a string nor an object with "answer"')
     return text

@@ -57,15 +57,15 @@ def recipe_of(config: dict[str, Any], archive: Archive | None = None) -> Recipe:
 def _typed(config: dict[str, Any]) -> Any:
     stage = config.get("stage")
     if stage == "sft":
-        from labkit.training.sft import SFTConfig
+        from labkit.training.sft.stage import SFTConfig
 
         return SFTConfig.parse(config)
     if stage == "rl":
-        from labkit.training.rl import RLConfig
+        from labkit.training.rl.loop import RLConfig
 
         return RLConfig.parse(config)
     if stage == "pretrain":
-        from labkit.training.pretrain import PretrainConfig
+        from labkit.training.sft.pretrain import PretrainConfig
 
         return PretrainConfig.parse(config)
     raise UsageError(f"a run of stage {stage!r} is not a training run")

@@ -13,7 +13,7 @@ from labkit.errors import UsageError
 from labkit.replication import tables
 from labkit.replication.draw import alt_text, draw
 from labkit.replication.findings import findings
-from labkit.replication.lacks import Job, how_many
+from labkit.replication.missing import Job, how_many
 from labkit.replication.series import Data
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from labkit.replication import tables
 from labkit.replication.archive import RESULTS, Archive
 from labkit.replication.draw import alt_text
 from labkit.replication.findings import findings
-from labkit.replication.lacks import Job, how_many, lacking
+from labkit.replication.missing import Job, how_many, lacking
 from labkit.replication.plan import Figure
 from labkit.replication.series import Data, End, collect
 

@@ -10,7 +10,7 @@ from IPython.display import display
 from labkit.replication.archive import Archive
 from labkit.replication.draw import Axis, draw
 from labkit.replication.findings import findings
-from labkit.replication.lacks import how_many, lacking
+from labkit.replication.missing import how_many, lacking
 from labkit.replication.plan import load_plan
 from labkit.replication.series import Data, collect
 

@@ -56,15 +56,15 @@ def train(
     else:
         run, path, data = None, Path(config), read(config, overrides)
     parsed, runner = _stage(data, str(path))
-    from labkit.training import trackers, world
+    from labkit.training.common import distributed, trackers
 
     trackers.check(parsed.trackers)
-    device = world.join(device, parsed.processes)
+    device = distributed.join(device, parsed.processes)
     if run is None:
-        run = Run(world.on_main(lambda: Run.create(out, parsed.name, parsed.to_yaml()).path))
+        run = Run(distributed.on_main(lambda: Run.create(out, parsed.name, parsed.to_yaml()).path))
 
     def say(status: str, **more: str) -> None:
-        if world.is_main():
+        if distributed.is_main():
             run.set_status(status, **more)
 
     say("running")
@@ -87,15 +87,15 @@ def _stage(data: dict, where: str) -> tuple[Config, object]:
     """The checked config of a stage and the function that runs it."""
     stage = data.get("stage")
     if stage == "pretrain":
-        from labkit.training.pretrain import PretrainConfig, pretrain
+        from labkit.training.sft.pretrain import PretrainConfig, pretrain
 
         return PretrainConfig.parse(data, where), pretrain
     if stage == "sft":
-        from labkit.training.sft import SFTConfig, sft
+        from labkit.training.sft.stage import SFTConfig, sft
 
         return SFTConfig.parse(data, where), sft
     if stage == "rl":
-        from labkit.training.rl import RLConfig, rl
+        from labkit.training.rl.loop import RLConfig, rl
 
         return RLConfig.parse(data, where), rl
     near = difflib.get_close_matches(str(stage), STAGES, 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.envs.general_points.cards import Rule, face_values, other_rule
-from labkit.envs.general_points.drawing import card_svg
 from labkit.envs.general_points.prompts import face_sentence
+from labkit.envs.general_points.render.picture import card_svg
 from labkit.envs.general_points.tags import TAGS
 from labkit.episode import Attempt, Episode, Position
 from labkit.views.base import Picture, Row
@@ -72,15 +72,11 @@ def fields(episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
     if not read:
         return []
     state = position.state
-    formula_failed = {"illegal_formula", "wrong_numbers", "wrong_value"}.intersection(
-        evidence.get("failed", ())
-    )
+    formula_failed = {"illegal_formula", "wrong_numbers", "wrong_value"}.intersection(evidence.get("failed", ()))
     numbers = evidence.get("expected_numbers", ())
     return [
         _listed("cards", read, evidence.get("cards_right"), f"dealt: {', '.join(state['cards'])}"),
-        _listed(
-            "number", read, evidence.get("number_right"), f"they count as {', '.join(map(str, numbers))}"
-        ),
+        _listed("number", read, evidence.get("number_right"), f"they count as {', '.join(map(str, numbers))}"),
         Row("formula", plain(read.get("formula", "")), not formula_failed, _equals(evidence)),
     ]
 

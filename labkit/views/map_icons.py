@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from labkit.envs.virl.icons import kind_of
+from labkit.envs.virl.render.icons import kind_of
 from labkit.views.markup import text
 
 UNKNOWN = "#6b7280"
@@ -34,7 +34,7 @@ def icon(x: float, y: float, size: float, category: str, name: str, *, plain: bo
 
 @lru_cache(maxsize=256)
 def _pictogram(category: str) -> str:
-    """The shapes of :data:`labkit.envs.virl.icons.KINDS` in the unit square; else the category's initial."""
+    """The shapes of :data:`labkit.envs.virl.render.icons.KINDS` in the unit square; else the category's initial."""
     kind = kind_of(category)
     if not kind.pictogram:
         initial = text(category[:1].upper())
@@ -50,8 +50,7 @@ def _pictogram(category: str) -> str:
         elif command in "Ll":
             thickness, *points = numbers
             shapes.append(
-                f'<polyline points="{" ".join(points)}" fill="none" stroke="{paint}" '
-                f'stroke-width="{thickness}"/>'
+                f'<polyline points="{" ".join(points)}" fill="none" stroke="{paint}" stroke-width="{thickness}"/>'
             )
         else:
             shapes.append(f'<polygon points="{" ".join(numbers)}" fill="{paint}"/>')

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from labkit.envs.virl import plain
-from labkit.envs.virl.cities import city
+from labkit.envs.virl import codec
+from labkit.envs.virl.city.cities import city
 from labkit.envs.virl.geometry import RELATIONS, ahead, point_distance
+from labkit.envs.virl.records import City, Landmark, LatLng, Point, to_point
 from labkit.envs.virl.walk import rail_of
-from labkit.envs.virl.world import City, LatLng, Landmark, Point, to_point
 from labkit.episode import Episode, Position, Task
 from labkit.errors import UsageError
 from labkit.views.map_icons import icon
@@ -97,9 +97,7 @@ class _Frame:
 def _frame(points: Sequence[Point]) -> _Frame:
     xs, ys = [p.x for p in points], [p.y for p in points]
     wide, high = max(xs) - min(xs), max(ys) - min(ys)
-    scale = min(
-        (WIDE - 2 * MARGIN) / max(wide, SMALLEST), (HIGH - 2 * MARGIN) / max(high, SMALLEST * HIGH / WIDE)
-    )
+    scale = min((WIDE - 2 * MARGIN) / max(wide, SMALLEST), (HIGH - 2 * MARGIN) / max(high, SMALLEST * HIGH / WIDE))
     middle_x, middle_y = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
     return _Frame(middle_x - WIDE / 2 / scale, middle_y + HIGH / 2 / scale, scale)
 
@@ -141,9 +139,7 @@ class _Sheet:
 
     def _free(self, box: _Box) -> bool:
         inside = box[0] >= 2 and box[2] <= WIDE - 2 and box[1] >= 2 and box[3] <= HIGH - 2
-        return inside and all(
-            box[2] < b[0] or box[0] > b[2] or box[3] < b[1] or box[1] > b[3] for b in self.taken
-        )
+        return inside and all(box[2] < b[0] or box[0] > b[2] or box[3] < b[1] or box[1] > b[3] for b in self.taken)
 
 
 def _city(task: Task) -> City | None:
@@ -201,7 +197,7 @@ def _landmarks(
     task: Task, there: City | None, planned: Sequence[Point], origin: LatLng, sheet: _Sheet
 ) -> Iterator[str]:
     """The landmarks that the route names, with their names; further ones beside the way as dots."""
-    route = plain.from_plain(task.deal["route"])
+    route = codec.from_plain(task.deal["route"])
     named = {s.name for m in route.milestones for s in m.sightings} | {route.start.name}
     goal = route.destination.name
     known = {mark.name: mark for mark in there.landmarks} if there else {}
@@ -238,10 +234,7 @@ def _goal(task: Task, planned: Sequence[Point], walker: Point, sheet: _Sheet) ->
     x, y = sheet.frame.at(planned[-1])
     if math.dist((x, y), sheet.frame.at(walker)) < 16:
         y -= 28
-    tips = (
-        (x + r * math.sin(math.pi * k / 5), y - r * math.cos(math.pi * k / 5))
-        for k, r in enumerate((13, 5.5) * 5)
-    )
+    tips = ((x + r * math.sin(math.pi * k / 5), y - r * math.cos(math.pi * k / 5)) for k, r in enumerate((13, 5.5) * 5))
     points = " ".join(f"{px:.1f},{py:.1f}" for px, py in tips)
     sheet.mark(x, y, 26, name, "lk-name lk-goal-name")
     yield f'<polygon class="lk-goal" points="{points}"><title>destination: {text(name)}</title></polygon>'

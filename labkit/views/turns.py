@@ -190,9 +190,7 @@ def _tags(episode: Episode, attempt: Attempt) -> str:
     if not attempt.tags:
         return ""
     meanings = _view(episode).TAGS
-    items = "".join(
-        f"<li><code>{text(tag)}</code> {text(meanings.get(tag, ''))}</li>" for tag in attempt.tags
-    )
+    items = "".join(f"<li><code>{text(tag)}</code> {text(meanings.get(tag, ''))}</li>" for tag in attempt.tags)
     return f'<ul class="lk-tags" aria-label="Failure tags">{items}</ul>'
 
 

@@ -12,7 +12,7 @@ from app import flow
 from app.players import Catalogue
 from labkit.episode import Sample
 from labkit.errors import UsageError
-from labkit.players.base import Answer, Turn
+from labkit.players.base import Answer, Request
 from labkit.players.registry import PlayerInfo
 from labkit.players.simple import Expert, Script
 
@@ -38,7 +38,7 @@ class Cut:
     def __init__(self, temperature: float) -> None:
         self.temperature = temperature
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         attempt = len(turns[0].episode.position.attempts)
         cut = self.should_stop()
         sample = Sample(9, 90, 0.1, self.temperature, -1.0, truncated=cut)
@@ -57,7 +57,7 @@ class Stubborn:
 
     name = "stubborn"
 
-    def answer(self, turns: Sequence[Turn]) -> list[Answer]:
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
         if turns[0].episode.position.state["intersection"]:
             return [Answer('{"action": "stop()"}')]
         return Expert().answer(turns)

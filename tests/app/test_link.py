@@ -18,9 +18,7 @@ def query(text: str) -> dict[str, str]:
     "settings",
     [
         Settings(player="tiny:gp-l/sft"),
-        Settings(
-            cards="10 3 8 J", rule="ten", target=21, seed=7, attempts=9, temperature=0.7, player="expert"
-        ),
+        Settings(cards="10 3 8 J", rule="ten", target=21, seed=7, attempts=9, temperature=0.7, player="expert"),
         Settings(cards="3 3 8", rule=CUSTOM, jack=5, queen=6, king=7, player="expert"),
     ],
 )

@@ -77,9 +77,7 @@ def test_api_deals_the_same_hand_for_the_same_seed(client):
 
 
 def test_api_lists_players_without_paths(client):
-    assert client.predict(api_name="/list_players") == [
-        {"spec": "expert", "kind": "expert", "summary": "the solver"}
-    ]
+    assert client.predict(api_name="/list_players") == [{"spec": "expert", "kind": "expert", "summary": "the solver"}]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from html import unescape
 import pytest
 
 from app.presets import FIRST, PRESETS
-from app.record import hands, record as record_presets
+from app.record import hands
+from app.record import record as record_presets
 from app.state import CUSTOM, Settings, Window
 from app.table import FROZEN, Table
 from labkit.envs import game
@@ -232,8 +233,7 @@ def test_new_deal_takes_the_next_seed_and_a_seed_deals_the_same_hand(table):
 def test_presets_hold_what_they_promise(table):
     ways = {
         p.label: {
-            faces: len(list(solve(numbers_of(p.cards.split(), faces))))
-            for faces in ("ten", "eleven-twelve-thirteen")
+            faces: len(list(solve(numbers_of(p.cards.split(), faces)))) for faces in ("ten", "eleven-twelve-thirteen")
         }
         for p in PRESETS
     }

@@ -6,7 +6,8 @@ from html import unescape
 
 import pytest
 
-from app.record import record as record_tasks, walks
+from app.record import record as record_tasks
+from app.record import walks
 from app.state import Shown
 from app.virl_panels import KEYS, pad
 from app.virl_state import Gaze, Settings, Window

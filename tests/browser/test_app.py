@@ -14,7 +14,7 @@ import pytest
 from app import main
 from app.players import Catalogue
 from labkit.episode import Episode
-from labkit.players.base import Answer, Turn
+from labkit.players.base import Answer, Request
 from labkit.players.registry import PlayerInfo
 
 if TYPE_CHECKING:
@@ -35,14 +35,10 @@ class Trap:
 
     name = "trap"
 
-    def answer(self, turns: list[Turn]) -> list[Answer]:
+    def answer(self, turns: list[Request]) -> list[Answer]:
         tried = len(turns[0].episode.position.attempts)
         number = [13 if tried else 10, 6, 2, 4]
-        return [
-            Answer(
-                json.dumps({"cards": ["K", "6", "2", "4"], "number": number, "formula": FORMULAS[tried % 3]})
-            )
-        ]
+        return [Answer(json.dumps({"cards": ["K", "6", "2", "4"], "number": number, "formula": FORMULAS[tried % 3]}))]
 
 
 class Gated(Trap):
@@ -54,7 +50,7 @@ class Gated(Trap):
         self.go_on = threading.Event()
         self.should_stop = lambda: False
 
-    def answer(self, turns: list[Turn]) -> list[Answer]:
+    def answer(self, turns: list[Request]) -> list[Answer]:
         while turns[0].episode.position.attempts and not self.go_on.is_set() and not self.should_stop():
             time.sleep(0.01)
         return super().answer(turns)
@@ -63,7 +59,7 @@ class Gated(Trap):
 class Nasty:
     name = "nasty"
 
-    def answer(self, turns: list[Turn]) -> list[Answer]:
+    def answer(self, turns: list[Request]) -> list[Answer]:
         return [Answer(NASTY)]
 
 
@@ -102,9 +98,7 @@ def test_play_shows_the_attempts_and_calls_out_the_kept_rule(visit):
     click(page, "Play")
     cards(page, 3)
     first = page.locator("#turns .lk-turn").first
-    assert (
-        "wrong numbers" in first.inner_text() and "would be correct under J, Q, K = 10" in first.inner_text()
-    )
+    assert "wrong numbers" in first.inner_text() and "would be correct under J, Q, K = 10" in first.inner_text()
     assert "return +2" in page.locator("#status").inner_text()
     page.get_by_role("button", name="Play", exact=True).and_(page.locator(":enabled")).wait_for()
     # The first screen holds the controls, the hand and the first card.
@@ -191,8 +185,7 @@ def test_opened_parts_stay_open_while_cards_come_in(visit):
     PLAYERS["gated"].go_on.set()
     cards(page, 3)
     assert (
-        page.locator("#turns details").filter(has_text="Prompt as sent (1 message)").get_attribute("open")
-        is not None
+        page.locator("#turns details").filter(has_text="Prompt as sent (1 message)").get_attribute("open") is not None
     )
     page.locator("#turns .lk-turn").first.focus()
     page.keyboard.press("ArrowRight")

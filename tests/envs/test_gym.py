@@ -94,9 +94,7 @@ def test_seeds_deal_what_the_library_deals():
 
 def test_options_change_the_rule_of_one_episode():
     env = env_of()
-    text, _ = env.reset(
-        options={"cards": ["K", "Q", "2", "2"], "faces": "eleven-twelve-thirteen", "target": 29}
-    )
+    text, _ = env.reset(options={"cards": ["K", "Q", "2", "2"], "faces": "eleven-twelve-thirteen", "target": 29})
     assert "Make 29" in text and "K counts as 13" in text
     # 13 + 12 + 2 + 2 = 29
     assert env.step('{"formula": "13+12+2+2=29"}')[4]["success"]
@@ -176,9 +174,7 @@ def test_options_that_cannot_be(options):
 
 
 def test_the_docstring_has_gymnasiums_headings():
-    headings = [
-        line.strip()[3:] for line in GeneralPointsEnv.__doc__.splitlines() if line.strip().startswith("## ")
-    ]
+    headings = [line.strip()[3:] for line in GeneralPointsEnv.__doc__.splitlines() if line.strip().startswith("## ")]
     assert headings == [
         "Description",
         "Action Space",

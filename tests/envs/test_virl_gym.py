@@ -11,8 +11,8 @@ from gymnasium.utils.env_checker import check_env
 import labkit.envs.gym_env  # noqa: F401, registers the ids
 from labkit.envs import game, replay, start
 from labkit.envs.reading import LIMIT
-from labkit.envs.virl import atlas
-from labkit.envs.virl.plain import to_plain
+from labkit.envs.virl import sources
+from labkit.envs.virl.codec import to_plain
 from labkit.envs.virl_gym import VIRLEnv
 from labkit.episode import Episode
 from labkit.errors import UsageError
@@ -43,7 +43,7 @@ def test_gymnasiums_own_checker_finds_nothing(kwargs):
 
 
 def test_a_route_from_start_to_end():
-    route = atlas.routes("id", "dev")[0]
+    route = sources.routes("id", "dev")[0]
     env = env_of()
     observation, info = env.reset(seed=0, options={"route": route})
     total, steps, done = 0.0, 0, False
@@ -84,7 +84,7 @@ def test_options_change_one_episode():
     env = env_of()
     assert "x one of left, right" in env.reset(seed=0, options={"actions": "relative"})[0]
     assert "x one of north" in env.reset()[0]
-    route = to_plain(atlas.routes("id", "test")[3])
+    route = to_plain(sources.routes("id", "test")[3])
     text, info = env.reset(options={"route": route, "walk": "free"})
     assert info["record"]["task"]["deal"]["route"]["id"] == route["id"]
     assert info["record"]["task"]["rule"] == {"actions": "absolute", "walk": "free"}
@@ -134,7 +134,9 @@ def test_arguments_that_cannot_be(kwargs, said):
 
 
 @pytest.mark.parametrize(
-    "options", [{"cards": "3 3 8 8"}, {"route": 7}, {"route": {}}, {"actions": "x"}, {"route": {}, "suite": "id"}], ids=str
+    "options",
+    [{"cards": "3 3 8 8"}, {"route": 7}, {"route": {}}, {"actions": "x"}, {"route": {}, "suite": "id"}],
+    ids=str,
 )
 def test_options_that_cannot_be(options):
     env = env_of().unwrapped
@@ -145,6 +147,14 @@ def test_options_that_cannot_be(options):
 def test_the_docstring_has_gymnasiums_headings():
     lines = [line.strip() for line in VIRLEnv.__doc__.splitlines()]
     assert [line[3:] for line in lines if line.startswith("## ")] == [
-        "Description", "Action Space", "Observation Space", "Starting State", "Rewards", "Episode End",
-        "Information", "Arguments", "References", "Version History",
+        "Description",
+        "Action Space",
+        "Observation Space",
+        "Starting State",
+        "Rewards",
+        "Episode End",
+        "Information",
+        "Arguments",
+        "References",
+        "Version History",
     ]

@@ -11,11 +11,11 @@ from labkit.errors import UsageError
 from labkit.evaluation import evaluate
 from labkit.evaluation.drift import Drift
 from labkit.evaluation.metrics import mean
+from labkit.evaluation.suites import tasks_of
 from labkit.models.loader import load
 from labkit.play import play_many
 from labkit.players.checkpoint import Checkpoint
 from labkit.players.simple import Expert
-from labkit.evaluation.suites import tasks_of
 from tests import tiny_models
 
 

@@ -84,9 +84,7 @@ def test_the_batch_changes_nothing():
 def test_settings_reach_the_tasks():
     result = evaluate(Expert(), "gp-l", "id", split="dev", episodes=5, faces="J=5,Q=6,K=7", target=20)
     assert result.value == 1.0 and list(result.splits) == ["dev"]
-    assert {json.dumps(e.task.rule) for e in result.episodes} == {
-        '{"faces": {"J": 5, "Q": 6, "K": 7}, "target": 20}'
-    }
+    assert {json.dumps(e.task.rule) for e in result.episodes} == {'{"faces": {"J": 5, "Q": 6, "K": 7}, "target": 20}'}
 
 
 def test_the_contract_of_the_json():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from labkit.envs import game, judge, start
-from labkit.envs.virl import atlas
+from labkit.envs.virl import sources
 from labkit.evaluation import evaluate, measure
 from labkit.evaluation.virl import headline, measures
 from labkit.players.simple import Expert, Random
@@ -69,7 +69,7 @@ def test_the_expert_and_chance(suite):
 
 def test_stored_episodes_can_be_measured_again_and_by_split():
     result = evaluate(Expert(), "virl-l", "id", split="all", episodes=30)
-    assert sum(len(atlas.routes("id", s)) for s in result.splits) == 1400
+    assert sum(len(sources.routes("id", s)) for s in result.splits) == 1400
     assert measure(result.episodes).to_dict() == result.to_dict()
 
 

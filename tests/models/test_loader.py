@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from labkit.episode import Message
 from labkit.errors import UsageError
-from labkit.models.decode import generate
 from labkit.models.loader import load, render
+from labkit.models.sampling.decode import generate
 from tests import tiny_models
 
 FORGETFUL = (

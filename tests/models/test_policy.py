@@ -5,9 +5,9 @@ import torch
 import transformers
 
 from labkit.models import policy as policies
-from labkit.models.decode import generate
 from labkit.models.policy import Policy, ValueHead, score
-from labkit.training.adapt import LoRA, prepare_parameters
+from labkit.models.sampling.decode import generate
+from labkit.training.common.parameters import LoRA, prepare_parameters
 from tests import tiny_models
 from tests.training import small_games
 

@@ -8,7 +8,9 @@ def tokenizer():
     return build_tokenizer(['{"cards": ["K"], "number": [10], "formula": "(10-7)*8=24"}'] * 50, 500)
 
 
-@pytest.mark.parametrize("text", ['{"cards": ["K", "3"]}', "(10-1)*3=27", "7 × 8 — ♠ 中文 \n\t x", "", "1234567", "<|end|>"])
+@pytest.mark.parametrize(
+    "text", ['{"cards": ["K", "3"]}', "(10-1)*3=27", "7 × 8 — ♠ 中文 \n\t x", "", "1234567", "<|end|>"]
+)
 def test_text_survives_encoding(tokenizer, text):
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
 

@@ -92,9 +92,9 @@ def test_the_picture_of_a_figure_is_told_in_words():
 def test_figures_of_a_notebook_offer_no_upload():
     """Whatever of labkit.views a notebook uses for widgets: its own figures have no button that sends them away."""
     code = (
-        "import labkit.views.predict, plotly.graph_objects as go, plotly.io as pio, json;"
+        "import labkit.views.widgets.predict, plotly.graph_objects as go, plotly.io as pio, json;"
         "bundle = pio.renderers['plotly_mimetype'].to_mimebundle(go.Figure().to_dict());"
-        "from labkit.views.live import figure_data;"
+        "from labkit.views.widgets.live import figure_data;"
         "print(json.dumps([*bundle.values(), figure_data(go.Figure())]))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -14,11 +14,11 @@ from transformers import PreTrainedTokenizerFast
 from labkit.envs import fork, game, judge, prompt, start
 from labkit.episode import Sample
 from labkit.errors import UsageError
-from labkit.models import decode as decoding
-from labkit.models.decode import generate
 from labkit.models.loader import load, render, suffix
+from labkit.models.sampling import decode as decoding
+from labkit.models.sampling.decode import generate
 from labkit.play import play, play_many, stream
-from labkit.players import Answer, Tokens, Turn
+from labkit.players import Answer, Request, Tokens
 from labkit.players.checkpoint import Checkpoint, decode, token_range
 from labkit.players.simple import Expert
 from tests import tiny_models
@@ -74,7 +74,7 @@ def whole(loaded, ids):
 
 
 def test_an_answer_and_its_record(parrot):
-    answer = player(parrot, temperature=0.0, max_new_tokens=None).answer([Turn(start(task()))])[0]
+    answer = player(parrot, temperature=0.0, max_new_tokens=None).answer([Request(start(task()))])[0]
     assert answer.text == ANSWER
     encoded = parrot.tokenizer(ANSWER, return_offsets_mapping=True)
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
@@ -130,9 +130,9 @@ def test_what_was_sampled_is_not_encoded_again(loaded):
     context = np.array(render(loaded, prompt(start(task()))))
     tokens = Tokens(context, np.array([*letters, 3]), np.zeros(8, np.float32))
     spelt = Answer("formula", Sample(8, len(context), 0.1, 1.0, 0.0), tokens)
-    sent = player(loaded).answer([Turn(episode, (spelt,))])[0].tokens.context.tolist()
+    sent = player(loaded).answer([Request(episode, (spelt,))])[0].tokens.context.tolist()
     assert sent[: len(context) + 8] == [*context, *letters, 3]
-    encoded = player(loaded).answer([Turn(episode)])[0].tokens.context.tolist()
+    encoded = player(loaded).answer([Request(episode)])[0].tokens.context.tolist()
     assert whole(loaded, encoded) == whole(loaded, sent)
     assert len(encoded) == len(sent) - 7 + len(loaded.tokenizer("formula")["input_ids"])
 
@@ -141,7 +141,7 @@ def test_a_fork_without_its_tokens_goes_on_from_the_text(parrot):
     """The parrot's own cut of its answer is the tokenizer's, so both ways lead to the same ids."""
     (played,) = play_many([task(attempts=2)], player(parrot, temperature=0.0, max_new_tokens=None))
     assert [a.text for a in played.answers] == [ANSWER, ANSWER]
-    again = player(parrot, temperature=0.0, max_new_tokens=None).answer([Turn(fork(played.episode, 1))])[0]
+    again = player(parrot, temperature=0.0, max_new_tokens=None).answer([Request(fork(played.episode, 1))])[0]
     assert again.tokens.context.tolist() == played.answers[1].tokens.context.tolist()
     assert again.text == ANSWER
 
@@ -173,7 +173,7 @@ def test_noise_is_keyed_by_episode_and_attempt(loaded):
 
 
 def test_an_answer_that_was_cut_short_says_so(parrot):
-    answer = player(parrot, temperature=0.0, max_new_tokens=5).answer([Turn(start(task()))])[0]
+    answer = player(parrot, temperature=0.0, max_new_tokens=5).answer([Request(start(task()))])[0]
     assert answer.sample.truncated and answer.sample.tokens == len(answer.tokens.ids) == 5
     assert ANSWER.startswith(answer.text) and answer.text
     assert (answer.sample.decisive_logp, answer.sample.decisive_tokens) == (None, 0)
@@ -185,7 +185,7 @@ def test_the_end_token_is_no_part_of_the_text(tmp_path):
     model = tiny_models.llama(max_position_embeddings=1024)
     model.generation_config.eos_token_id = list(range(100, 300))
     loaded = load(tiny_models.save(tmp_path, model, tiny_models.tokenizer()))
-    answers = player(loaded).answer([Turn(start(task()), (), (i,)) for i in range(20)])
+    answers = player(loaded).answer([Request(start(task()), (), (i,)) for i in range(20)])
     ended = [a for a in answers if not a.sample.truncated]
     assert len(ended) > 10
     for answer in ended:
@@ -202,7 +202,7 @@ def test_special_tokens_are_no_part_of_the_text():
 def test_it_can_be_stopped(loaded):
     stopped = player(loaded)
     stopped.should_stop = lambda: True
-    answer = stopped.answer([Turn(start(task()))])[0]
+    answer = stopped.answer([Request(start(task()))])[0]
     assert (answer.text, answer.sample.tokens, answer.sample.truncated) == ("", 0, True)
     assert judge(start(task()), answer.text, answer.sample).attempts[0].verdict.category == "unreadable"
 
@@ -210,7 +210,7 @@ def test_it_can_be_stopped(loaded):
 def test_pictures_are_refused_in_one_line(loaded):
     episode = start(game("gp-vl").task(hand=("K", "3", "8", "J"), picture={"size": 64}))
     with pytest.raises(UsageError, match="reads text only for now; pick a text cell"):
-        player(loaded).answer([Turn(episode)])
+        player(loaded).answer([Request(episode)])
 
 
 def test_a_dialogue_that_outgrows_the_model_ends_in_unreadable_answers(loaded):
@@ -218,7 +218,12 @@ def test_a_dialogue_that_outgrows_the_model_ends_in_unreadable_answers(loaded):
     episode = play(task(attempts=20), player(loaded, max_new_tokens=100))
     assert episode.status == "exhausted" and len(episode.attempts) == 20
     last = episode.attempts[-1]
-    assert (last.answer, last.verdict.category, last.sample.tokens, last.sample.truncated) == ("", "unreadable", 0, True)
+    assert (last.answer, last.verdict.category, last.sample.tokens, last.sample.truncated) == (
+        "",
+        "unreadable",
+        0,
+        True,
+    )
     assert episode.attempts[0].sample.tokens > 0
 
 
@@ -327,7 +332,7 @@ def test_a_rollout_is_its_episodes_one_by_one(loaded, batch):
         fresh, alone = start(one), []
         while not fresh.done:
             # A new player each turn has nothing in memory.
-            alone += player(loaded).answer([Turn(fresh, tuple(alone), (7, index))])
+            alone += player(loaded).answer([Request(fresh, tuple(alone), (7, index))])
             fresh = judge(fresh, alone[-1].text, alone[-1].sample)
         same(found.answers, alone)
     exactly(loaded, [a for p in played for a in p.answers])
@@ -351,7 +356,7 @@ def test_positions_of_a_walk_are_answered_as_if_each_were_the_first(walker, monk
 
     monkeypatch.setattr(decoding, "_forward", counted)
     for at in range(4):
-        turns = [Turn(walk[at], (), (i,)) for i, walk in enumerate(walks)]
+        turns = [Request(walk[at], (), (i,)) for i, walk in enumerate(walks)]
         before = len(read)
         found = remembers.answer(turns)
         longest = max(len(a.tokens.context) for a in found)
@@ -376,7 +381,7 @@ def test_a_sampler_in_half_precision(loaded):
     model = copy.deepcopy(loaded.model)
     mine = replace(loaded, model=model)
     halved = player(mine, sampler="bfloat16")
-    turns = [Turn(start(task()), (), (i,)) for i in range(8)]
+    turns = [Request(start(task()), (), (i,)) for i in range(8)]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     said = []
     for _ in range(2):

@@ -11,7 +11,7 @@ import pytest
 
 from labkit.envs import game, start
 from labkit.errors import UsageError
-from labkit.players import Turn, registry
+from labkit.players import Request, registry
 from labkit.players.checkpoint import Checkpoint
 from labkit.players.simple import Expert, Random, Script
 from labkit.runs import Run
@@ -55,7 +55,7 @@ def test_players_that_are_not_models(tmp_path):
     file.write_text('"a"\n')
     found = [registry.load(spec, temperature=1.0) for spec in ("expert", "random", f"script:{file}")]
     assert [type(p) for p in found] == [Expert, Random, Script]
-    assert registry.load("expert").answer([Turn(start(game("gp-l").task(hand=("3", "3", "8", "8"))))])[0].text
+    assert registry.load("expert").answer([Request(start(game("gp-l").task(hand=("3", "3", "8", "8"))))])[0].text
 
 
 def test_a_directory_with_its_options(saved):
@@ -64,7 +64,7 @@ def test_a_directory_with_its_options(saved):
     assert isinstance(player, Checkpoint) and player.name == str(saved)
     assert (player.temperature, player.max_new_tokens, player.batch) == (0.5, 7, 3)
     assert str(player.loaded.model.dtype) == "torch.bfloat16"
-    answer = player.answer([Turn(start(game("gp-l").task(hand=("3", "3", "8", "8"))))])[0]
+    answer = player.answer([Request(start(game("gp-l").task(hand=("3", "3", "8", "8"))))])[0]
     assert 1 <= answer.sample.tokens <= 7
 
 
@@ -72,7 +72,7 @@ def test_a_bundled_checkpoint(bundled):
     for name in ("base", "gp-l/init", "gp-l/sft@300"):
         player = registry.load(f"tiny:{name}")
         assert (player.name, player.loaded.path) == (f"tiny:{name}", bundled / name)
-        assert registry.locate(f"tiny:{name}") == bundled / name
+        assert registry.resolve_checkpoint(f"tiny:{name}") == bundled / name
 
 
 def test_a_run(runs):
@@ -136,7 +136,7 @@ def test_a_directory_goes_before_a_hub_id(saved, tmp_path, monkeypatch):
 def test_only_models_can_be_located(tmp_path):
     for spec in ("expert", "random", "script:answers.jsonl"):
         with pytest.raises(UsageError, match="is not a model; name a checkpoint"):
-            registry.locate(spec)
+            registry.resolve_checkpoint(spec)
 
 
 def test_the_list(bundled, runs):
@@ -205,7 +205,7 @@ def test_names_are_looked_up_without_torch(bundled, runs):
         "from labkit.players import registry\n"
         "registry.BUNDLED = pathlib.Path(sys.argv[1])\n"
         "print([i.spec for i in registry.players(sys.argv[2])], registry.load('expert').name)\n"
-        "registry.locate('tiny:base'); registry.info('tiny:gp-l/init')\n"
+        "registry.resolve_checkpoint('tiny:base'); registry.info('tiny:gp-l/init')\n"
         "print(sorted({'torch', 'transformers', 'peft', 'huggingface_hub'} & set(sys.modules)))\n"
     )
     command, environment = [sys.executable, "-c", code, bundled, runs], {**os.environ, "PYTHONPATH": "."}

@@ -7,7 +7,7 @@ import pytest
 
 from labkit.envs import game, judge, start
 from labkit.errors import UsageError
-from labkit.players import Answer, Turn
+from labkit.players import Answer, Request
 from labkit.players.simple import Expert, Random, Script
 
 
@@ -15,7 +15,7 @@ def turn(key=(0,), answers=(), hand=("K", "J", "3", "A"), **settings):
     episode = start(game("gp-l").task(hand=hand, **settings))
     for answer in answers:
         episode = judge(episode, answer)
-    return Turn(episode, (), key)
+    return Request(episode, (), key)
 
 
 def text(player, *turns):
@@ -27,7 +27,7 @@ def text(player, *turns):
 def test_the_expert_is_right_under_any_rule(cell, faces):
     settings = {"picture": {"size": 64}} if cell == "gp-vl" else {}
     episode = start(game(cell).task(hand=("Q", "2", "A", "7"), faces=faces, **settings))
-    assert judge(episode, Expert().answer([Turn(episode)])[0].text).success
+    assert judge(episode, Expert().answer([Request(episode)])[0].text).success
 
 
 def test_the_expert_answers_each_turn():
@@ -91,8 +91,7 @@ def test_a_byte_order_mark_and_windows_line_ends(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["not json", "1", "null", "[]", "{}", '{"answer": 1}', '{"answer": null}', "[" * 100_000,
-     '{"a":' * 50_000],
+    ["not json", "1", "null", "[]", "{}", '{"answer": 1}', '{"answer": null}', "[" * 100_000, '{"a":' * 50_000],
 )
 def test_a_bad_line_is_named(tmp_path, line):
     file = tmp_path / "answers.jsonl"

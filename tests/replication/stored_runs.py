@@ -14,8 +14,8 @@ from labkit.envs import game, judge, start
 from labkit.episode import Episode, Task
 from labkit.evaluation import wilson
 from labkit.runs import Run
-from labkit.training.rl import RLConfig
-from labkit.training.sft import SFTConfig
+from labkit.training.rl.loop import RLConfig
+from labkit.training.sft.stage import SFTConfig
 
 HANDS = 40
 """Deals of a probe."""

@@ -8,7 +8,7 @@ import yaml
 from labkit.errors import UsageError
 from labkit.replication import Archive, keep, load_plan
 from labkit.replication.archive import recipe_of
-from labkit.replication.lacks import lacking
+from labkit.replication.missing import lacking
 from labkit.replication.plan import Evaluation
 from labkit.runs import Run
 from tests.replication.stored_runs import FIGURE, RL, SFT, dealt, evaluate, every, hand_of, lay_out, train

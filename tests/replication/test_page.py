@@ -13,7 +13,7 @@ from labkit.cli import main
 from labkit.replication import Archive, keep, load_plan, plans
 from labkit.replication.draw import alt_text, draw
 from labkit.replication.findings import findings
-from labkit.replication.lacks import lacking
+from labkit.replication.missing import lacking
 from labkit.replication.page import Entry, html, pictures
 from labkit.replication.report import results
 from labkit.replication.series import collect

@@ -7,7 +7,7 @@ import yaml
 
 from labkit.errors import UsageError
 from labkit.replication import Archive, load_plan, plans
-from labkit.replication.lacks import lacking
+from labkit.replication.missing import lacking
 from tests.replication.stored_runs import FIGURE, lay_out
 
 REAL = Path(__file__).parents[2] / "configs" / "figures"

@@ -22,12 +22,12 @@ from transformers import (
 from labkit.compute import Meter
 from labkit.envs import _REGISTERED, register
 from labkit.episode import Attempt, Episode, Position, Task, Verdict
-from labkit.models.loader import Loaded, load
+from labkit.models.loader import ModelBundle, load
 from labkit.models.policy import Policy
-from labkit.training import world
-from labkit.training.adapt import InitialPolicy
-from labkit.training.policy_gradient import Learner
-from labkit.training.rl import RLConfig, _optimizer
+from labkit.training.common import distributed
+from labkit.training.common.parameters import InitialPolicy
+from labkit.training.rl.loop import RLConfig, _optimizer
+from labkit.training.rl.update import Learner
 
 WORDS = [f"{n}" for n in range(10)] + ["a", "b", "again", "pick"]
 SPECIAL = ["<pad>", "<end>", "<user>", "<bot>"]
@@ -139,7 +139,7 @@ def exact_model(seed: int = 0) -> GPT2LMHeadModel:
     return GPT2LMHeadModel(GPT2Config(**shape, **ends, attn_implementation="eager")).double()
 
 
-def saved(folder, seed: int = 0) -> Loaded:
+def saved(folder, seed: int = 0) -> ModelBundle:
     """A fresh model as a checkpoint, loaded."""
     model(seed).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
@@ -161,7 +161,7 @@ def of_kind(kind: str) -> dict[str, Any]:
 
 
 def learner(
-    loaded: Loaded,
+    loaded: ModelBundle,
     settings: RLConfig,
     optimizer: Callable[[Policy, RLConfig], torch.optim.Optimizer] = _optimizer,
     fresh: PreTrainedModel | None = None,
@@ -175,7 +175,7 @@ def learner(
     loaded = replace(loaded, model=(fresh or model(settings.seed)).eval())
     policy = Policy(loaded.model, settings.critic if settings.has_critic else "none", seed=settings.seed)
     policy.eval().to(loaded.model.dtype)
-    accelerator = world.accelerator("cpu", "fp32", unused=False)
+    accelerator = distributed.accelerator("cpu", "fp32", unused=False)
     initial = InitialPolicy(policy) if settings.kl else None
     trained, prepared = accelerator.prepare(policy, optimizer(policy, settings))
     return Learner(settings, loaded, policy, trained, prepared, accelerator, Meter(loaded.parameters), initial)

@@ -8,7 +8,7 @@ import yaml
 
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.training import train
-from labkit.training.mixture import vocabulary
+from labkit.training.sft.mixture import vocabulary
 from tests.training import small_games
 
 PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def base(tmp_path_factory):
 
 
 def test_the_page_lists_what_the_supervised_stages_log_and_nothing_else(base, tmp_path, monkeypatch):
-    monkeypatch.setattr("labkit.training.pretrain._TOKENIZER_DOCUMENTS", 50)
+    monkeypatch.setattr("labkit.training.sft.pretrain._TOKENIZER_DOCUMENTS", 50)
     shape = {"vocabulary": 300, "hidden": 8, "layers": 1, "heads": 1, "feed_forward": 8, "context": 2048}
     small = {"steps": 1, "batch_size": 2, "lr": 1e-3}
     names = logged(tmp_path, stage="pretrain", shape=shape, **small)

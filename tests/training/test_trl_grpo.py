@@ -9,8 +9,8 @@ import pytest
 from labkit.bench.trl_grpo import trainer
 from labkit.envs import game, judge, prompt, start
 from labkit.models.loader import load, render
-from labkit.players.registry import locate
-from labkit.training.rl import RLConfig
+from labkit.players.registry import resolve_checkpoint
+from labkit.training.rl.loop import RLConfig
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"stage": "rl", "model": "tiny:gp-l/init", "updates": 1, "episodes": 4, "group": 2, "attempts": 3}
@@ -31,7 +31,7 @@ def test_without_trl_the_script_says_what_is_missing(monkeypatch, capsys, tmp_pa
 
 def test_an_episode_is_one_completion_of_which_the_answers_are_learnt(tmp_path):
     pytest.importorskip("trl", reason="no trl; pip install 'labkit[test]' -c constraints.txt")
-    loaded, config = load(locate(SETTINGS["model"])), RLConfig.parse(SETTINGS)
+    loaded, config = load(resolve_checkpoint(SETTINGS["model"])), RLConfig.parse(SETTINGS)
     training = trainer(loaded, config, tmp_path)
     tasks = [t for t, _ in zip(game("gp-l").tasks("id", "train", attempts=3), range(2), strict=False)]
     chats = [[{"role": "user", "content": start(t).position.prompt}] for t in tasks for _ in range(2)]
@@ -58,7 +58,7 @@ def test_an_episode_is_one_completion_of_which_the_answers_are_learnt(tmp_path):
 
 def test_it_trains(tmp_path):
     pytest.importorskip("trl", reason="no trl; pip install 'labkit[test]' -c constraints.txt")
-    loaded = load(locate(SETTINGS["model"]))
+    loaded = load(resolve_checkpoint(SETTINGS["model"]))
     before = [p.detach().clone() for p in loaded.model.parameters()]
     training = trainer(loaded, RLConfig.parse({**SETTINGS, "episodes": 8, "group": 4}), tmp_path)
     training.train()

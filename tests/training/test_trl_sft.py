@@ -4,10 +4,10 @@ import pytest
 
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
-from labkit.training.data import expert_dialogues
-from labkit.training.examples import encode
-from labkit.training.mixture import vocabulary
-from labkit.training.supervised import Objective, Optimisation, fit
+from labkit.training.sft.data import expert_dialogues
+from labkit.training.sft.examples import encode
+from labkit.training.sft.fit import Objective, Optimisation, fit
+from labkit.training.sft.mixture import vocabulary
 
 pytest.importorskip("trl", reason="no trl; pip install 'labkit[test]' -c constraints.txt")
 

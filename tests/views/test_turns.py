@@ -51,9 +51,7 @@ def test_the_answer_is_shown_word_for_word(text, parse):
     assert json.loads(raw.all("pre")[0].text) == text
     assert not page.all("script") and not page.all("img") and not page.all("think")
     assert not any(name.startswith("on") for e in page.all("article") for name in e.attributes)
-    assert "${" not in html and "{{" not in html, (
-        "gradio fills templates in the page: no text may look like one"
-    )
+    assert "${" not in html and "{{" not in html, "gradio fills templates in the page: no text may look like one"
 
 
 def test_characters_that_html_cannot_carry_are_named():
@@ -105,9 +103,7 @@ def test_the_verifier_is_quoted_and_tags_are_explained(episode, parse):
 
 
 def test_an_answer_for_the_other_rule_is_called_out(episode, parse):
-    first, second, _ = (
-        parse(turn_card(episode, 0, n)).all(".lk-other")[0].all("summary")[0].text for n in range(3)
-    )
+    first, second, _ = (parse(turn_card(episode, 0, n)).all(".lk-other")[0].all("summary")[0].text for n in range(3))
     # (10*8-8)/3 = 24 is right when J counts as 10; (11*8-8)/3 is not.
     assert "would be correct under J, Q, K = 10" in " ".join(first.split())
     assert "would be correct" not in second

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 import pytest
 
 from labkit.envs import game, judge, start
-from labkit.envs.virl.cities import city
-from labkit.envs.virl.routes import routes
-from labkit.envs.virl.world import LatLng, Milestone, Place, Point, Route, Sighting, to_latlng
+from labkit.envs.virl.city.cities import city
+from labkit.envs.virl.city.routes import routes
+from labkit.envs.virl.records import LatLng, Milestone, Place, Point, Route, Sighting, to_latlng
 from labkit.episode import Episode
 from labkit.views.markup import standalone
-from labkit.views.notebook import EpisodeViewer
 from labkit.views.street_map import map_svg
 from labkit.views.turns import episode_html, strip_html, summary_html, turn_card
 from labkit.views.virl import instruction_html, map_html, outcome_html, views_html
+from labkit.views.widgets.episodes import EpisodeViewer
 
 ORIGIN = LatLng(0.0, 0.0)
 NOTHING = "No landmark is nearby. There is no intersection."

@@ -20,8 +20,8 @@ _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 # One character for one character, so that offsets in the text as it was written stay true.
 _SPELLINGS = str.maketrans(
-    "×·∙⋅∗✕✖xX＊" "÷∕⁄／" "−–—‐‑－" "＋" "（）［］｛｝" "０１２３４５６７８９",
-    "**********" "////" "------" "+" "()[]{}" "0123456789",
+    "×·∙⋅∗✕✖xX＊÷∕⁄／−–—‐‑－＋（）［］｛｝０１２３４５６７８９",
+    "**********////------+()[]{}0123456789",
 )
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|\*\*|//|\s+|.", re.DOTALL)
 

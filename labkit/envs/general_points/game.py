@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from labkit.envs.general_points import cards, drawing, prompts, solver, verifier
+from labkit.envs.general_points import cards, prompts, solver, verifier
 from labkit.envs.general_points.answers import answer_text, mistaken
+from labkit.envs.general_points.render.picture import Picture, draw
 from labkit.envs.general_points.tags import tags
 from labkit.envs.pictures import picture_hash
 from labkit.envs.settings import check_attempts
@@ -73,7 +74,7 @@ class GeneralPoints:
             attempts=check_attempts(attempts),
             reward=verifier.check_reward(reward),
             prompts=dict(prompts) if prompts else None,
-            picture=drawing.Picture.from_dict(picture or {}).to_dict() if self.pictured else None,
+            picture=Picture.from_dict(picture or {}).to_dict() if self.pictured else None,
             **place,
         )
 
@@ -98,9 +99,7 @@ class GeneralPoints:
         self._check_suite(suite)
         faces = cards.suite_rule(suite) if faces is None else faces
         suits = self.suits_of(suite) if suits is None else suits
-        dealt = cards.deals(
-            suite, split, faces=faces, target=target, seed=seed, suits=suits, deck=deck, first=first
-        )
+        dealt = cards.deals(suite, split, faces=faces, target=target, seed=seed, suits=suits, deck=deck, first=first)
         for index, hand in dealt:
             place = {"suite": suite, "split": split, "seed": seed, "index": index}
             yield self.task(hand=hand, faces=faces, target=target, **settings, **place)
@@ -209,12 +208,12 @@ class GeneralPoints:
         """The picture of a recipe: the same pixels each time."""
         knobs = {k: v for k, v in recipe.items() if k != "cards"}
         hand = tuple((rank, suit) for rank, suit in recipe["cards"])
-        return _draw(hand, drawing.Picture.from_dict(knobs)).copy()
+        return _draw(hand, Picture.from_dict(knobs)).copy()
 
 
 @lru_cache(maxsize=64)
-def _draw(hand: tuple[tuple[str, str], ...], picture: drawing.Picture) -> Image:
-    return drawing.draw(hand, picture)
+def _draw(hand: tuple[tuple[str, str], ...], picture: Picture) -> Image:
+    return draw(hand, picture)
 
 
 def _shuffled(ranks: Sequence[str], suits: str, key: str) -> list[tuple[str, str]]:

@@ -41,7 +41,9 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     ),
     "input": ("You hold {cards}.", "On the table: {cards}", "The cards are {cards}."),
     "input_picture": (
-        "Look at the picture for the cards.", "The picture shows your cards.", "Your cards: see the picture."
+        "Look at the picture for the cards.",
+        "The picture shows your cards.",
+        "Your cards: see the picture.",
     ),
     "format": (
         'Reply with a JSON object: "cards" (their names), "number" (what they count as) and "formula", which ends in '
@@ -50,7 +52,9 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         'The answer is one JSON object that holds "cards", "number" and "formula". Write ={target} behind the formula.',
     ),
     "faces_equal": (
-        "Every J, Q or K is worth {J}.", "Face cards (J, Q, K) are {J} each.", "J stands for {J}, and so do Q and K."
+        "Every J, Q or K is worth {J}.",
+        "Face cards (J, Q, K) are {J} each.",
+        "J stands for {J}, and so do Q and K.",
     ),
     "faces_apart": (
         "J is worth {J}, Q is worth {Q} and K is worth {K}.",

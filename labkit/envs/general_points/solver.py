@@ -169,9 +169,7 @@ def _partners(cards: Cards, target: Value) -> frozenset[Value]:
     Left out: 0 takes any value to 0. Where the rest of the hand is multiplied by 0, one card of that rest can
     be multiplied by all the others, which are 0, so another split reaches the target too.
     """
-    return frozenset(
-        wanted for value in _forms(cards) for _, wanted in _before(value, target) + _after(value, target)
-    )
+    return frozenset(wanted for value in _forms(cards) for _, wanted in _before(value, target) + _after(value, target))
 
 
 def _values(cards: Cards) -> Set[Value]:

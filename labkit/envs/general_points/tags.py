@@ -32,7 +32,12 @@ TAGS = {
 
 
 def tags(
-    reading: Reading, verdict: Verdict, ranks: Sequence[str], faces: Rule, target: int, before: Sequence[Attempt],
+    reading: Reading,
+    verdict: Verdict,
+    ranks: Sequence[str],
+    faces: Rule,
+    target: int,
+    before: Sequence[Attempt],
     earlier: Sequence[Reading],
 ) -> tuple[str, ...]:
     """The tags of one answer.
@@ -65,9 +70,7 @@ def tags(
     return tuple(t for t in TAGS if t in found)
 
 
-def _repeats(
-    reading: Reading, verdict: Verdict, before: Sequence[Attempt], earlier: Sequence[Reading]
-) -> set[str]:
+def _repeats(reading: Reading, verdict: Verdict, before: Sequence[Attempt], earlier: Sequence[Reading]) -> set[str]:
     found = set()
     if _formula(reading) and any(_formula(reading) == _formula(r) for r in earlier):
         found.add("repeat_of_previous_turn")

@@ -204,8 +204,9 @@ def _number_faults(
     if foreign:
         parts.append(f"no card counts as {_list(foreign)}")
     if overused:
-        parts.append(f"{_list(overused)} is used too often" if len(overused) == 1 else
-                     f"{_list(overused)} are used too often")
+        parts.append(
+            f"{_list(overused)} is used too often" if len(overused) == 1 else f"{_list(overused)} are used too often"
+        )
     if unused:
         parts.append(f"{_list(unused)} is not used" if len(unused) == 1 else f"{_list(unused)} are not used")
     return ", ".join(parts)

@@ -26,10 +26,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from labkit.envs.virl import atlas, rail, verifier
+from labkit.envs.virl import rail, sources, verifier
+from labkit.envs.virl.city.streets import Streets
 from labkit.envs.virl.geometry import bearing, turn
 from labkit.envs.virl.headings import ACTIONS, COMPASS, SECTOR, check_actions, other_actions, word
-from labkit.envs.virl.streets import Streets
 from labkit.envs.virl.walk import rail_of
 from labkit.errors import UsageError
 
@@ -195,7 +195,7 @@ def state(task: Task, at: State) -> dict[str, Any]:
         "steps": PATIENCE * guide.count(opening(task)) + 10,
         "place": list(place),
         "heading": at.heading,
-        "landmarks": [list(s) for s in atlas.sightings(place, at.heading, *_where(task))],
+        "landmarks": [list(s) for s in sources.sightings(place, at.heading, *_where(task))],
         "intersection": len(streets.ways(at.point)) > 2,
         "sentence": sentence,
         "near": rail.metres(place, rail_of(task).milestones[-1].place) <= NEAR,
@@ -229,7 +229,7 @@ def _where(task: Task) -> tuple[str, str | None]:
 
 
 def _streets(task: Task) -> Streets:
-    return atlas.streets(*_where(task))
+    return sources.streets(*_where(task))
 
 
 def _at(state: Mapping[str, Any]) -> State:
@@ -237,9 +237,7 @@ def _at(state: Mapping[str, Any]) -> State:
 
 
 def _guide(task: Task) -> Guide:
-    return _guide_of(
-        _streets(task), tuple(m.place for m in rail_of(task).milestones), task.rule["actions"]
-    )
+    return _guide_of(_streets(task), tuple(m.place for m in rail_of(task).milestones), task.rule["actions"])
 
 
 @lru_cache(maxsize=64)

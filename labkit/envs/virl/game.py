@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.envs.pictures import picture_hash
 from labkit.envs.settings import check_attempts
-from labkit.envs.virl import atlas, free, plain, prompts, verifier
+from labkit.envs.virl import codec, free, prompts, sources, verifier
 from labkit.envs.virl import rail as rails
 from labkit.envs.virl.answers import answer_text, mistaken
 from labkit.envs.virl.headings import ACTIONS, check_actions, other_actions
-from labkit.envs.virl.sighted import Seen
+from labkit.envs.virl.observation import Seen
+from labkit.envs.virl.records import Route, Sighting
 from labkit.envs.virl.tags import tags
 from labkit.envs.virl.walk import instruction_of, rail_of
-from labkit.envs.virl.world import Route, Sighting
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.errors import UsageError
 
@@ -38,7 +38,7 @@ class VIRL:
     """The game of the cells ``virl-l`` and ``virl-vl``; see :class:`labkit.envs.Game`."""
 
     decisive_field = "action"
-    splits = atlas.SPLITS
+    splits = sources.SPLITS
     templates = prompts.DEFAULT
     wording = staticmethod(prompts.wording)
 
@@ -64,7 +64,7 @@ class VIRL:
         """A task on the given route.
 
         Args:
-            route: a route, or its plain data (see :mod:`plain`).
+            route: a route, or its plain data (see :mod:`codec`).
             actions: ``absolute`` or ``relative``, what ``turn_direction`` takes.
             walk: ``rail`` or ``free``.
             key: names the episode for the rail's random choices: first heading, points between milestones.
@@ -78,21 +78,21 @@ class VIRL:
         Raises:
             UsageError: any of these cannot be.
         """
-        route = route if isinstance(route, Route) else plain.from_plain(route)
+        route = route if isinstance(route, Route) else codec.from_plain(route)
         rails.tidy(route)
         if walk not in WALKS:
             raise UsageError(f"no walk {walk!r}; use {' or '.join(WALKS)}")
         check_prompts(prompts)
         if self.pictured and data:
-            atlas.folder(str(data)).check_panoramas(route)
+            sources.folder(str(data)).check_panoramas(route)
         return Task(
             cell=self.cell,
-            deal={"route": plain.to_plain(route), "key": str(key)} | ({"data": str(data)} if data else {}),
+            deal={"route": codec.to_plain(route), "key": str(key)} | ({"data": str(data)} if data else {}),
             rule={"actions": check_actions(actions)} | ({"walk": walk} if walk != "rail" else {}),
             attempts=check_attempts(attempts),
             reward=verifier.check_reward(reward),
             prompts=dict(prompts) if prompts else None,
-            picture=atlas.check_picture(picture) if self.pictured else None,
+            picture=sources.check_picture(picture) if self.pictured else None,
             **place,
         )
 
@@ -163,7 +163,7 @@ class VIRL:
     def _routes(self, suite: str, split: str, data: str | None) -> tuple[Route, ...]:
         if suite not in self.suites:
             raise UsageError(f"{self.cell} has no suite {suite!r}; its suites are {', '.join(self.suites)}")
-        return atlas.routes(suite, split, data)
+        return sources.routes(suite, split, data)
 
     def first(self, task: Task) -> Position:
         return self._position(task, (), free.opening(task) if _free(task) else 0)
@@ -175,9 +175,7 @@ class VIRL:
         verdict = verifier.verdict(reading, truth, **options)
         other = None
         if here.state["other_action"] != here.state["action"]:
-            swapped = truth._replace(
-                action=here.state["other_action"], actions=other_actions(truth.actions)
-            )
+            swapped = truth._replace(action=here.state["other_action"], actions=other_actions(truth.actions))
             other = verifier.verdict(reading, swapped, **options)
         earlier = [verifier.read(a.answer) for a in here.attempts]
         found = tags(reading, verdict, truth, here.attempts, earlier)
@@ -247,7 +245,7 @@ class VIRL:
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The four views of a recipe: the same pixels each time."""
-        return atlas.draw(recipe)
+        return sources.draw(recipe)
 
 
 def observed(task: Task, state: Mapping[str, Any], *, withheld: bool = False) -> str:

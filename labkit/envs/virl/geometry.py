@@ -1,6 +1,6 @@
 """Plane geometry of streets and headings: bearings, compass words, relations, lengths and distances.
 
-Points are metres east and north, headings degrees clockwise from north (see :mod:`labkit.envs.virl.world`).
+Points are metres east and north, headings degrees clockwise from north (see :mod:`labkit.envs.virl.records`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
-from labkit.envs.virl.world import Point
+from labkit.envs.virl.records import Point
 
 T = TypeVar("T")
 COMPASS = ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest")
@@ -170,8 +170,12 @@ class Box(NamedTuple):
 
     def meets(self, other: Box) -> bool:
         """Whether the two share a point."""
-        return (self.left <= other.right and other.left <= self.right
-                and self.bottom <= other.top and other.bottom <= self.top)
+        return (
+            self.left <= other.right
+            and other.left <= self.right
+            and self.bottom <= other.top
+            and other.bottom <= self.top
+        )
 
 
 class Index(Generic[T]):

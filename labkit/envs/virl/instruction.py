@@ -12,7 +12,7 @@ from labkit.envs.settings import fill
 from labkit.envs.virl import prompts as texts
 from labkit.envs.virl.geometry import compass
 from labkit.envs.virl.headings import turn_word
-from labkit.envs.virl.world import Milestone, Sighting
+from labkit.envs.virl.records import Milestone, Sighting
 
 
 def sentences(milestones: Sequence[Milestone], prompts: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from labkit.envs import settings
 from labkit.envs.settings import fill
 from labkit.envs.virl.headings import ACTIONS
-from labkit.envs.virl.world import Sighting
+from labkit.envs.virl.records import Sighting
 
 DEFAULT: Mapping[str, str] = {
     "task": "Walk to the destination by the instruction, one action at a time.",
@@ -153,9 +153,7 @@ def opening(
         lines.append(fill(templates["observed"], number=number, observation=seen))
         lines.append(fill(templates["acted"], number=number, action=done))
     lines.append(fill(templates["observed"], number=len(history) + 1, observation=now))
-    sentences = [
-        fill(templates["sentence"], number=n, text=text) for n, text in enumerate(instruction, 1)
-    ]
+    sentences = [fill(templates["sentence"], number=n, text=text) for n, text in enumerate(instruction, 1)]
     names = ["task", "instruction", "grid", f"actions_{actions}", "history", "format"]
     values = {
         "instruction": "\n".join(sentences),

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from labkit.envs.virl.headings import seen_after, word
-from labkit.envs.virl.world import LatLng, Milestone, Route, Sighting, to_point
+from labkit.envs.virl.records import LatLng, Milestone, Route, Sighting, to_point
 from labkit.errors import UsageError
 
 SAME = 0.5
@@ -78,9 +78,7 @@ def rail(route: Route, key: str) -> Rail:
     last = len(milestones) - 1
     steps: list[Step] = []
     for i, here in enumerate(milestones[:-1]):
-        steps.append(
-            Step(here.place, here.arriving, here.sightings, i > 0, here.leaving, "turn_direction", 2 * i)
-        )
+        steps.append(Step(here.place, here.arriving, here.sightings, i > 0, here.leaving, "turn_direction", 2 * i))
         steps += [
             Step(place, here.leaving, (), False, None, "forward", 2 * i + 1)
             for place in _between(here.place, milestones[i + 1].place, rng)

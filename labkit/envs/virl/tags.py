@@ -40,9 +40,7 @@ def tags(
         before: the attempts made at this position so far, and ``earlier`` their readings.
     """
     repeated = bool(reading.fields) and any(_said(reading) == _said(r) for r in earlier if r.fields)
-    ignored = (
-        bool(before) and not verdict.success and before[-1].verdict.feedback == verdict.feedback
-    )
+    ignored = bool(before) and not verdict.success and before[-1].verdict.feedback == verdict.feedback
     checks = {
         "bad_json": not reading.fields,
         "repeat_of_previous_turn": repeated,

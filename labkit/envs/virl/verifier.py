@@ -22,7 +22,7 @@ from labkit.envs import settings
 from labkit.envs.reading import LIMIT, last_object
 from labkit.envs.virl import prompts
 from labkit.envs.virl.headings import ACTIONS
-from labkit.envs.virl.sighted import Seen, seen
+from labkit.envs.virl.observation import Seen, seen
 from labkit.episode import Verdict
 
 CATEGORIES = ("unreadable", "correct", "wrong_observation", "wrong_action")
@@ -175,7 +175,8 @@ def contradictions(said: str, truth: Seen, elsewhere: Sequence[str] = ()) -> dic
         faults["landmark"] = "it names a landmark where there is none"
     if stated.intersection != truth.intersection:
         faults["intersection"] = (
-            "an intersection is missing from it" if truth.intersection
+            "an intersection is missing from it"
+            if truth.intersection
             else "it names an intersection where there is none"
         )
     return faults

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from labkit.envs.virl import atlas, plain
+from labkit.envs.virl import codec, sources
 from labkit.envs.virl.instruction import sentences
 from labkit.envs.virl.rail import Rail, rail
 from labkit.episode import Task
@@ -33,8 +33,8 @@ def _walked(task: Task) -> tuple[Rail, tuple[str, ...]]:
 def _walk(asked: str) -> tuple[Rail, tuple[str, ...]]:
     """Cached, since every position of an episode asks again."""
     route, key, templates, data = json.loads(asked)
-    walked = rail(plain.from_plain(route), key)
+    walked = rail(codec.from_plain(route), key)
     if data:
-        seen = (s for s in walked.steps if s.action != "forward" or atlas.photographed(s.place, data))
+        seen = (s for s in walked.steps if s.action != "forward" or sources.photographed(s.place, data))
         walked = walked._replace(steps=tuple(seen))
     return walked, sentences(walked.milestones, templates)

@@ -257,9 +257,23 @@ def test_face_values():
 
 @pytest.mark.parametrize(
     "faces",
-    ["eleven", "", "J=5", "J=5,Q=5,K=x", "J=5,Q=5,K=5,A=1", {"J": 5}, {}, {"J": 0, "Q": 1, "K": 1},
-     {"J": 100, "Q": 1, "K": 1}, {"J": 1.5, "Q": 1, "K": 1}, {"J": True, "Q": 1, "K": 1},
-     {"J": "5", "Q": 5, "K": 5}, None, 10, ["J", "Q", "K"]],
+    [
+        "eleven",
+        "",
+        "J=5",
+        "J=5,Q=5,K=x",
+        "J=5,Q=5,K=5,A=1",
+        {"J": 5},
+        {},
+        {"J": 0, "Q": 1, "K": 1},
+        {"J": 100, "Q": 1, "K": 1},
+        {"J": 1.5, "Q": 1, "K": 1},
+        {"J": True, "Q": 1, "K": 1},
+        {"J": "5", "Q": 5, "K": 5},
+        None,
+        10,
+        ["J", "Q", "K"],
+    ],
 )
 def test_a_bad_rule_is_refused(faces):
     with pytest.raises(UsageError):
@@ -281,9 +295,14 @@ def test_a_bad_target_is_refused(target):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"suite": "ood"}, {"split": "valid"}, {"faces": "none"}, {"target": 0},
-     # With a face card that counts as 1, 10*10*10-1 is the most that a hand can make.
-     {"suite": "rule-ood", "faces": "J=1,Q=1,K=1", "target": 997}],
+    [
+        {"suite": "ood"},
+        {"split": "valid"},
+        {"faces": "none"},
+        {"target": 0},
+        # With a face card that counts as 1, 10*10*10-1 is the most that a hand can make.
+        {"suite": "rule-ood", "faces": "J=1,Q=1,K=1", "target": 997},
+    ],
 )
 def test_a_bad_request_is_refused(wrong):
     with pytest.raises(UsageError):

@@ -55,10 +55,21 @@ def test_ranks_in_small_letters_can_be_played():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"hand": ("3", "3", "8", "1")}, {"hand": ("3", "3")}, {"hand": ()}, {"hand": ("3,3", "8 8")},
-     {"hand": [("3", "X"), ("3", "H"), ("8", "S"), ("8", "H")]}, {"faces": "eleven"}, {"target": 0},
-     {"attempts": 0}, {"attempts": True}, {"attempts": 2.0}, {"reward": {"right": 1}},
-     {"prompts": {"hello": "x"}}, {"prompts": {"task": 1}}],
+    [
+        {"hand": ("3", "3", "8", "1")},
+        {"hand": ("3", "3")},
+        {"hand": ()},
+        {"hand": ("3,3", "8 8")},
+        {"hand": [("3", "X"), ("3", "H"), ("8", "S"), ("8", "H")]},
+        {"faces": "eleven"},
+        {"target": 0},
+        {"attempts": 0},
+        {"attempts": True},
+        {"attempts": 2.0},
+        {"reward": {"right": 1}},
+        {"prompts": {"hello": "x"}},
+        {"prompts": {"task": 1}},
+    ],
 )
 def test_a_task_that_cannot_be_is_refused(wrong):
     with pytest.raises(UsageError):
@@ -84,8 +95,7 @@ def test_unknown_cells_and_suites_are_refused():
 
 @pytest.mark.parametrize(
     ("cell", "suite", "suits"),
-    [("gp-l", "id", "SHDC"), ("gp-vl", "id", "SC"), ("gp-vl", "rule-ood", "SC"),
-     ("gp-vl", "visual-ood", "HD")],
+    [("gp-l", "id", "SHDC"), ("gp-vl", "id", "SC"), ("gp-vl", "rule-ood", "SC"), ("gp-vl", "visual-ood", "HD")],
 )
 def test_a_stream_deals_the_suits_of_its_suite(cell, suite, suits):
     tasks = list(islice(game(cell).tasks(suite), 60))
@@ -138,7 +148,10 @@ print([t.deal for t, _ in islice(game("gp-l").every("id"), 200)])
 """
     said = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("0", "1", "2")

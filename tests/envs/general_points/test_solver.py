@@ -102,8 +102,7 @@ def count_distinct(hand: tuple[int, ...], target: int) -> int:
             found[tuple(symbols[swap[card]] for swap in swaps)] = Fraction(hand[card])
         for part in (part for part in range(1, subset) if part & subset == part):
             others = [
-                (w, y, tuple(map(negative, w)), tuple(map(inverse, w)))
-                for w, y in formulas[subset - part].items()
+                (w, y, tuple(map(negative, w)), tuple(map(inverse, w))) for w, y in formulas[subset - part].items()
             ]
             for (v, x), (w, y, minus_w, over_w) in product(formulas[part].items(), others):
                 found[tuple(map(plus, v, w))] = x + y
@@ -192,9 +191,7 @@ def test_number_of_distinct_solutions_of_any_hand(hand, target):
 
 
 # `count_distinct` gives the same numbers, but takes 20 s for each.
-@pytest.mark.parametrize(
-    ("hand", "target", "count"), [((1, 2, 3, 4, 5, 6), 24, 2553), ((2, 2, 3, 5, 7, 11), 0, 4025)]
-)
+@pytest.mark.parametrize(("hand", "target", "count"), [((1, 2, 3, 4, 5, 6), 24, 2553), ((2, 2, 3, 5, 7, 11), 0, 4025)])
 def test_a_whole_stream_of_six(hand, target, count):
     formulas = list(solve(hand, target))
     check_stream(hand, target, formulas)

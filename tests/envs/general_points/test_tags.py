@@ -136,8 +136,16 @@ def test_tags_come_in_a_fixed_order_and_are_known():
     found = judge(judge(episode, bad), bad).attempts[-1].tags
     assert list(found) == [tag for tag in TAGS if tag in found]
     assert set(found) == {
-        "wrong_card_read", "wrong_face_value", "illegal_number", "number_reused", "number_missing",
-        "number_mismatch", "division_by_zero", "wrong_target", "repeat_of_previous_turn", "ignored_feedback",
+        "wrong_card_read",
+        "wrong_face_value",
+        "illegal_number",
+        "number_reused",
+        "number_missing",
+        "number_mismatch",
+        "division_by_zero",
+        "wrong_target",
+        "repeat_of_previous_turn",
+        "ignored_feedback",
     }
 
 

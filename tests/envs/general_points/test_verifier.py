@@ -48,8 +48,14 @@ def judged(formula, ranks, faces="ten", **options):
 
 @pytest.mark.parametrize(
     ("category", "reward"),
-    [("unreadable", -3), ("wrong_cards", -1.5), ("illegal_formula", -3), ("wrong_numbers", -2),
-     ("wrong_value", -1), ("correct", 5)],
+    [
+        ("unreadable", -3),
+        ("wrong_cards", -1.5),
+        ("illegal_formula", -3),
+        ("wrong_numbers", -2),
+        ("wrong_value", -1),
+        ("correct", 5),
+    ],
 )
 def test_the_rewards_of_the_paper(category, reward):
     got = verdict(read(ANSWERS[category]), HAND, "ten", picture=True)
@@ -88,8 +94,15 @@ def test_penalties_can_add_up(cards, formula, picture, total):
 
 @pytest.mark.parametrize(
     "table",
-    [{"wrong": -1}, {"correct": "5"}, {"correct": None}, {"correct": True}, {"combine": "mean"},
-     {"combine": 1}, {"correct": float("nan")}],
+    [
+        {"wrong": -1},
+        {"correct": "5"},
+        {"correct": None},
+        {"correct": True},
+        {"combine": "mean"},
+        {"combine": 1},
+        {"correct": float("nan")},
+    ],
 )
 def test_a_bad_table_is_refused(table):
     with pytest.raises(UsageError):

@@ -20,9 +20,7 @@ def block(number=1, landmarks="No landmark nearby", heading="0 (north)", distanc
     )
 
 
-def info(
-    first="Blue Door Cafe is on your left front", goal="The destination Old Bank is on your right behind"
-):
+def info(first="Blue Door Cafe is on your left front", goal="The destination Old Bank is on your right behind"):
     return "\n" + block(1, first) + "\n\n" + block(2, goal, "90 (east)", "84 meters", 0)
 
 

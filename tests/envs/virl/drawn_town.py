@@ -7,16 +7,22 @@ is switched off, signs are pure magenta, so that pixels can be told by their col
 
 from __future__ import annotations
 
-from labkit.envs.virl.world import Building, City, Landmark, LatLng, Point, Street
+from labkit.envs.virl.records import Building, City, Landmark, LatLng, Point, Street
 
 MAGENTA = (255, 0, 255)
-RED = {"walls": ("#ff0000",), "trim": "#ff0000", "glass": "#ff0000", "door": "#ff0000", "roof": "#ff0000",
-       "top": "flat", "shops": 0.0}
+RED = {
+    "walls": ("#ff0000",),
+    "trim": "#ff0000",
+    "glass": "#ff0000",
+    "door": "#ff0000",
+    "roof": "#ff0000",
+    "top": "flat",
+    "shops": 0.0,
+}
 BLUE = RED | dict.fromkeys(("trim", "glass", "door", "roof"), "#0000ff") | {"walls": ("#0000ff",)}
 LOOK = {
     "sky": {"top": "#ffffff", "horizon": "#ffffff"},
-    "palette": {"road": "#404040", "marking": "#404040", "pavement": "#c0c0a0", "kerb": "#c0c0a0",
-                "ground": "#80a080"},
+    "palette": {"road": "#404040", "marking": "#404040", "pavement": "#c0c0a0", "kerb": "#c0c0a0", "ground": "#80a080"},
     "signage": {"board": "#ff00ff", "ink": "#ff00ff"},
     "styles": {"red": RED, "blue": BLUE},
     "haze": 1e12,
@@ -25,7 +31,12 @@ LOOK = {
 
 
 def block(
-    left: float, bottom: float, right: float, top: float, height: float, style: str = "red",
+    left: float,
+    bottom: float,
+    right: float,
+    top: float,
+    height: float,
+    style: str = "red",
 ) -> Building:
     """An upright rectangle on the map."""
     corners = ((left, bottom), (right, bottom), (right, top), (left, top))
@@ -42,7 +53,9 @@ def town(*landmarks: Landmark, buildings: tuple[Building, ...] | None = None) ->
     )
     if buildings is None:
         buildings = (
-            block(-24, -20, -10, 220, 12), block(10, -20, 200, 90, 12), block(10, 110, 200, 220, 12),
+            block(-24, -20, -10, 220, 12),
+            block(10, -20, 200, 90, 12),
+            block(10, 110, 200, 220, 12),
         )
     return City("testtown", "by hand", 0, LatLng(0, 0), nodes, streets, buildings, landmarks, LOOK)
 

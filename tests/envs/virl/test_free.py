@@ -5,14 +5,14 @@ import json
 import pytest
 
 from labkit.envs import game, judge, start
-from labkit.envs.virl import atlas
-from labkit.envs.virl.cities import city
-from labkit.envs.virl.export import write_folder
+from labkit.envs.virl import sources
+from labkit.envs.virl.authors.export import write_folder
+from labkit.envs.virl.city.cities import city
+from labkit.envs.virl.city.streets import Streets
 from labkit.envs.virl.free import Guide, State, gone_on, turned
 from labkit.envs.virl.geometry import COMPASS
 from labkit.envs.virl.rail import metres
-from labkit.envs.virl.streets import Streets
-from labkit.envs.virl.world import LatLng, Milestone, Place, Point, Route
+from labkit.envs.virl.records import LatLng, Milestone, Place, Point, Route
 from labkit.errors import UsageError
 from labkit.play import play
 from labkit.players.simple import Expert, Random
@@ -70,16 +70,25 @@ def test_streets_that_are_not_joined():
 @pytest.mark.parametrize(
     ("heading", "actions", "said", "faces"),
     [
-        (0, "absolute", "east", 90), (0, "absolute", "north", 0), (123, "absolute", "west", 270),
+        (0, "absolute", "east", 90),
+        (0, "absolute", "north", 0),
+        (123, "absolute", "west", 270),
         (0, "absolute", "northeast", None),
-        (0, "relative", "left", 270), (0, "relative", "right", 90),  # 180 is to the right as well, but farther
-        (0, "relative", "slightly left", 0), (0, "relative", "slightly right", None),
+        (0, "relative", "left", 270),
+        (0, "relative", "right", 90),  # 180 is to the right as well, but farther
+        (0, "relative", "slightly left", 0),
+        (0, "relative", "slightly right", None),
         # Facing 30: north is 30 to the left, east 60 to the right, south 150 to the right, west 120 to the left.
-        (30, "relative", "slightly left", 0), (30, "relative", "right", 90), (30, "relative", "left", 270),
+        (30, "relative", "slightly left", 0),
+        (30, "relative", "right", 90),
+        (30, "relative", "left", 270),
         # Facing 60: 0 is 60 to the left, 270 is 150 to the left; 30 from the middle at 90 against 60.
-        (60, "relative", "left", 0), (60, "relative", "slightly right", 90),
+        (60, "relative", "left", 0),
+        (60, "relative", "slightly right", 90),
         # Facing 45: 90 is slightly right, 180 is 135 to the right, 0 is slightly left, 270 is 135 to the left.
-        (45, "relative", "right", 180), (45, "relative", "left", 270), (45, "relative", "slightly left", 0),
+        (45, "relative", "right", 180),
+        (45, "relative", "left", 270),
+        (45, "relative", "slightly left", 0),
     ],
 )
 def test_a_turn_faces_the_street_nearest_to_the_middle_of_its_sector(heading, actions, said, faces):
@@ -115,8 +124,7 @@ def test_forward_goes_on_along_the_street_and_no_farther_than_45_degrees_aside()
 @pytest.mark.parametrize("actions", ["absolute", "relative"])
 def test_the_expert_comes_back_to_the_route_and_keeps_to_it(actions):
     # A block of 40 by 40 m; the route goes round it by the north, although the south is as short.
-    ring = streets([(0, 0), (0, 40)], [(0, 40), (40, 40)], [(40, 40), (40, 0)], [(40, 0), (0, 0)],
-                   [(0, 40), (0, 100)])
+    ring = streets([(0, 0), (0, 40)], [(0, 40), (40, 40)], [(40, 40), (40, 0)], [(40, 0), (0, 0)], [(0, 40), (0, 100)])
     at = numbers(ring)
     guide = Guide(ring, (at[0, 0], at[0, 40], at[40, 40], at[40, 0]), actions)
 
@@ -129,14 +137,17 @@ def test_the_expert_comes_back_to_the_route_and_keeps_to_it(actions):
         assert state.point == at[40, 0]
         return way
 
-    turn = {"absolute": ("turn_direction(east)", "turn_direction(south)"),
-            "relative": ("turn_direction(right)",) * 2}[actions]
+    turn = {"absolute": ("turn_direction(east)", "turn_direction(south)"), "relative": ("turn_direction(right)",) * 2}[
+        actions
+    ]
     two = ["forward()"] * 2
     assert walk(State(at[0, 0], 0.0)) == [*two, turn[0], *two, turn[1], *two]
     assert guide.count(State(at[0, 0], 0.0)) == 9
     # Gone 20 m too far: turn round, go back to the corner, on along the route. South to east is a turn to the left.
-    back = {"absolute": ["turn_direction(south)", "forward()", "turn_direction(east)"],
-            "relative": ["turn_direction(right)", "forward()", "turn_direction(left)"]}[actions]
+    back = {
+        "absolute": ["turn_direction(south)", "forward()", "turn_direction(east)"],
+        "relative": ["turn_direction(right)", "forward()", "turn_direction(left)"],
+    }[actions]
     assert walk(State(at[0, 60], 0.0)) == [*back, *two, turn[1], *two]
     assert [guide.leg(s) for s in (State(at[0, 0], 0.0), State(at[0, 40], 0.0), State(at[40, 40], 90.0))] == [0, 1, 2]
 
@@ -162,7 +173,8 @@ def test_wrong_actions_are_executed():
     episode = start(free())
     right = episode.position.state["action"]
     wrong = next(
-        f"turn_direction({w})" for w in COMPASS
+        f"turn_direction({w})"
+        for w in COMPASS
         if f"turn_direction({w})" != right and not judge(episode, say(f"turn_direction({w})")).position.attempts
     )
     after = judge(episode, say(wrong))
@@ -177,7 +189,8 @@ def test_wrong_actions_are_executed():
 def test_what_cannot_be_carried_out_may_be_answered_again():
     episode = start(free())
     cannot = next(
-        f"turn_direction({w})" for w in ("north", "northeast", "east", "southeast", "south")
+        f"turn_direction({w})"
+        for w in ("north", "northeast", "east", "southeast", "south")
         if judge(episode, say(f"turn_direction({w})")).position.attempts
     )
     for answer in (say(cannot), say("turn_direction(left)"), "what?"):
@@ -216,7 +229,7 @@ def test_going_round_in_circles_ends():
 
 
 def test_the_expert_succeeds_on_the_whole_mini_benchmark():
-    routes = atlas.routes("visual-ood", "test")
+    routes = sources.routes("visual-ood", "test")
     assert len(routes) == 18
     for actions in ("absolute", "relative"):
         for n, route in enumerate(routes):
@@ -290,7 +303,7 @@ def test_a_leg_of_no_length_is_a_point():
 @pytest.mark.parametrize("actions", ["absolute", "relative"])
 def test_the_expert_walks_freely_through_a_folder_of_many_routes(tmp_path, actions):
     """Sixty routes cross and overlap on the same streets."""
-    routes = atlas.routes("id", "test")[:60]
+    routes = sources.routes("id", "test")[:60]
     write_folder(city("latticeport"), routes, tmp_path)
     for number, route in enumerate(routes):
         task = game("virl-l").task(route=route, walk="free", actions=actions, data=str(tmp_path), key=str(number))

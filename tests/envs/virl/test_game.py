@@ -8,9 +8,9 @@ from itertools import islice
 import pytest
 
 from labkit.envs import fork, game, judge, prompt, replay, start
-from labkit.envs.virl import atlas
-from labkit.envs.virl.plain import from_plain, to_plain
-from labkit.envs.virl.world import LatLng, Milestone, Place, Point, Route, Sighting, to_latlng
+from labkit.envs.virl import sources
+from labkit.envs.virl.codec import from_plain, to_plain
+from labkit.envs.virl.records import LatLng, Milestone, Place, Point, Route, Sighting, to_latlng
 from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.play import play
@@ -98,10 +98,13 @@ def test_the_sections_of_the_prompt_in_their_order():
     assert "The picture" not in prompt(opened())[0].text
 
 
-@pytest.mark.parametrize(("actions", "words"), [
-    ("absolute", "north, northeast, east, southeast, south, southwest, west, northwest"),
-    ("relative", "left, right, slightly left, slightly right"),
-])
+@pytest.mark.parametrize(
+    ("actions", "words"),
+    [
+        ("absolute", "north, northeast, east, southeast, south, southwest, west, northwest"),
+        ("relative", "left, right, slightly left, slightly right"),
+    ],
+)
 def test_only_the_action_space_changes_with_the_rule(actions, words):
     episode = opened(actions=actions)
     text = prompt(episode)[0].text
@@ -176,7 +179,14 @@ def test_an_episode_is_stored_read_and_replayed(cell, walk):
 
 
 STRANGE = [
-    'The "Crown"', "}{name}{", "O'Neill's\\", "مقهى القمر", "☕🍰", "line\nbreak", "{landmarks}", " ",
+    'The "Crown"',
+    "}{name}{",
+    "O'Neill's\\",
+    "مقهى القمر",
+    "☕🍰",
+    "line\nbreak",
+    "{landmarks}",
+    " ",
 ]
 
 
@@ -189,8 +199,17 @@ def test_strange_names_are_words_like_others(name):
     assert Episode.from_json(episode.to_json()) == episode
 
 
-@pytest.mark.parametrize("answer", ['{"action": "\\ud83d"}', "\ud83d", '\0{"action": "\0"}', '{"action": [[{}]]}',
-                                    '{"action": "' + "turn_direction(" * 5000, "{" * 70_000])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"action": "\\ud83d"}',
+        "\ud83d",
+        '\0{"action": "\0"}',
+        '{"action": [[{}]]}',
+        '{"action": "' + "turn_direction(" * 5000,
+        "{" * 70_000,
+    ],
+)
 @pytest.mark.parametrize("walk", ["rail", "free"])
 def test_a_strange_answer_is_a_verdict_that_can_be_stored(tmp_path, answer, walk):
     task = next(game("virl-l").tasks("id", "dev", walk=walk))
@@ -207,8 +226,12 @@ def test_a_route_survives_being_plain():
         broken = {k: v for k, v in to_plain(ROUTE).items() if k != key}
         with pytest.raises(UsageError, match=key):
             from_plain(broken)
-    for wrong in ({"place": [1]}, {"sightings": [["Cafe", "over there"]]}, {"arriving": "north"},
-                  {"place": ["nan", 0]}):
+    for wrong in (
+        {"place": [1]},
+        {"sightings": [["Cafe", "over there"]]},
+        {"arriving": "north"},
+        {"place": ["nan", 0]},
+    ):
         broken = to_plain(ROUTE)
         broken["milestones"][1] |= wrong
         with pytest.raises(UsageError, match="route hand-made"):
@@ -231,7 +254,7 @@ def test_streams_replay_and_can_begin_anywhere(cell):
 
 
 def test_each_route_comes_once_before_any_comes_again():
-    mini = atlas.routes("visual-ood", "test")
+    mini = sources.routes("visual-ood", "test")
     assert len(mini) == 18 and len({r.city for r in mini}) == 9
     tasks = list(islice(game("virl-vl").tasks("visual-ood", "test"), 36))
     ids = [t.deal["route"]["id"] for t in tasks]
@@ -244,21 +267,22 @@ def test_each_route_comes_once_before_any_comes_again():
 def test_the_splits_share_no_route():
     for suite, sizes in (("id", (1000, 200, 200)), ("visual-ood", (0, 162, 18))):
         groups = [
-            {r.id for r in atlas.routes(suite, split)} if size else set()
-            for split, size in zip(atlas.SPLITS, sizes, strict=True)
+            {r.id for r in sources.routes(suite, split)} if size else set()
+            for split, size in zip(sources.SPLITS, sizes, strict=True)
         ]
         assert [len(g) for g in groups] == list(sizes)
-        assert len(atlas.routes(suite, "all")) == sum(sizes) == len(set().union(*groups))
-        for split, group in zip(atlas.SPLITS, groups, strict=True):
-            assert all(atlas.split_of(suite, route) == split for route in group)
+        assert len(sources.routes(suite, "all")) == sum(sizes) == len(set().union(*groups))
+        for split, group in zip(sources.SPLITS, groups, strict=True):
+            assert all(sources.split_of(suite, route) == split for route in group)
         # Nor the same two landmarks, in either direction.
         joined = [
-            {frozenset((r.city, r.start.name, r.destination.name)) for r in atlas.routes(suite, split)}
-            for split, size in zip(atlas.SPLITS, sizes, strict=True) if size
+            {frozenset((r.city, r.start.name, r.destination.name)) for r in sources.routes(suite, split)}
+            for split, size in zip(sources.SPLITS, sizes, strict=True)
+            if size
         ]
         assert len(set().union(*joined)) == sum(map(len, joined))
     with pytest.raises(UsageError, match="its splits are all, dev, test"):
-        atlas.routes("visual-ood", "train")
+        sources.routes("visual-ood", "train")
 
 
 def test_a_route_by_number_or_id():
@@ -272,9 +296,18 @@ def test_a_route_by_number_or_id():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"actions": "up"}, {"walk": "fly"}, {"attempts": 0}, {"attempts": True}, {"reward": {"right": 1}},
-     {"prompts": {"hello": "x"}}, {"prompts": {"task": 1}}, {"route": replace(ROUTE, milestones=())},
-     {"route": {"id": "x"}}, {"route": 7}],
+    [
+        {"actions": "up"},
+        {"walk": "fly"},
+        {"attempts": 0},
+        {"attempts": True},
+        {"reward": {"right": 1}},
+        {"prompts": {"hello": "x"}},
+        {"prompts": {"task": 1}},
+        {"route": replace(ROUTE, milestones=())},
+        {"route": {"id": "x"}},
+        {"route": 7},
+    ],
     ids=str,
 )
 def test_a_task_that_cannot_be_is_refused(wrong):
@@ -322,8 +355,11 @@ def test_chance_is_well_formed_and_seeded():
     answers = [game("virl-l").random(episode, random.Random(s)) for s in range(200)]
     assert answers == [game("virl-l").random(episode, random.Random(s)) for s in range(200)]
     said = {json.loads(a)["action"] for a in answers}
-    assert said == {"forward()", "stop()", *(f"turn_direction({w})" for w in ("left", "right", "slightly left",
-                                                                             "slightly right"))}
+    assert said == {
+        "forward()",
+        "stop()",
+        *(f"turn_direction({w})" for w in ("left", "right", "slightly left", "slightly right")),
+    }
 
 
 def test_the_decisive_field_is_found_by_its_offsets():

@@ -17,8 +17,16 @@ from labkit.envs.virl.headings import (
 )
 from labkit.errors import UsageError
 
-NAMED = {0: "north", 45: "northeast", 90: "east", 135: "southeast", 180: "south", 225: "southwest",
-         270: "west", 315: "northwest"}
+NAMED = {
+    0: "north",
+    45: "northeast",
+    90: "east",
+    135: "southeast",
+    180: "south",
+    225: "southwest",
+    270: "west",
+    315: "northwest",
+}
 
 
 def phase(before: int, after: int) -> int:
@@ -53,9 +61,21 @@ def test_the_nearest_compass_word_for_every_heading():
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
-    [(350, 10, "slightly right"), (10, 350, "slightly left"), (0, 180, "right"), (180, 0, "right"),
-     (90, 270, "right"), (0, 181, "left"), (0, 45, "slightly right"), (0, 46, "right"), (0, 315, "slightly left"),
-     (0, 314, "left"), (123, 123, "slightly left"), (359.5, 0.25, "slightly right"), (1e-20, 0, "slightly left")],
+    [
+        (350, 10, "slightly right"),
+        (10, 350, "slightly left"),
+        (0, 180, "right"),
+        (180, 0, "right"),
+        (90, 270, "right"),
+        (0, 181, "left"),
+        (0, 45, "slightly right"),
+        (0, 46, "right"),
+        (0, 315, "slightly left"),
+        (0, 314, "left"),
+        (123, 123, "slightly left"),
+        (359.5, 0.25, "slightly right"),
+        (1e-20, 0, "slightly left"),
+    ],
 )
 def test_the_borders_and_across_north(before, after, expected):
     assert turn_word(before, after) == expected

@@ -4,7 +4,7 @@ from labkit.envs.virl.geometry import COMPASS
 from labkit.envs.virl.headings import TURNS
 from labkit.envs.virl.instruction import sentences
 from labkit.envs.virl.rail import action, rail, tidy
-from labkit.envs.virl.world import LatLng, Milestone, Place, Route, Sighting
+from labkit.envs.virl.records import LatLng, Milestone, Place, Route, Sighting
 
 PLACES = [LatLng(40.0 + k / 1000, -74.0) for k in range(4)]
 CAFE, BANK, HOTEL = Sighting("Cafe Luna", "left"), Sighting("Old Bank", "behind"), Sighting("Hotel", "right front")
@@ -56,7 +56,10 @@ def test_either_action_space_can_be_answered_by_reading():
 
 def test_names_are_kept_as_they_are():
     for name in ('The "Crown"', "}{name}{relation}", "مقهى القمر", "☕🍰", "St. Mark's, No. 5"):
-        milestones = (*ROUTE.milestones[:3], tidy(ROUTE)[3].__class__(PLACES[3], (Sighting(name, "left"),), 1.0, None, 0.0))
+        milestones = (
+            *ROUTE.milestones[:3],
+            tidy(ROUTE)[3].__class__(PLACES[3], (Sighting(name, "left"),), 1.0, None, 0.0),
+        )
         assert sentences(milestones)[-1] == f"Move forward until the destination, where {name} is on your left."
 
 

@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from labkit.envs.virl.files import read_folder
-from labkit.envs.virl.world import LatLng
+from labkit.envs.virl.authors.files import read_folder
+from labkit.envs.virl.records import LatLng
 from labkit.errors import UsageError
 from tests.envs.virl.data_folder import START, a_view, folder
 
@@ -24,7 +24,8 @@ def test_a_place_gets_the_nearest_panorama_within_20_metres(tmp_path):
     assert data.panorama(LatLng(START[0], START[1] + 0.00019)).name == "here"
     assert data.panorama(LatLng(START[0] + 0.00016, START[1])).name == "there"
     with pytest.raises(
-        UsageError, match=r"gps_pano_mapping\.pkl: route nyc_1k_routes-0000, milestone 0: no panorama within 20 m of 40\.701"
+        UsageError,
+        match=r"gps_pano_mapping\.pkl: route nyc_1k_routes-0000, milestone 0: no panorama within 20 m of 40\.701",
     ):
         data.check_panoramas(data.routes[0])
 
@@ -38,9 +39,7 @@ def test_panoramas_are_found_across_the_date_line(tmp_path):
 def test_broken_views_are_named(tmp_path):
     path = folder(tmp_path, mapping=pickle.dumps({tuple(START): "here"}))
     data = read_folder(path)
-    with pytest.raises(
-        UsageError, match=r"street_views/here\.jpg: missing, though gps_pano_mapping\.pkl lists it"
-    ):
+    with pytest.raises(UsageError, match=r"street_views/here\.jpg: missing, though gps_pano_mapping\.pkl lists it"):
         data.panorama(LatLng(*START))
     picture = a_view(path, "here", None)
     with pytest.raises(UsageError, match=r"street_views/here\.metadata\.json: missing"):

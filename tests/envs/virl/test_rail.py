@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from labkit.envs.virl.rail import action, metres, rail, tidy
-from labkit.envs.virl.world import LatLng, Milestone, Place, Point, Route, Sighting, to_latlng
+from labkit.envs.virl.records import LatLng, Milestone, Place, Point, Route, Sighting, to_latlng
 from labkit.errors import UsageError
 
 ORIGIN = LatLng(40.0, -74.0)
@@ -39,7 +39,9 @@ def test_turns_at_milestones_forward_between_stop_at_the_end():
         assert steps[-1].action == "stop"
         turns = [s for s in steps if s.action == "turn_direction"]
         assert [action(s, "absolute") for s in turns] == [
-            "turn_direction(north)", "turn_direction(east)", "turn_direction(north)"
+            "turn_direction(north)",
+            "turn_direction(east)",
+            "turn_direction(north)",
         ]
         # From north to east is 90 to the right, back to north 90 to the left; the first depends on the start.
         assert [action(s, "relative") for s in turns[1:]] == ["turn_direction(right)", "turn_direction(left)"]
@@ -71,9 +73,7 @@ def test_points_between_lie_on_sixths_of_their_leg():
     [(5.0, 0), (16.0, 0), (16.2, 1), (30.0, 3), (50.0, 5), (1000.0, 5)],
 )
 def test_how_many_points_may_lie_between(length, possible):
-    leg = route_of(
-        Milestone(at(0, 0), (), 0.0, 90.0, length), Milestone(at(length, 0), (HOTEL,), 90.0, None, 0.0)
-    )
+    leg = route_of(Milestone(at(0, 0), (), 0.0, 90.0, length), Milestone(at(length, 0), (HOTEL,), 90.0, None, 0.0))
     counts = [len(rail(leg, str(k)).steps) - 2 for k in range(400)]
     assert max(counts) == possible
     # Each is kept with probability 1/2: the mean is half of them, within 4 standard errors.
@@ -91,8 +91,16 @@ def test_the_first_heading_turns_by_45_and_so_does_what_is_seen():
     # Facing east with the bank to the front, it lies to the east: from any heading h it is at 90 - h.
     first = replace(CORNERS.milestones[0], sightings=(Sighting("Old Bank", "front"),))
     route = replace(CORNERS, milestones=(first, *CORNERS.milestones[1:]))
-    where = {0: "right", 45: "right front", 90: "front", 135: "left front", 180: "left", 225: "left behind",
-             270: "behind", 315: "right behind"}
+    where = {
+        0: "right",
+        45: "right front",
+        90: "front",
+        135: "left front",
+        180: "left",
+        225: "left behind",
+        270: "behind",
+        315: "right behind",
+    }
     headings = set()
     for key in map(str, range(100)):
         step = rail(route, key).steps[0]
@@ -112,13 +120,18 @@ def test_zero_length_legs_and_duplicates_are_one_milestone():
     assert merged[1].sightings == (CAFE, Sighting("Kiosk", "behind"))
     actions = [action(s, "absolute") for s in rail(doubled, "7").steps]
     assert [a for a in actions if a != "forward()"] == [
-        "turn_direction(north)", "turn_direction(east)", "turn_direction(north)", "stop()"
+        "turn_direction(north)",
+        "turn_direction(east)",
+        "turn_direction(north)",
+        "stop()",
     ]
     # Half a metre is the limit.
     near, far = at(0, 120.4), at(0, 120.6)
     for place, count in ((near, 4), (far, 5)):
         moved = replace(again, place=place)
-        assert len(tidy(replace(doubled, milestones=(*doubled.milestones[:2], moved, *doubled.milestones[3:])))) == count
+        assert (
+            len(tidy(replace(doubled, milestones=(*doubled.milestones[:2], moved, *doubled.milestones[3:])))) == count
+        )
 
 
 def test_a_duplicated_end_keeps_its_landmarks_and_stops():

@@ -14,8 +14,8 @@ import pytest
 CODE = """
 import hashlib
 from labkit.envs import game
-from labkit.envs.virl.cities import city
-from labkit.envs.virl.routes import routes
+from labkit.envs.virl.city.cities import city
+from labkit.envs.virl.city.routes import routes
 from labkit.envs.virl.walk import rail_of
 from labkit.play import play
 from labkit.players.simple import Expert

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from labkit.envs.reading import LIMIT
 from labkit.envs.virl.headings import ACTIONS
-from labkit.envs.virl.sighted import Seen, seen
+from labkit.envs.virl.observation import Seen, seen
 from labkit.envs.virl.tags import TAGS, tags
 from labkit.envs.virl.verifier import CATEGORIES, REWARD, Truth, check_reward, parse_action, read, verdict
 from labkit.errors import UsageError
@@ -56,8 +56,12 @@ def tagged(text, truth=AT_CORNER):
         ('{"action": "stop()"}', AT_CORNER, "wrong_observation", -1.5),
         ('{"action": "stop()"}', ON_THE_WAY, "wrong_action", -1),
         # Another landmark in place of the true one.
-        (answer("forward()", "Old Bank is on your left. There is an intersection."), AT_CORNER,
-         "wrong_observation", -1.5),
+        (
+            answer("forward()", "Old Bank is on your left. There is an intersection."),
+            AT_CORNER,
+            "wrong_observation",
+            -1.5,
+        ),
         (answer("go north", CORNER), AT_CORNER, "wrong_action", -1),
         (answer("turn_direction(left)", CORNER), AT_CORNER, "wrong_action", -1),
         ('{"action": ["forward()"]}', ON_THE_WAY, "wrong_action", -1),
@@ -124,8 +128,12 @@ def test_feedback_in_full():
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("forward()", "forward()"), ("Forward ( )", "forward()"), ("forward", "forward()"), ("STOP();", "stop()"),
-        ("stop.", "stop()"), ("turn_direction(north)", "turn_direction(north)"),
+        ("forward()", "forward()"),
+        ("Forward ( )", "forward()"),
+        ("forward", "forward()"),
+        ("STOP();", "stop()"),
+        ("stop.", "stop()"),
+        ("turn_direction(north)", "turn_direction(north)"),
         (" Turn_Direction( North-East ) ", "turn_direction(northeast)"),
         ("turn_direction('north west')", "turn_direction(northwest)"),
         ('turn direction("Slightly  Left")', "turn_direction(slightly left)"),
@@ -139,9 +147,23 @@ def test_actions_are_read_leniently(text, meant):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "go", "north", "turn_direction", "turn_direction()", "turn_direction(up)", "forward(north)", "forward() stop()",
-     "stop()forward()", "turn_direction(north, east)", "turn_direction(north)(east)", "turn_left()", "forward(" * 9000,
-     "turn_direction(" + " " * 100_000 + "north)", "not forward()"],
+    [
+        "",
+        "go",
+        "north",
+        "turn_direction",
+        "turn_direction()",
+        "turn_direction(up)",
+        "forward(north)",
+        "forward() stop()",
+        "stop()forward()",
+        "turn_direction(north, east)",
+        "turn_direction(north)(east)",
+        "turn_left()",
+        "forward(" * 9000,
+        "turn_direction(" + " " * 100_000 + "north)",
+        "not forward()",
+    ],
 )
 def test_what_is_no_action(text):
     assert parse_action(text) is None
@@ -197,7 +219,8 @@ def test_what_an_observation_says_is_seen(text, landmarks, intersection):
 
 
 @pytest.mark.parametrize(
-    "name", ['The "Crown"', "Junction Cafe", "No Frills", "St. Mark's", "مقهى القمر", "☕🍰", "A", "a.b*c(", "Is on", "{x}"]
+    "name",
+    ['The "Crown"', "Junction Cafe", "No Frills", "St. Mark's", "مقهى القمر", "☕🍰", "A", "a.b*c(", "Is on", "{x}"],
 )
 def test_a_known_name_may_hold_anything(name):
     assert seen(f"{name} is on your left. There is no intersection.", [name]) == Seen((name,), False)
@@ -259,9 +282,15 @@ def test_any_text_is_a_verdict(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["{" * LIMIT, '{"action": "' + "(" * LIMIT, answer("stop()", " is" * 20_000), answer("stop()", " " * 60_000),
-     answer("stop()", "no " * 20_000 + "intersection"), answer("stop()", "is on your left and " * 3000),
-     answer("turn_direction(" * 4000)],
+    [
+        "{" * LIMIT,
+        '{"action": "' + "(" * LIMIT,
+        answer("stop()", " is" * 20_000),
+        answer("stop()", " " * 60_000),
+        answer("stop()", "no " * 20_000 + "intersection"),
+        answer("stop()", "is on your left and " * 3000),
+        answer("turn_direction(" * 4000),
+    ],
     ids=range(7),
 )
 def test_hostile_text_is_judged_quickly(text):

@@ -1,0 +1,1 @@
+"""Start runs in other processes, follow them, stop them."""

@@ -1,0 +1,1 @@
+"""Pictures of hands: cards on a table, drawn with our own glyphs."""

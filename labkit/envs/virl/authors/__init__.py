@@ -1,0 +1,1 @@
+"""Files in the layout of the paper's authors: read and written."""

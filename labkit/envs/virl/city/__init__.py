@@ -1,0 +1,1 @@
+"""The generated cities: street plans, buildings, landmarks and routes."""

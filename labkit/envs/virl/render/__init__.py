@@ -1,0 +1,1 @@
+"""Street views, drawn from a city."""

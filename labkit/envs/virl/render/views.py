@@ -1,0 +1,109 @@
+"""What a walker sees: one view, or the four of them in a square, from any point of a city.
+
+Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), appendix B: the picture of an observation is a 2 x
+2 grid of street views. There, the photographs are Google's; here, all is drawn.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+
+from labkit.envs.virl.records import City, Point
+from labkit.envs.virl.render.camera import perspective_camera
+from labkit.envs.virl.render.lettering import width, written
+from labkit.envs.virl.render.raster import render
+from labkit.envs.virl.render.scene import Scene, scene_of
+from labkit.envs.virl.render.textures import Canvas
+from labkit.errors import UsageError
+
+SIZES = (32, 4096)
+CITIES = 12
+"""Scenes that are kept."""
+VIEWS = 128
+"""Pictures that are kept, of all cities together."""
+SIDES = (("front", 0), ("right", 90), ("back", 180), ("left", 270))
+"""Of the grid, row by row: what each view is called and where it looks, degrees from the heading."""
+_scenes: dict[int, tuple[City, Scene]] = {}
+
+
+def scene(city: City) -> Scene:
+    """A city's scene, kept: the same object for the same city object."""
+    known = _scenes.pop(id(city), None) or (city, scene_of(city))
+    _scenes[id(city)] = known
+    while len(_scenes) > CITIES:
+        del _scenes[next(iter(_scenes))]
+    return known[1]
+
+
+def street_view(city: City, point: Point, heading: float, size: int = 224, fov: float = 90.0) -> Image.Image:
+    """The view from a point, an RGB picture of size x size pixels; equal arguments give equal pixels.
+
+    Args:
+        heading: degrees clockwise from north that the middle of the picture shows.
+        fov: width of the field of view, degrees.
+
+    Raises:
+        UsageError: a size from 32 to 4096 or a field of view from 10 to 150 was expected.
+    """
+    _check(size, fov)
+    return Image.fromarray(_view(scene(city), _spot(point), heading % 360, size, fov))
+
+
+def grid_view(city: City, point: Point, heading: float, size: int = 448) -> Image.Image:
+    """Four views of 90 degrees in one picture of size x size pixels: front, right; back, left.
+
+    A line of background lies between them, and each carries its name in its upper left corner.
+
+    Raises:
+        UsageError: the size is odd, or not from 64 to 4096.
+    """
+    if size not in range(2 * SIZES[0], SIZES[1] + 1, 2) or not isinstance(size, int):
+        raise UsageError(f"grid size = {size!r}: give an even number from {2 * SIZES[0]} to {SIZES[1]}")
+    return Image.fromarray(_grid(scene(city), _spot(point), heading % 360, size))
+
+
+def _spot(point: Point) -> Point:
+    """To the millimetre: a point that comes from degrees differs in its last digits between machines."""
+    return Point(round(point.x, 3), round(point.y, 3))
+
+
+def _check(size: int, fov: float) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or not SIZES[0] <= size <= SIZES[1]:
+        raise UsageError(f"view size = {size!r}: give a whole number from {SIZES[0]} to {SIZES[1]}")
+    if not 10 <= fov <= 150:
+        raise UsageError(f"field of view = {fov!r}: give degrees from 10 to 150")
+
+
+@lru_cache(maxsize=VIEWS)
+def _view(scene: Scene, point: Point, heading: float, size: int, fov: float) -> np.ndarray:
+    return render(scene, point, perspective_camera(heading, size, fov))
+
+
+@lru_cache(maxsize=VIEWS)
+def _grid(scene: Scene, point: Point, heading: float, size: int) -> np.ndarray:
+    half = size // 2
+    grid = np.empty((size, size, 3), dtype=np.uint8)
+    for number, (name, turn) in enumerate(SIDES):
+        top, left = number // 2 * half, number % 2 * half
+        view = render(scene, point, perspective_camera((heading + turn) % 360, half, 90.0))
+        label = _label(name, max(9, half // 16))
+        high, wide = label.shape[:2]
+        corner = view[:high, :wide]
+        corner[:] = np.rint(corner * (1 - label[..., 3:]) + label[..., :3])
+        grid[top : top + half, left : left + half] = view
+    line = max(1, size // 224)
+    grid[half - line : half + line] = grid[:, half - line : half + line] = 255
+    return grid
+
+
+@lru_cache(maxsize=16)
+def _label(name: str, height: int) -> np.ndarray:
+    """A view's name, white on dark: colours times alpha, and alpha; shape (height, width, 4)."""
+    canvas = Canvas(height, 0.4 + width(name, 0.6))
+    canvas.box(0, 0, canvas.aspect, 1, (28, 32, 40))
+    for path in written(name, 0.2, 0.2, 0.6):
+        canvas.line(path, 0.1, (255, 255, 255))
+    return canvas.pixels

@@ -1,0 +1,1 @@
+"""Sampling from a model: batched decoding with prefix caches and draft tokens."""

@@ -1,0 +1,1 @@
+"""What every trainer uses: processes, trained parameters, saved state, trackers, probes."""

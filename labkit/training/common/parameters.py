@@ -1,0 +1,288 @@
+"""Which parameters are trained, and the policy that training started from; for every trainer.
+
+``requires_grad`` is the only record of what is trained: optimisers, saved states and checkpoints go by it.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.distributed.tensor import DTensor
+
+from labkit.config import Config
+from labkit.errors import UsageError
+from labkit.models.files import first_line
+from labkit.progress import no_bars
+from labkit.training.common.distributed import full
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PARTS = ("vision", "connector", "language", "embeddings")
+"""Parts of a model that ``freeze`` knows: the vision tower, what leads from it to the language model, the language
+model (all the rest, Mllama's cross-attention included), and of that the token embeddings, with the output head where
+the two are tied."""
+
+_CONNECTOR = re.compile(r"(^|\.)(multi_modal_projector|mm_projector|connector|aligner|(deepstack_)?merger(_list)?)\.")
+_VISION = re.compile(r"(^|\.)(vision_model|vision_tower|vision_encoder|visual)\.")
+_ADAPTER, _INITIAL = "default", "initial"
+
+
+class LoRA(Config):
+    """Low-rank adapters in place of whole weights (Hu et al., arXiv 2106.09685)."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0)
+    """The adapters' product is scaled by ``alpha / rank``."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Of the adapters' input."""
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """Names of the layers that get adapters, such as ``q_proj``; ``all-linear`` is all but the output head."""
+
+
+def prepare_parameters(
+    model: PreTrainedModel, lora: LoRA | None = None, freeze: Sequence[str] = (), *, seed: int = 0
+) -> PreTrainedModel:
+    """The model to be trained, in which ``requires_grad`` says what moves.
+
+    A model that was loaded as an adapter goes on with that adapter if ``lora`` is given, with the dropout set there;
+    otherwise the adapter is
+    merged into the weights, all of which are then trained.
+
+    Args:
+        model: changed in place; use what is returned.
+        lora: train adapters, and nothing else.
+        freeze: names in :data:`PARTS`, or patterns of parameter names such as ``model.layers.0.*``. Frozen parts get
+            no adapters.
+        seed: of the adapters' first weights.
+
+    Raises:
+        UsageError: a name or pattern fits nothing, no layer fits ``target_modules``, nothing is left to train, or
+            the adapter that was loaded has another shape.
+    """
+    loaded = _adapter_of(model)
+    if loaded is not None and lora is None:
+        model, loaded = loaded.merge_and_unload().requires_grad_(True), None
+    frozen = _frozen(model, freeze)
+    if loaded is not None:
+        _check_same(loaded, lora)
+        loaded.set_adapter(_ADAPTER)
+        _set_dropout(loaded, lora.dropout)
+    elif lora is not None:
+        model = _with_adapter(model, lora, frozen, seed)
+    for name, parameter in model.named_parameters():
+        if _plain(name) in frozen:
+            parameter.requires_grad_(False)
+    if not trainable(model):
+        raise UsageError(f"freeze: nothing is left to train with {', '.join(freeze)}")
+    return model
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that training moves, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+class InitialPolicy:
+    """The policy that training started from, for KL terms.
+
+    Of a model with adapters it is the same model with its adapter switched off, so it takes no memory; where
+    training goes on with an adapter, a frozen copy of that is switched on instead. Of any other it is a frozen
+    copy, which shares the parameters that are frozen anyway.
+
+    Args:
+        model: the language model, or a module that holds it, before the first update.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self._adapted = model, _adapter_of(model)
+        if self._adapted is None:
+            shared = {id(p): p for p in model.parameters() if not p.requires_grad}
+            self._model = copy.deepcopy(model, shared).requires_grad_(False)
+        elif _moved(self._adapted):
+            _copy_adapter(self._adapted)
+
+    @contextmanager
+    def active(self) -> Iterator[nn.Module]:
+        """The initial policy inside a ``with``: in evaluation mode and without gradients."""
+        modes = [(module, module.training) for module in self._model.modules()]
+        self._model.eval()
+        try:
+            with torch.no_grad(), self._switched():
+                yield self._model
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+    @contextmanager
+    def _switched(self) -> Iterator[None]:
+        if self._adapted is None:
+            yield
+            return
+        # Switching an adapter off, on or to another resets what requires gradients.
+        moving = [(p, p.requires_grad) for p in self._adapted.parameters()]
+        copied = _INITIAL in self._adapted.peft_config
+        try:
+            if copied:
+                self._adapted.set_adapter(_INITIAL)
+                yield
+            else:
+                with self._adapted.disable_adapter():
+                    yield
+        finally:
+            if copied:
+                self._adapted.set_adapter(_ADAPTER)
+            for parameter, moves in moving:
+                parameter.requires_grad_(moves)
+
+
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Save a Hugging Face directory; of a model with adapters an adapter directory, which names its base.
+
+    Args:
+        weights: of a model that processes share out: :func:`whole_weights`.
+    """
+    adapted = _adapter_of(model)
+    if adapted is None:
+        with no_bars():
+            model.save_pretrained(folder, state_dict=weights)
+    else:
+        adapted.save_pretrained(folder, selected_adapters=[_ADAPTER], save_embedding_layers=False, state_dict=weights)
+        # A card of which all but the base's name is left to be filled in.
+        (folder / "README.md").unlink(missing_ok=True)
+    tokenizer.save_pretrained(folder)
+
+
+def whole_weights(model: nn.Module) -> dict[str, torch.Tensor] | None:
+    """The weights of a model that processes share out (FSDP2), put together; None of any other. All must ask."""
+    weights = model.state_dict(keep_vars=True)
+    if not any(isinstance(weight, DTensor) for weight in weights.values()):
+        return None
+    # Tied weights stay one.
+    found = {id(weight): weight for weight in weights.values()}
+    found = {key: full(weight.detach()) for key, weight in found.items()}
+    return {name: found[id(weight)] for name, weight in weights.items()}
+
+
+def _adapter_of(model: nn.Module) -> PeftModel | None:
+    from peft import PeftModel
+
+    return next((module for module in model.modules() if isinstance(module, PeftModel)), None)
+
+
+def _plain(name: str) -> str:
+    """The name of a parameter as it is without adapters; an adapter's parameters are called like its layer's weight."""
+    name = name.removeprefix("base_model.model.").replace(".base_layer.", ".")
+    return re.sub(r"\.lora_\w+\.\w+(\.weight)?$", ".weight", name)
+
+
+def _frozen(model: nn.Module, freeze: Sequence[str]) -> set[str]:
+    """Plain names of the frozen parameters."""
+    words = model.get_input_embeddings().weight
+    names = {_plain(name) for name, _ in model.named_parameters()}
+    found: set[str] = set()
+    for wanted in freeze:
+        if wanted == "embeddings":
+            fitting = {_plain(name) for name, p in model.named_parameters() if p is words}
+        elif wanted in PARTS:
+            fitting = {n for n in names if _part(n) == wanted}
+        else:
+            fitting = {n for n in names if fnmatchcase(n, wanted)}
+        if not fitting:
+            parts = [p for p in PARTS if p == "embeddings" or any(_part(n) == p for n in names)]
+            hint = f"name {', '.join(parts)}, or a pattern of its parameters"
+            raise UsageError(f"freeze: the model has no {wanted}; {hint}")
+        found |= fitting
+    return found
+
+
+def _part(name: str) -> str:
+    if _CONNECTOR.search(name):
+        return "connector"
+    return "vision" if _VISION.search(name) else "language"
+
+
+def _with_adapter(model: PreTrainedModel, lora: LoRA, frozen: set[str], seed: int) -> PeftModel:
+    import peft
+
+    wanted = lora.target_modules
+    config = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=wanted if isinstance(wanted, str) else list(wanted),
+        exclude_modules=[name.removesuffix(".weight") for name in sorted(frozen)],
+        task_type="CAUSAL_LM",
+    )
+    # It warns where what is frozen had not been asked for an adapter anyway.
+    with torch.random.fork_rng(devices=()), warnings.catch_warnings(action="ignore"):
+        torch.manual_seed(seed)
+        try:
+            adapted = peft.get_peft_model(model, config, adapter_name=_ADAPTER)
+        except ValueError as error:
+            raise UsageError(f"lora: {first_line(error)}") from None
+    adapted.peft_config[_ADAPTER].base_model_name_or_path = _base_name(model)
+    return adapted
+
+
+def _base_name(model: PreTrainedModel) -> str:
+    """How an adapter calls its base: the hub id of one in the local cache, else its whole path."""
+    path = Path(model.name_or_path)
+    hub = next((part for part in path.parts if part.startswith("models--")), None)
+    if hub and "snapshots" in path.parts:
+        return "/".join(hub.split("--", 2)[1:])
+    return str(path.resolve())
+
+
+def _check_same(adapted: PeftModel, lora: LoRA) -> None:
+    import peft
+
+    config = adapted.peft_config[_ADAPTER]
+    if not isinstance(config, peft.LoraConfig):
+        raise UsageError(f"the adapter to start from is {config.peft_type.value}, not LoRA; leave lora out to merge it")
+    if (config.r, config.lora_alpha) != (lora.rank, lora.alpha):
+        raise UsageError(
+            f"the adapter to start from has lora.rank {config.r} and lora.alpha {config.lora_alpha}; "
+            "set these, or leave lora out to merge it"
+        )
+
+
+def _set_dropout(adapted: PeftModel, dropout: float) -> None:
+    from peft.tuners.lora import LoraLayer
+
+    adapted.peft_config[_ADAPTER].lora_dropout = dropout
+    for layer in adapted.modules():
+        if isinstance(layer, LoraLayer) and _ADAPTER in layer.lora_dropout:
+            layer.lora_dropout[_ADAPTER] = nn.Dropout(dropout) if dropout else nn.Identity()
+
+
+def _moved(adapted: PeftModel) -> bool:
+    """Whether the adapter changes anything: a new one does not, since one of its two factors is zero."""
+    return any(p.any().item() for n, p in adapted.named_parameters() if "lora_B" in n or "lora_embedding_B" in n)
+
+
+def _copy_adapter(adapted: PeftModel) -> None:
+    import peft
+
+    moving = set(trainable(adapted))
+    adapted.add_adapter(_INITIAL, copy.deepcopy(adapted.peft_config[_ADAPTER]))
+    weights = peft.get_peft_model_state_dict(adapted, adapter_name=_ADAPTER, save_embedding_layers=False)
+    peft.set_peft_model_state_dict(adapted, weights, adapter_name=_INITIAL)
+    for name, parameter in adapted.named_parameters():
+        parameter.requires_grad_(name in moving)

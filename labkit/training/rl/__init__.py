@@ -1,0 +1,1 @@
+"""Stage ``rl``: policy gradients on sequential revision."""

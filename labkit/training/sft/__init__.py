@@ -1,0 +1,1 @@
+"""Stages ``pretrain`` and ``sft``: learning from given tokens."""

@@ -1,0 +1,209 @@
+"""Where fine-tuning's dialogues come from: a game's expert, or a file; and files of them.
+
+Two layouts are read and written. ``messages``: a record is ``{"messages": [{"role": "user", "content": "..."}, ...]}``,
+one a line. ``llava``, the layout of the paper's authors: a list of records
+``{"id": "...", "conversations": [{"from": "human", "value": "..."}, ...]}``.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from labkit.envs import fork, game, judge, prompt, start
+from labkit.episode import Message, Task
+from labkit.errors import UsageError
+from labkit.training.sft.examples import Dialogue
+
+Learn = Literal["all", "last"]
+"""On which of the assistant's turns loss falls."""
+FORMATS = ("messages", "llava")
+_ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
+_LLAVA = {"user": "human", "assistant": "gpt", "system": "system"}
+_PICTURES = ("image", "images", "video", "videos")
+
+
+def expert_dialogues(
+    cell: str,
+    count: int,
+    *,
+    first: int = 0,
+    suite: str = "id",
+    split: str = "train",
+    seed: int = 0,
+    solutions: int = 2,
+    mistakes: int = 0,
+    prompts: int = 1,
+    learn: Learn = "all",
+) -> list[Dialogue]:
+    """Dialogues in which the expert answers; the same arguments give the same ones.
+
+    Args:
+        count, first: how many deals of the seed, and from which number on.
+        prompts: each deal is told in one of this many wordings, the first of which is the built-in one.
+        solutions, mistakes, learn: see :func:`expert_dialogue`.
+
+    Raises:
+        UsageError: no such cell, suite, split or so many wordings, or the cell shows pictures.
+    """
+    playing = game(cell)
+    wordings = [playing.wording(number) for number in range(prompts)] if prompts > 1 else [None]
+    made = []
+    for task in islice(playing.tasks(suite, split, seed=seed, first=first, attempts=mistakes + 1), count):
+        wording = random.Random(f"wording/{task.id}").choice(wordings)
+        made.append(expert_dialogue(replace(task, prompts=wording), solutions, mistakes, learn))
+    return made
+
+
+def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, learn: Learn = "all") -> Dialogue:
+    """A prompt of the task and the expert's answer.
+
+    All choices, also that of a position where the task has several, are made by the deal itself.
+
+    Args:
+        solutions: the answer is one of this many simplest ones.
+        mistakes: up to this many wrong answers with the verifier's feedback come first; each number of them is
+            equally likely.
+        learn: on which answers loss falls.
+
+    Raises:
+        UsageError: the task shows pictures.
+    """
+    rng, playing = random.Random(f"expert/{task.id}"), game(task.cell)
+    episode = start(task)
+    if episode.position.picture is not None:
+        raise UsageError(f"{task.cell} shows pictures, which cannot be trained on yet; pick a text cell")
+    while not episode.done:
+        episode = judge(episode, playing.expert(episode, rng, solutions))
+    at = rng.randrange(len(episode.positions))
+    right = episode.positions[at].attempts[0].answer
+    episode = fork(episode, 0, at)
+    for _ in range(rng.randint(0, mistakes) if mistakes else 0):
+        episode = judge(episode, playing.wrong(episode, rng))
+    return dialogue((*prompt(episode), Message("assistant", right)), learn)
+
+
+def dialogue(messages: Iterable[Message], learn: Learn) -> Dialogue:
+    """A dialogue of which all the assistant's turns are learnt, or the last."""
+    messages = tuple(messages)
+    answers = tuple(turn for turn, message in enumerate(messages) if message.role == "assistant")
+    return Dialogue(messages, answers if learn == "all" else answers[-1:])
+
+
+def epoch_order(step: int, size: int, count: int, seed: int) -> list[int]:
+    """Which of ``count`` dialogues a step of ``size`` reads: each once an epoch, every epoch in an order of its own.
+
+    A step may hold the end of one epoch and the beginning of the next.
+    """
+    places = (divmod(place, count) for place in range(step * size, (step + 1) * size))
+    return [_permutation(count, f"epoch/{seed}/{epoch}")[at] for epoch, at in places]
+
+
+@lru_cache(maxsize=2)
+def _permutation(count: int, key: str) -> Sequence[int]:
+    return random.Random(key).sample(range(count), count)
+
+
+def read(path: str | Path, learn: Learn = "all") -> list[Dialogue]:
+    """The dialogues of a file: a JSON list, or one JSON object a line; either layout.
+
+    Raises:
+        UsageError: the file cannot be read; the message names the record that is wrong.
+    """
+    found = [dialogue(_messages(record, where), learn) for where, record in _records(Path(path))]
+    if not found:
+        raise UsageError(f"{path} holds no dialogues")
+    return found
+
+
+def write(path: str | Path, dialogues: Iterable[Dialogue], layout: str) -> None:
+    """Write a file in one of the :data:`FORMATS`, whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    path = Path(path)
+    if layout == "llava":
+        records = (
+            {"id": str(number), "conversations": [{"from": _LLAVA[m.role], "value": m.text} for m in d.messages]}
+            for number, d in enumerate(dialogues)
+        )
+        text = "[\n" + ",\n".join(map(_line, records)) + "\n]\n"
+    else:
+        records = ({"messages": [{"role": m.role, "content": m.text} for m in d.messages]} for d in dialogues)
+        text = "".join(f"{_line(record)}\n" for record in records)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        # A lone surrogate, which UTF-8 cannot carry, becomes the escape that JSON reads back as it.
+        part.write_bytes(text.encode("utf-8", "backslashreplace"))
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False)
+
+
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    """The records of a file, each with where it stands."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    if text.lstrip().startswith("["):
+        for number, record in enumerate(_parsed(text, str(path)), 1):
+            yield f"{path}: record {number}", record
+    else:
+        # Only line feeds part lines: JSON may hold other separators inside its strings.
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                where = f"{path}: record in line {number}"
+                yield where, _parsed(line, where)
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} is not JSON: {error}") from None
+
+
+def _messages(record: Any, where: str) -> list[Message]:
+    """The chat of a record, checked."""
+    if not isinstance(record, Mapping):
+        raise UsageError(f"{where} is not an object")
+    pictured = next((key for key in _PICTURES if record.get(key)), None)
+    if pictured:
+        raise UsageError(f"{where} has {pictured!r}; pictures cannot be trained on yet, so leave such records out")
+    role, text = ("role", "content") if "messages" in record else ("from", "value")
+    turns = record.get("messages", record.get("conversations"))
+    if not isinstance(turns, list) or not turns:
+        raise UsageError(f"{where} has no list of 'messages' or 'conversations'")
+    chat = [_message(turn, role, text, f"{where}, turn {number}") for number, turn in enumerate(turns, 1)]
+    if [m.role for m in chat if m.role != "system"][:1] != ["user"]:
+        raise UsageError(f"{where} does not begin with a user's turn")
+    if not any(m.role == "assistant" for m in chat):
+        raise UsageError(f"{where} has no assistant's turn, so nothing to learn")
+    return chat
+
+
+def _message(turn: Any, role: str, text: str, where: str) -> Message:
+    if not isinstance(turn, Mapping) or role not in turn or text not in turn:
+        raise UsageError(f"{where} has no {role!r} and {text!r}")
+    if turn[role] not in _ROLES:
+        raise UsageError(f"{where} is of {turn[role]!r}; use {', '.join(_ROLES)}")
+    said = turn[text]
+    if isinstance(said, list) and all(isinstance(p, Mapping) and p.get("type") == "text" for p in said):
+        said = "".join(str(p.get("text", "")) for p in said)
+    if not isinstance(said, str):
+        raise UsageError(f"{where} is not text; pictures and tools cannot be trained on yet")
+    return Message(_ROLES[turn[role]], said)

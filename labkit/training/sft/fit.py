@@ -1,0 +1,262 @@
+"""Learning to predict chosen tokens: the one loop behind pre-training and SFT.
+
+Read top to bottom: settings, batch, loss, step, log. Data is a function of the step (``batch_of(step)``), never
+an iterator with a hidden place in it, so a resumed run sees what an uninterrupted one would have seen, and on a
+CPU ends in the same weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+
+from labkit.compute import Meter
+from labkit.config import Config
+from labkit.models.batches import micro_batches
+from labkit.progress import Progress
+from labkit.training.common import distributed, trackers
+from labkit.training.common.checkpointing import recompute_layers
+from labkit.training.common.parameters import InitialPolicy, trainable
+from labkit.training.common.state import TrainState
+from labkit.training.common.trackers import Tracker, tracked
+from labkit.training.rl.objectives import kl_full
+from labkit.training.sft.examples import Example
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from labkit.runs import Run
+
+
+_WIDTH = 8
+"""Batches are padded to a multiple of this many tokens."""
+
+
+class Optimisation(Config):
+    """How the weights move; shared by the supervised stages."""
+
+    seed: int = 0
+    """Of everything that is random."""
+    processes: int | None = Field(None, ge=1)
+    """How many are to train together: a run on another number refuses to start. Any number gives the same weights."""
+    steps: int = Field(ge=1)
+    """Optimiser steps."""
+    batch_size: int = Field(64, ge=1)
+    """Dialogues a step, over all processes."""
+    micro_batch_tokens: int = Field(2048, ge=1)
+    """Tokens a forward pass, padding included; smaller saves memory (on a CPU: stays in its cache) and changes
+    nothing else. A longer dialogue goes by itself."""
+    lr: float = Field(gt=0)
+    """Peak learning rate of AdamW."""
+    warmup: int = Field(0, ge=0)
+    """Steps over which the learning rate rises from zero, linearly."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """What the learning rate does after the warm-up; cosine ends at a twentieth of the peak."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's; the paper's SFT uses .9 and .98."""
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float = Field(1.0, gt=0)
+    """Largest gradient norm."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of forward and backward; weights and optimiser stay in fp32."""
+    activation_checkpointing: bool = False
+    """Compute each layer again in the backward pass instead of keeping what it has computed: much less memory, a third
+    more computation, the same gradients."""
+    compile: bool = False
+    """Compile the forward and backward pass: worth it for long runs where a C++ compiler is at hand, since it takes
+    a minute or two to begin with and then is about 1.5 times as fast on a CPU. Losses differ in the last bits."""
+    trackers: tuple[Tracker, ...] = ()
+    """Where else than in ``metrics.jsonl`` the metrics go: ``tensorboard``, ``wandb``, ``trackio``."""
+    save_every: int = Field(50, ge=1)
+    """Steps between saved states, from which an interrupted run goes on."""
+    checkpoints: tuple[int, ...] = ()
+    """Steps at which a checkpoint is kept; the last step always is."""
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        if self.schedule == "constant":
+            return self.lr
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def collate(examples: Sequence[Example], pad_id: int) -> dict[str, torch.Tensor]:
+    """Right-padded ``input_ids``, ``attention_mask`` and ``labels`` (-100 where there is no loss), each ``[B, T]``."""
+    # Few widths, since CPU kernels are built anew for each shape of their input.
+    longest = -(-max(len(e.ids) for e in examples) // _WIDTH) * _WIDTH
+    ids_BT = torch.full((len(examples), longest), pad_id)
+    labels_BT = torch.full((len(examples), longest), -100)
+    mask_BT = torch.zeros((len(examples), longest), dtype=torch.long)
+    for row, example in enumerate(examples):
+        length = len(example.ids)
+        ids_BT[row, :length] = torch.from_numpy(example.ids)
+        mask_BT[row, :length] = 1
+        labels_BT[row, :length] = torch.from_numpy(np.where(example.loss, example.ids, -100))
+    return {"input_ids": ids_BT, "attention_mask": mask_BT, "labels": labels_BT}
+
+
+def learnt(logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What predicts the N tokens that carry loss, in fp32, and those tokens: ``[N, V]`` and ``[N]``.
+
+    Position t predicts token t + 1.
+    """
+    labels_BS = labels_BT[:, 1:]
+    there_BS = labels_BS != -100
+    return logits_BTV[:, :-1][there_BS].float(), labels_BS[there_BS]
+
+
+def dft(nll_N: torch.Tensor) -> torch.Tensor:
+    """Dynamic fine-tuning (arXiv 2508.05629): each token's ``-log p`` times ``p``, with no gradient through that.
+
+    The gradient of cross-entropy is a policy gradient whose reward is 1/p; the factor takes that out.
+    """
+    return nll_N * torch.exp(-nll_N.detach())
+
+
+class Objective(NamedTuple):
+    """What is minimised, as a mean over the tokens that carry loss."""
+
+    loss: Literal["cross-entropy", "dft"] = "cross-entropy"
+    kl: float = 0.0
+    """Coefficient of the KL to the policy that training starts from, which is added to the loss."""
+
+
+CROSS_ENTROPY = Objective()
+
+
+def make_optimizer(model: torch.nn.Module, settings: Optimisation) -> torch.optim.AdamW:
+    """AdamW over the parameters that require gradients."""
+    parameters = trainable(model).values()
+    return torch.optim.AdamW(parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
+
+
+def fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    batch_of: Callable[[int], Sequence[Example]],
+    settings: Optimisation,
+    run: Run,
+    *,
+    objective: Objective = CROSS_ENTROPY,
+    resume: bool = False,
+    evaluate: Callable[[int, PreTrainedModel], dict[str, Any]] | None = None,
+) -> Meter:
+    """Train in place those parameters of ``model`` that require gradients.
+
+    Args:
+        batch_of: the examples of a step; the same step gives the same examples.
+        evaluate: called with the number of finished steps, before the first step and after each; what it
+            returns is logged with the step. It decides by itself when to do nothing.
+        resume: go on from the run's saved state.
+
+    Raises:
+        KeyboardInterrupt: stopped by hand; the run goes on from its last saved state.
+    """
+    # Text reaches no vision tower.
+    unused = hasattr(model.config, "vision_config")
+    logged = {"trackers": settings.trackers, "folder": trackers.folder(run)}
+    accelerator = distributed.accelerator(model.device, settings.precision, unused=unused, **logged)
+    optimizer = make_optimizer(model, settings)
+    meter = Meter.of(model)
+    initial = InitialPolicy(model) if objective.kl else None
+    if settings.activation_checkpointing:
+        recompute_layers(model)
+    state = TrainState(run, model, optimizer, meter)
+    trained, optimizer = accelerator.prepare(model, optimizer)
+    first = state.load() if resume else 0
+    if settings.compile:
+        trained = torch.compile(trained, dynamic=True)
+    main = accelerator.is_main_process
+    progress = Progress("steps", settings.steps, first, enabled=main)
+
+    def measured(done: int) -> dict[str, Any]:
+        return distributed.whole(trained, lambda: evaluate(done, model) if main else {}) if evaluate else {}
+
+    # An interrupted step may be half done: what goes on does so from the last state that was saved whole.
+    with closing(progress), tracked(accelerator, run, first) as log:
+        if evaluate and first == 0:
+            log({"step": 0, "flops": 0.0, **measured(0)})
+            progress.start()
+        for step in range(first, settings.steps):
+            began = time.perf_counter()
+            model.train()
+            examples = batch_of(step)
+            # Dropout's noise is a function of the step too.
+            torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
+            means = _gradients(trained, initial, examples, objective, settings, accelerator, tokenizer.pad_token_id)
+            norm = accelerator.clip_grad_norm_(trained.parameters(), settings.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate(step)
+            optimizer.step()
+            optimizer.zero_grad()
+            read = sum(len(e.ids) for e in examples)
+            meter.trained_tokens += read
+            meter.sampled_tokens += read if initial else 0
+            metrics = {**means, "lr": settings.rate(step), "grad_norm": float(norm)}
+            metrics["seconds"] = time.perf_counter() - began
+            metrics |= measured(step + 1)
+            log({"step": step + 1, **metrics, "flops": meter.flops, "trained_tokens": meter.trained_tokens})
+            progress.update(step + 1, loss=metrics["loss"], lr=metrics["lr"])
+            last = step + 1 == settings.steps
+            if last or step + 1 in settings.checkpoints:
+                state.checkpoint(step + 1, model, tokenizer)
+            if last or (step + 1) % settings.save_every == 0:
+                state.save(step + 1)
+    return meter
+
+
+def _gradients(
+    model: torch.nn.Module,
+    initial: InitialPolicy | None,
+    examples: Sequence[Example],
+    objective: Objective,
+    settings: Optimisation,
+    accelerator: Accelerator,
+    pad_id: int,
+) -> dict[str, float]:
+    """Leave the gradient of the objective in the parameters; returns means over the tokens that carry loss.
+
+    The mean is that of the whole batch, however it is cut and dealt to processes.
+    """
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    batches = list(micro_batches(examples, settings.micro_batch_tokens, rank, processes))
+    targets = sum(int(e.loss[1:].sum()) for e in examples)
+    zero = torch.zeros((), device=accelerator.device)
+    sums = {"loss": zero, "nll": zero} | ({"kl": zero} if initial else {})
+    for number, (rows, counts) in enumerate(batches, 1):
+        batch = {name: tensor.to(accelerator.device) for name, tensor in collate(rows, pad_id).items()}
+        labels_BT = batch.pop("labels")
+        if initial:
+            with initial.active() as reference, accelerator.autocast():
+                initial_NV, _ = learnt(reference(**batch, use_cache=False).logits, labels_BT)
+        with distributed.gradients(accelerator, model, last=number == len(batches)):
+            with accelerator.autocast():
+                logits_BTV = model(**batch, use_cache=False).logits
+            logits_NV, labels_N = learnt(logits_BTV, labels_BT)
+            nll_N = F.cross_entropy(logits_NV, labels_N, reduction="none")
+            loss_N = dft(nll_N) if objective.loss == "dft" else nll_N
+            terms = {"nll": nll_N}
+            if initial:
+                terms["kl"] = kl_full(logits_NV, initial_NV)
+                loss_N = loss_N + objective.kl * terms["kl"]
+            # Processes average their gradients; the loss is a mean over the tokens of all of them.
+            accelerator.backward(loss_N.sum() * (processes / targets if counts else 0))
+        if counts:
+            for name, term_N in {"loss": loss_N, **terms}.items():
+                sums[name] = sums[name] + term_N.detach().sum()
+    return {name: accelerator.reduce(total, "sum").item() / targets for name, total in sums.items()}
+
+
+def _seed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1)[0])

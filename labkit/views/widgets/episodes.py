@@ -1,0 +1,106 @@
+"""Episodes in a notebook: the same turn cards as in the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from labkit.episode import Episode
+from labkit.errors import UsageError
+from labkit.views.markup import standalone
+from labkit.views.turns import episode_html
+from labkit.views.widgets.live import ipywidgets, show
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+ALL = "all"
+
+
+class EpisodeViewer:
+    """Leaf through episodes; as the last line of a cell it shows itself.
+
+    ``EpisodeViewer(episodes)`` needs ipywidgets and a live kernel; ``.static(i)`` is plain HTML that stays
+    in a saved notebook.
+
+    Args:
+        episodes: any finite number of episodes; they are kept in the order given.
+
+    Raises:
+        UsageError: there are none.
+    """
+
+    def __init__(self, episodes: Iterable[Episode]) -> None:
+        self.episodes = tuple(episodes)
+        if not self.episodes:
+            raise UsageError("no episodes to show; play some first, or widen the query")
+
+    def static(self, index: int = 0) -> HTML:
+        """One episode as an HTML object for IPython, without widgets or scripts.
+
+        Raises:
+            IndexError: there is no such episode.
+        """
+        from IPython.display import HTML
+
+        return HTML(standalone(episode_html(self.episodes[index])))
+
+    def outcomes(self) -> tuple[str, ...]:
+        """What the filter offers: ``all``, then every status and category of verdict that occurs."""
+        status = {e.status for e in self.episodes}
+        verdicts = {a.verdict.category for e in self.episodes for a in e.attempts}
+        return (ALL, *sorted(status), *sorted(verdicts - status))
+
+    def select(self, outcome: str) -> tuple[int, ...]:
+        """Indices of the episodes with this status, or with an answer of this category."""
+        return tuple(
+            i
+            for i, e in enumerate(self.episodes)
+            if outcome in (ALL, e.status) or any(a.verdict.category == outcome for a in e.attempts)
+        )
+
+    def widget(self) -> Any:
+        """The live viewer: a filter, previous and next, and the episode.
+
+        Raises:
+            UsageError: ipywidgets is not installed.
+        """
+        widgets = ipywidgets("the viewer")
+        outcome = widgets.Dropdown(options=self.outcomes(), description="Show", layout={"width": "220px"})
+        back = widgets.Button(description="Previous", icon="chevron-left", layout={"width": "110px"})
+        on = widgets.Button(description="Next", icon="chevron-right", layout={"width": "110px"})
+        place = widgets.BoundedIntText(1, 1, len(self.episodes), description="Episode", layout={"width": "150px"})
+        of = widgets.Label()
+        body = widgets.HTML(layout={"width": "100%"})
+        chosen = self.select(ALL)
+
+        def show(*_: Any) -> None:
+            body.value = standalone(episode_html(self.episodes[chosen[place.value - 1]]))
+            of.value = f"of {len(chosen)}"
+            back.disabled, on.disabled = place.value == 1, place.value == len(chosen)
+
+        def choose(*_: Any) -> None:
+            nonlocal chosen
+            chosen = self.select(outcome.value)
+            place.max, place.value = len(chosen), 1
+            show()
+
+        def go(step: int) -> None:
+            place.value += step
+
+        back.on_click(lambda _: go(-1))
+        on.on_click(lambda _: go(1))
+        place.observe(show, names="value")
+        outcome.observe(choose, names="value")
+        show()
+        return widgets.VBox([widgets.HBox([outcome, back, place, of, on]), body])
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        try:
+            live = self.widget()
+        except UsageError:
+            display(self.static())
+            return
+        show(live, {"text/html": self.static().data, "text/plain": f"EpisodeViewer: {len(self.episodes)} episodes"})
