@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tests.models.test_decode import FAMILIES, STOPS, forced
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from labkit.models.sampling import drafts
@@ -13,6 +12,7 @@ from labkit.models.sampling.cache import PrefixCache
 from labkit.models.sampling.copy import RolloutModel
 from labkit.models.sampling.decode import generate
 from tests import tiny_models
+from tests.models.sampling.test_decode import FAMILIES, STOPS, forced
 
 BEGINNING = list(range(100, 120))
 WHOLE = [family for family in FAMILIES if family != "gemma3_text"]  # which has windows

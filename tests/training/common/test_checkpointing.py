@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from tests.training.test_supervised import examples
 from torch import nn
 
 from labkit.errors import UsageError
@@ -17,6 +16,7 @@ from labkit.training.rl.loop import rl
 from labkit.training.sft.fit import Optimisation, fit
 from tests import tiny_models
 from tests.training import small_games
+from tests.training.sft.test_fit import examples
 
 IDS = torch.arange(3, 51).reshape(2, 24)
 SAMPLED = torch.zeros(2, 24, dtype=torch.bool)

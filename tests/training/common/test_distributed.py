@@ -27,7 +27,7 @@ from labkit.training import train
 from labkit.training.common import distributed
 from tests.training import small_games
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ACCELERATE = ROOT / "configs/accelerate"
 
 MODEL = "tiny:gp-l/init"
@@ -218,7 +218,7 @@ from torch.distributed.fsdp import fully_shard
 from labkit.compute import Meter
 from labkit.models.policy import Policy
 from labkit.runs import Run
-from labkit.training import world
+from labkit.training.common import distributed
 from labkit.training.common.parameters import InitialPolicy
 from labkit.training.rl.update import Learner
 from labkit.training.common.checkpointing import recompute_layers

@@ -18,7 +18,7 @@ from labkit.training.sft.fit import make_optimizer
 from labkit.training.sft.stage import SFTConfig
 from tests import tiny_models
 
-CONFIGS = Path(__file__).parents[2] / "configs/experiments"
+CONFIGS = Path(__file__).parents[3] / "configs/experiments"
 IDS = torch.tensor([[5, 9, 17, 33, 4, 120]])
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.training.test_rollout import answer, attempt, played
 
 from labkit.rollout import gather
 from labkit.training.rl.credit import Credit, assign
+from tests.test_rollout import answer, attempt, played
 
 # Rewards at scale .2: the first deal is solved at the second attempt, or at the first; the second deal never is.
 SLOW = [(answer([9], [3, 4]), attempt(-5.0)), (answer([9, 3, 4, 9], [5]), attempt(10.0, success=True))]

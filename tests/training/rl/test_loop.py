@@ -24,7 +24,7 @@ from labkit.training.rl import loop as stage
 from labkit.training.rl.loop import RLConfig, rl
 from tests.training import small_games
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from labkit.training.rl import update as update_module
 from labkit.training.rl.credit import Credit, assign
 from tests.training import small_games
 from tests.training.small_games import KINDS, config, exact_model, learner, of_kind, plain_sgd, weights
@@ -312,7 +313,7 @@ def test_with_the_sign_turned_round_it_unlearns(loaded, kind, monkeypatch):
         for row in rollout.rows:
             row.arrays["advantage"] = -row.arrays["advantage"]
 
-    monkeypatch.setattr(update, "assign", turned)
+    monkeypatch.setattr(update_module, "assign", turned)
     assert success(loaded, 18, **of_kind(kind)) < 0.05
 
 
@@ -320,7 +321,7 @@ def test_with_the_sign_turned_round_it_unlearns(loaded, kind, monkeypatch):
 
 
 def test_every_metric_is_explained_and_every_explained_metric_is_logged(loaded):
-    text = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+    text = (Path(__file__).parents[3] / "docs/metrics.md").read_text()
     table = text.partition("## Reinforcement")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     explained = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}

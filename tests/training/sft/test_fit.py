@@ -250,7 +250,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights_and_metrics(tokenizer, t
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-from training.test_supervised import *
+from training.sft.test_fit import *
 tokenizer = build_tokenizer(["cards make 24 and 7"] * 50, 400)
 fit({model}(tokenizer), tokenizer, lambda step: (time.sleep(0.02), examples(step))[1],
     Optimisation(steps=40, lr=1e-2, batch_size=8, save_every=1), Run({run!r}), objective=Objective(*{objective}))
@@ -263,7 +263,7 @@ fit({model}(tokenizer), tokenizer, lambda step: (time.sleep(0.02), examples(step
 def test_a_run_killed_hard_resumes_to_the_same_weights(tokenizer, tmp_path, make, objective):
     straight, whole = train(tokenizer, tmp_path, steps=40, save_every=1, model=make(tokenizer), objective=objective)
     run = Run.create(tmp_path, "killed", "stage: sft\n")
-    tests = str(Path(__file__).parents[1])
+    tests = str(Path(__file__).parents[2])
     script = SCRIPT.format(tests=tests, run=str(run.path), model=make.__name__, objective=tuple(objective))
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     while len(run.metrics()) < 7:

@@ -331,7 +331,7 @@ def test_the_page_draws_each_figure_whole_and_tells_which_point_was_clicked(chro
             return [counts, plot.data[1].x, saved, buttons, plot.innerText.includes("Loading")];
         }""",
         [
-            files("labkit.views").joinpath("static", "figure.js").read_text(encoding="utf-8"),
+            files("labkit.views.widgets").joinpath("static", "figure.js").read_text(encoding="utf-8"),
             get_plotlyjs(),
             {"data": [], "layout": {}},
             figure_data(RunDashboard(rl).static()),

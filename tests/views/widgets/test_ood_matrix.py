@@ -190,7 +190,7 @@ def test_the_switch_shows_changes(matrix, parse):
 
 @pytest.mark.browser
 def test_the_page_tells_which_cell_was_pressed_and_keeps_the_place(chromium, matrix):
-    script = files("labkit.views").joinpath("static", "cells.js").read_text(encoding="utf-8")
+    script = files("labkit.views.widgets").joinpath("static", "cells.js").read_text(encoding="utf-8")
     page = chromium.new_page()
     pressed = page.evaluate(
         """async ([script, before, after]) => {
