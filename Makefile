@@ -27,14 +27,16 @@ export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: help install app lab test notebooks results bench clean check-python
+.PHONY: help install app lab test test-all lint notebooks results bench clean check-python
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make install    make .venv with everything but the browser (TORCH_INDEX=ADDRESS for another torch)'
 	@echo 'make app        open the app on 127.0.0.1:7860 (ARGS="..." are passed on)'
 	@echo 'make lab        open JupyterLab on the notebooks'
-	@echo 'make test       run the tests'
+	@echo 'make test       run the tests but for the slow ones; ends within 15 minutes on two cores'
+	@echo 'make test-all   run all tests'
+	@echo 'make lint       check style, formatting and types with ruff and mypy'
 	@echo 'make notebooks  run every notebook and store its results'
 	@echo 'make results    write RESULTS.md and its pictures from the runs in results/'
 	@echo 'make bench      time the solver, the verifier, play, training and street views'
@@ -51,8 +53,18 @@ lab: $(STAMP)
 
 # Two workers, since each loads torch. One that dies is not replaced: its successor would begin with the test
 # that killed it.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
+
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-all: $(STAMP)
+	$(PYTEST) $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # Each notebook is its .py file, run in a fresh kernel; ARGS="00_tour" runs only that one.
 notebooks: $(STAMP)

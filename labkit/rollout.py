@@ -35,8 +35,8 @@ class Row:
     logp: np.ndarray
     """``float32 [N]``: log-probabilities as the sampler recorded them."""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    """``float32 [N]`` each: ``logp`` and ``value`` before the update where a pass of its own computes them, ``ref_logp``
-    under the initial policy, ``advantage``, ``return``, ``weight`` in a mean."""
+    """``float32 [N]`` each: ``logp`` and ``value`` before the update where a pass of its own computes them,
+    ``ref_logp`` under the initial policy, ``advantage``, ``return``, ``weight`` in a mean."""
 
 
 @dataclass(frozen=True, slots=True)

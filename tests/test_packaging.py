@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TARGETS = ("install", "app", "lab", "test", "notebooks", "results", "bench", "clean", "help")
+TARGETS = ("install", "app", "lab", "test", "test-all", "lint", "notebooks", "results", "bench", "clean", "help")
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make; sudo apt-get install make")
 
@@ -118,7 +118,7 @@ def test_make_alone_lists_every_target(checkout: Path) -> None:
 
 
 @needs_make
-@pytest.mark.parametrize("target", ["install", "app", "lab", "test", "notebooks", "results", "bench"])
+@pytest.mark.parametrize("target", [t for t in TARGETS if t not in ("clean", "help")])
 def test_a_target_installs_when_nothing_is_installed(checkout: Path, target: str) -> None:
     planned = make(checkout, "-n", target, f"PYTHON={sys.executable}")
     assert planned.returncode == 0, planned.stderr

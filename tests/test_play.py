@@ -108,7 +108,7 @@ def test_history_is_whole_or_empty():
 def test_many_equal_one_by_one(batch):
     dealt = tasks(20)
     played = {p.index: p.episode for p in play_many(dealt, Random(), batch=batch, key=(7,))}
-    assert list(sorted(played)) == list(range(20))
+    assert sorted(played) == list(range(20))
     for index, one in enumerate(dealt):
         assert played[index] == play(one, Random(), key=(7, index))
 

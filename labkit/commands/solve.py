@@ -41,12 +41,13 @@ def run(args: argparse.Namespace) -> int:
         solutions = list(found)
         emit({"numbers": list(numbers), "target": target, "solutions": solutions})
         return 0 if solutions else 1
-    count = 0
-    for count, formula in enumerate(found, 1):
+    solved = False
+    for formula in found:
         print(formula)
-    if not count:
+        solved = True
+    if not solved:
         print("no solution")
-    return 0 if count else 1
+    return 0 if solved else 1
 
 
 def _number(word: str) -> int:

@@ -53,7 +53,7 @@ class BackgroundRun:
         command += ["--resume", resume] if resume is not None else []
         command += ["--device", device] if device is not None else []
         command += [part for override in overrides for part in ("--set", override)]
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
         self._stopped = False
         began = time.time()
         self._process = subprocess.Popen(

@@ -25,8 +25,8 @@ _SFT = frozenset({"sft", "dft"})
 def method_of(*names: str) -> str | None:
     """``init``, ``sft`` or ``rl``, as the first of some names that tells: a player, a run's id, a stage."""
     # Of a path the last part tells most: a folder of RL runs may hold their Init.
-    for name in (part for name in names for part in reversed(re.split("[/\\\\]", name))):
-        words = set(re.split("[^a-z]+", name.lower()))
+    for part in (part for name in names for part in reversed(re.split("[/\\\\]", name))):
+        words = set(re.split("[^a-z]+", part.lower()))
         # What starts from an Init may be called after both, and is what it was trained to be.
         for method, signs in (("rl", _RL), ("sft", _SFT), ("init", _INIT)):
             if words & signs:

@@ -77,7 +77,7 @@ def test_eval_measures_it_beside_the_rest(pair):
 def test_the_interval_of_a_kl_is_above_zero_and_tells_how_sure_it_is(pair):
     drift = Drift(*pair)
     # One episode far off: the normal interval, .19 +- 1.96 * .18, would reach below 0.
-    drift._found = {i: (0.01 * 10, 10) for i in range(9)} | {9: (1.81 * 10, 10)}
+    drift._found = dict.fromkeys(range(9), (0.01 * 10, 10)) | {9: (1.81 * 10, 10)}
     value, n, (low, high) = drift.estimate(range(10))
     error = (sum((kl - 0.19) ** 2 for kl in [0.01] * 9 + [1.81]) / 9 / 10) ** 0.5
     assert value == pytest.approx(0.19) and n == 10 and value - 1.96 * error < 0

@@ -241,7 +241,7 @@ def test_results_numbers_are_those_of_an_independent_reading(here):
     # Figures 05 and 10 show SFT and RL, two seeds and suites each; 06 the seed of SFT that was evaluated on every hand.
     assert len(found) == 4 * 4 + 2
     for method, suite, seed, value, n, links in found:
-        paths = dict((word, here / path) for word, path in re.findall(r"\[(\w+)\]\(([^)]+)\)", links))
+        paths = {word: here / path for word, path in re.findall(r"\[(\w+)\]\(([^)]+)\)", links)}
         assert paths["run"].is_dir()
         if paths["numbers"].name == f"{suite}.jsonl.gz":
             assert "player: run:" in paths["config"].read_text()

@@ -107,7 +107,8 @@ class Sighting(NamedTuple):
 
     name: str
     relation: str
-    """``front``, ``right front``, ``right``, ``right behind``, ``behind``, ``left behind``, ``left``, ``left front``."""
+    """One of eight: ``front``, ``right front``, ``right``, ``right behind``, ``behind``,
+    ``left behind``, ``left`` or ``left front``."""
 
 
 @dataclass(frozen=True, slots=True)

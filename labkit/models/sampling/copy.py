@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class RolloutModel:
     """The copy, which follows the model: it is brought up to date when the model's weights have changed.
 
-    A small Llama on a CPU is copied with fewer operations to a pass (:mod:`labkit.models.sampling.fused`), which is worth it in
-    the model's own precision too. Of another model only weights are cast; buffers, such as the frequencies of rotary
-    embeddings, stay as precise as they are.
+    A small Llama on a CPU is copied with fewer operations to a pass (:mod:`labkit.models.sampling.fused`), which is
+    worth it in the model's own precision too. Of another model only weights are cast; buffers, such as the frequencies
+    of rotary embeddings, stay as precise as they are.
     """
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:

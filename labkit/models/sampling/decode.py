@@ -172,7 +172,9 @@ def _decode(
         guesses = [a.guess() for a in batch] if cache.whole else [[] for _ in batch]
         count = 1 + round(sum(map(len, guesses)) / len(live))
         guesses = [guess[: count - 1] for guess in guesses]
-        ids = [[a.ids[-1], *guess, *[pad_id] * (count - 1 - len(guess))] for a, guess in zip(batch, guesses)]
+        ids = [
+            [a.ids[-1], *guess, *[pad_id] * (count - 1 - len(guess))] for a, guess in zip(batch, guesses, strict=True)
+        ]
         position_BT = torch.tensor([a.positions(count) for a in batch], device=device)
         cache.mask_BC = torch.cat([cache.mask_BC, cache.mask_BC.new_ones(len(batch), count)], dim=1)
         logits_BTV = _forward(model, torch.tensor(ids, device=device), position_BT, cache, keep=count)

@@ -90,8 +90,8 @@ class RLConfig(Config):
     batch: int = Field(128, ge=1)
     """Episodes that a process plays side by side."""
     sampler: Literal["bfloat16"] | None = None
-    """Precision of playing; the model's own if not given. Log-probabilities in the loss are those of the training forward,
-    so a bf16 sampler costs exactness only in what is played: ``rollout/logp_mismatch``."""
+    """Precision of playing; the model's own if not given. Log-probabilities in the loss are those of the training
+    forward, so a bf16 sampler costs exactness only in what is played: ``rollout/logp_mismatch``."""
 
     credit: Credit = Credit()
     critic: Critic = "detached"

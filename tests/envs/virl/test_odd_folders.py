@@ -103,8 +103,8 @@ def test_an_odd_route_is_walked_as_it_is_meant(tmp_path, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["Bar } and { Grill", "}", 'The "Best" Deli', "Joe's", "مقهى القمر", "בית קפה", "🍜 Ramen 👨‍👩‍👧", "is on your left",
-     "Junction Cafe", "{name}", "<b>&amp;"],
+    ["Bar } and { Grill", "}", 'The "Best" Deli', "Joe's", "مقهى القمر", "בית קפה", "🍜 Ramen 👨‍👩‍👧",
+     "is on your left", "Junction Cafe", "{name}", "<b>&amp;"],
 )  # fmt: skip
 def test_an_odd_name_is_told_and_judged_like_any_other(tmp_path, name):
     data = folder(tmp_path, a_route(milestone_info=info(f"{name} is on your left")))

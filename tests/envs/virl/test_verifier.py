@@ -185,7 +185,7 @@ def test_only_the_right_word_is_right():
 
 
 def test_keys_may_have_underscores_and_any_case_and_the_last_object_counts():
-    text = 'First {"action": "stop()"}, then {"Current_Observation": "%s", "ACTION": "forward()"}' % CORNER
+    text = f'First {{"action": "stop()"}}, then {{"Current_Observation": "{CORNER}", "ACTION": "forward()"}}'
     reading = read(text)
     assert reading.observation == CORNER and reading.action.text == "forward()"
     start, end = reading.action_span

@@ -51,7 +51,8 @@ def read(model, call):
 def following(contexts, answers, turn):
     """What is sent next: to some the dialogue with feedback of one to three tokens, to one a new position that
     begins as the old one did, to one something new."""
-    grown = [[*c, *a.ids.tolist(), *range(70, 71 + i % 3)] for i, (c, a) in enumerate(zip(contexts, answers))]
+    pairs = enumerate(zip(contexts, answers, strict=True))
+    grown = [[*c, *a.ids.tolist(), *range(70, 71 + i % 3)] for i, (c, a) in pairs]
     grown[1] = [*contexts[1][: 22 + 3 * turn], 90 + turn, 91, 92, 93]
     grown[2] = [400 + turn, 401, 402]
     return grown

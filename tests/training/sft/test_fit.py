@@ -61,11 +61,11 @@ def adapted_model(tokenizer, seed=0):
     return prepare_parameters(small_model(tokenizer), LoRA(rank=2, dropout=0.2), seed=seed)
 
 
-def train(tokenizer, folder, *, steps=6, batch_of=examples, model=None, objective=Objective(), **settings):
+def train(tokenizer, folder, *, steps=6, batch_of=examples, model=None, objective=None, **settings):
     model = model or small_model(tokenizer)
     run = Run.create(folder, "t", "stage: sft\n")
     settings = Optimisation(steps=steps, lr=1e-2, batch_size=8, **settings)
-    fit(model, tokenizer, batch_of, settings, run, objective=objective)
+    fit(model, tokenizer, batch_of, settings, run, objective=objective or Objective())
     return model, run
 
 
@@ -286,7 +286,7 @@ def test_the_saved_state_holds_what_is_trained_and_nothing_else(tokenizer, tmp_p
     with safe_open(run.path / "state/model.safetensors", framework="pt") as saved:
         assert set(saved.keys()) == set(trainable(model))
     with safe_open(run.path / "state/optimizer.safetensors", framework="pt") as saved:
-        assert {int(key.split(".")[0]) for key in saved.keys()} == set(range(len(trainable(model))))
+        assert {int(key.split(".")[0]) for key in set(saved.keys())} == set(range(len(trainable(model))))
 
 
 def test_dropout_is_drawn_anew_at_each_step_and_from_the_seed(tokenizer, tmp_path):

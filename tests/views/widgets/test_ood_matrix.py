@@ -143,7 +143,7 @@ def test_seeds_of_a_named_row_are_pooled(seeds, parse):
     assert widths[0] > one.change("RL", "id").ci95[1] - one.change("RL", "id").ci95[0]
     assert widths[1] > wilson(16 / 24, 24)[1] - wilson(16 / 24, 24)[0]
     told = cells(parse(matrix.static().data))[1][0]
-    assert told.startswith("66.7% [") or told.startswith("▲ 66.7% [")
+    assert told.startswith(("66.7% [", "▲ 66.7% ["))
     assert told.endswith("n = 24, 3 seeds")
     assert len(matrix.episodes("RL", "id")) == 72 and not matrix.episodes("RL", "id")[0].success
 

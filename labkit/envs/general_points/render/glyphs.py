@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import re
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -218,7 +218,7 @@ def _length(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(vectors.real**2 + vectors.imag**2)
 
 
-@lru_cache(maxsize=None)
+@cache
 def suit_shape(suit: str) -> Shape:
     """The outline of S, H, D or C: one unit high, its box centred on zero."""
     if suit == "C":
@@ -227,7 +227,7 @@ def suit_shape(suit: str) -> Shape:
     return (mirrored(SUITS[suit]),)
 
 
-@lru_cache(maxsize=None)
+@cache
 def rank_shape(rank: str, style: str = "plain") -> Shape:
     """The outline of a rank in a style of :data:`PENS`: one unit high, its box centred on zero."""
     if rank == "10":

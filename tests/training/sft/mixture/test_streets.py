@@ -119,7 +119,7 @@ def test_a_revision_holds_a_wrong_answer_and_the_verifiers_own_words():
 
 
 def test_the_games_own_prompt_and_the_cities_routes_never_appear():
-    own = [line for line in prompts.DEFAULT["task"].splitlines()] + [prompts.DEFAULT["format"]]
+    own = [*prompts.DEFAULT["task"].splitlines(), prompts.DEFAULT["format"]]
     task = next(game("virl-l").tasks("id", "train", seed=0))
     assert all(line in prompt(start(task))[0].text for line in own)
     documents = [d for kind in KINDS for d in draw(kind, 200)]
