@@ -24,6 +24,7 @@ from labkit.bench.play import checkpoint
 from labkit.bench.timing import Row, compare
 from labkit.compute import Meter
 from labkit.models.batches import micro_batches
+from labkit.models.forward import target_logits
 from labkit.models.loader import ModelBundle, load
 from labkit.models.policy import Policy
 from labkit.rollout import Rollout
@@ -34,7 +35,7 @@ from labkit.training.rl.loop import RLConfig, _optimizer
 from labkit.training.rl.update import Learner
 from labkit.training.sft.data import expert_dialogues
 from labkit.training.sft.examples import Example, encode
-from labkit.training.sft.fit import Optimisation, collate, fit, learnt
+from labkit.training.sft.fit import Optimisation, collate, fit
 
 STEPS, BATCH = 4, 64
 """Of SFT in a round."""
@@ -89,7 +90,7 @@ def bare(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iter
     for batch in batches:
         labels_BT = batch["labels"]
         asked = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        logits_NV, labels_N = learnt(model(**asked, use_cache=False).logits, labels_BT)
+        logits_NV, labels_N = target_logits(model, asked, labels_BT)
         F.cross_entropy(logits_NV, labels_N).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()

@@ -12,17 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-import torch
-
 from labkit.errors import UsageError
 from labkit.evaluation.metrics import Estimate, mean
 from labkit.models.batches import micro_batches
-from labkit.models.policy import CHUNK, language_model
+from labkit.models.forward import exact_kl, output_layer
 from labkit.play import Played
 from labkit.players.base import Player
 from labkit.players.checkpoint import Checkpoint
 from labkit.rollout import collate, gather
-from labkit.training.rl.objectives import kl_full
 
 TOKENS = 8192
 """Tokens of a forward pass, padding included."""
@@ -45,7 +42,7 @@ class Drift:
                 raise UsageError(f"{each.name} is no model: a KL is between two checkpoints; leave --reference out")
         ours, theirs = player.loaded, reference.loaded
         words = [each.tokenizer.get_vocab() for each in (ours, theirs)]
-        sizes = [_output(each.model).weight.shape[0] for each in (ours, theirs)]
+        sizes = [output_layer(each.model).weight.shape[0] for each in (ours, theirs)]
         if words[0] != words[1] or sizes[0] != sizes[1]:
             raise UsageError(
                 f"{player.name} and {reference.name} have different tokens, so there is no KL between them; "
@@ -90,20 +87,12 @@ class Drift:
         for turns, one in zip(rollout.turn_EK, sorted(sampled, key=lambda p: p.index), strict=True):
             index_of |= {int(turn): one.index for turn in turns if turn >= 0}
         for rows, _ in micro_batches(rollout.rows, TOKENS):
-            kl_N = self._kl(collate(rows, self._pad_id)).cpu()
+            batch = collate(rows, self._pad_id)
+            kl_N = exact_kl(*self._models, batch["input_ids"], batch["attention_mask"], batch["sampled"]).cpu()
             for row, kl in zip(rows, kl_N.split([len(r.turn) for r in rows]), strict=True):
                 index = index_of[int(row.turn[0])]
                 total, tokens = self._found[index]
                 self._found[index] = (total + float(kl.double().sum()), tokens + len(kl))
-
-    @torch.inference_mode()
-    def _kl(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """``[N]``: at each sampled token of the rows, in order."""
-        states = [_states(model, batch) for model in self._models]
-        rows = max(1, CHUNK // _output(self._models[0]).weight.shape[0])
-        parts = zip(*(state_ND.split(rows) for state_ND in states), strict=True)
-        ours, theirs = self._models
-        return torch.cat([kl_full(_logits(ours, a), _logits(theirs, b).to(a.device)) for a, b in parts])
 
 
 def _of_logarithm(found: Estimate) -> tuple[float, float] | None:
@@ -115,22 +104,3 @@ def _of_logarithm(found: Estimate) -> tuple[float, float] | None:
         return 0.0, max(ROUNDING, high)
     factor = math.exp((high - low) / 2 / found.value)
     return found.value / factor, found.value * factor
-
-
-def _states(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """``[N, D]``: the hidden state that each sampled token was drawn from."""
-    inner = language_model(model)
-    ids, mask, sampled = (batch[k].to(inner.device) for k in ("input_ids", "attention_mask", "sampled"))
-    hidden_BTD = inner.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-    return hidden_BTD[:, :-1][sampled[:, 1:]]
-
-
-def _logits(model: torch.nn.Module, state_ND: torch.Tensor) -> torch.Tensor:
-    """``fp32 [N, V]``."""
-    logits_NV = _output(model)(state_ND).float()
-    softcap = getattr(language_model(model).config.get_text_config(), "final_logit_softcapping", None)
-    return softcap * torch.tanh(logits_NV / softcap) if softcap else logits_NV
-
-
-def _output(model: torch.nn.Module) -> torch.nn.Module:
-    return language_model(model).get_output_embeddings()

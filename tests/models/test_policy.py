@@ -4,8 +4,9 @@ import pytest
 import torch
 import transformers
 
-from labkit.models import policy as policies
-from labkit.models.policy import Policy, ValueHead, score
+from labkit.models import forward
+from labkit.models.forward import score
+from labkit.models.policy import Policy, ValueHead
 from labkit.models.sampling.decode import generate
 from labkit.training.common.parameters import LoRA, prepare_parameters
 from tests import tiny_models
@@ -77,7 +78,7 @@ def test_in_pieces_it_is_the_same_values_and_gradients(monkeypatch):
     hidden, tokens = torch.randn(7, 8).double(), torch.randint(11, (7,))
     found = []
     for chunk in (10**6, 3 * 11, 1):
-        monkeypatch.setattr(policies, "CHUNK", chunk)
+        monkeypatch.setattr(forward, "CHUNK", chunk)
         leaf = hidden.clone().requires_grad_()
         head.zero_grad()
         logp, entropy = score(leaf, tokens, head, 0.7, softcap=2.0)

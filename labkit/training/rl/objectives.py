@@ -69,12 +69,6 @@ def kl_k3(logp_N: torch.Tensor, ref_logp_N: torch.Tensor) -> torch.Tensor:
     return near_N.expm1() + near_N.exp() * (log_r_N - near_N) - log_r_N
 
 
-def kl_full(logits_NV: torch.Tensor, ref_logits_NV: torch.Tensor) -> torch.Tensor:
-    """``kl_N``: KL(policy || ref) over the whole vocabulary, exactly; in fp32 or better. Logits are finite."""
-    logp_NV, ref_logp_NV = _log_softmax(logits_NV), _log_softmax(ref_logits_NV)
-    return (logp_NV.exp() * (logp_NV - ref_logp_NV)).sum(-1)
-
-
 def explained_variance(value_N: torch.Tensor, return_N: torch.Tensor) -> torch.Tensor:
     """How much of the spread of returns the values foretell: 1 - Var(R - V) / Var(R), a scalar.
 
@@ -103,8 +97,3 @@ def mean_weights(mask_EKT: torch.Tensor, over: Literal["token", "turn", "episode
         return weight_EKT
     tokens = weight_EKT.sum(-1 if over == "turn" else (-2, -1), keepdim=True)
     return weight_EKT / tokens.clamp(min=1)
-
-
-def _log_softmax(logits_NV: torch.Tensor) -> torch.Tensor:
-    """In fp32, or in fp64 if the logits are: bf16 has 8 bits, and these are differences of near numbers."""
-    return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)).log_softmax(-1)

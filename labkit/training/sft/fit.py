@@ -21,13 +21,13 @@ from pydantic import Field
 from labkit.compute import Meter
 from labkit.config import Config
 from labkit.models.batches import micro_batches
+from labkit.models.forward import kl_full, target_logits
 from labkit.progress import Progress
 from labkit.training.common import distributed, trackers
 from labkit.training.common.checkpointing import recompute_layers
 from labkit.training.common.parameters import InitialPolicy, trainable
 from labkit.training.common.state import TrainState
 from labkit.training.common.trackers import Tracker, tracked
-from labkit.training.rl.objectives import kl_full
 from labkit.training.sft.examples import Example
 
 if TYPE_CHECKING:
@@ -104,16 +104,6 @@ def collate(examples: Sequence[Example], pad_id: int) -> dict[str, torch.Tensor]
         mask_BT[row, :length] = 1
         labels_BT[row, :length] = torch.from_numpy(np.where(example.loss, example.ids, -100))
     return {"input_ids": ids_BT, "attention_mask": mask_BT, "labels": labels_BT}
-
-
-def learnt(logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What predicts the N tokens that carry loss, in fp32, and those tokens: ``[N, V]`` and ``[N]``.
-
-    Position t predicts token t + 1.
-    """
-    labels_BS = labels_BT[:, 1:]
-    there_BS = labels_BS != -100
-    return logits_BTV[:, :-1][there_BS].float(), labels_BS[there_BS]
 
 
 def dft(nll_N: torch.Tensor) -> torch.Tensor:
@@ -239,11 +229,10 @@ def _gradients(
         labels_BT = batch.pop("labels")
         if initial:
             with initial.active() as reference, accelerator.autocast():
-                initial_NV, _ = learnt(reference(**batch, use_cache=False).logits, labels_BT)
+                initial_NV, _ = target_logits(reference, batch, labels_BT)
         with distributed.gradients(accelerator, model, last=number == len(batches)):
             with accelerator.autocast():
-                logits_BTV = model(**batch, use_cache=False).logits
-            logits_NV, labels_N = learnt(logits_BTV, labels_BT)
+                logits_NV, labels_N = target_logits(model, batch, labels_BT)
             nll_N = F.cross_entropy(logits_NV, labels_N, reduction="none")
             loss_N = dft(nll_N) if objective.loss == "dft" else nll_N
             terms = {"nll": nll_N}

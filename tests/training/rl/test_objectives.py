@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labkit.models.forward import kl_full
 from labkit.training.rl.objectives import (
     clipped,
     explained_variance,
-    kl_full,
     kl_k3,
     mean_weights,
     value_loss,

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+from labkit.models.forward import select_targets
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.training.common.parameters import LoRA, prepare_parameters, trainable
 from labkit.training.sft.examples import Example
-from labkit.training.sft.fit import Objective, Optimisation, collate, dft, fit, learnt
+from labkit.training.sft.fit import Objective, Optimisation, collate, dft, fit
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def train(tokenizer, folder, *, steps=6, batch_of=examples, model=None, objectiv
 def test_loss_falls_on_marked_tokens_only_and_each_is_predicted_by_the_one_before():
     labels = collate([Example(np.array([5, 1, 0, 7]), np.array([True, False, True, True]))], 9)["labels"]
     logits = torch.arange(labels.numel(), dtype=torch.bfloat16)[None, :, None].expand(-1, -1, 4)
-    logits_NV, labels_N = learnt(logits, labels)
+    logits_NV, labels_N = select_targets(logits, labels)
     # The first token is predicted by none; the third by the logits at the second (1), the fourth by those at the third.
     assert labels_N.tolist() == [0, 7]
     assert logits_NV.dtype == torch.float32

@@ -1,0 +1,158 @@
+"""The forward passes that score: hidden states, logits, log-probabilities, exact KL. Sampling has its own.
+
+Everything is computed at chosen tokens only, so the output layer of a vocabulary of 128,000 is never run on a prompt.
+Training, evaluation and notebooks score through this module, so they agree on how a model is called.
+
+Shape suffixes: B rows, T tokens of a row, N chosen tokens of all rows in order, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+CHUNK = 2**23
+"""Logits computed at a time. A batch's logits over a large vocabulary would outgrow the model, so they are computed in
+pieces, and again in the backward pass."""
+
+
+def language_model(model: nn.Module) -> PreTrainedModel:
+    """The model inside an adapter, or the model itself."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def output_layer(model: nn.Module) -> nn.Module:
+    """The layer from hidden states to logits."""
+    return language_model(model).get_output_embeddings()
+
+
+def hidden_states(
+    model: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor, chosen: torch.Tensor, **pictures: Any
+) -> torch.Tensor:
+    """The last hidden state before each chosen token: what the token is predicted from, ``[N, D]``.
+
+    Args:
+        input_ids: ``[B, T]``, padded on the right.
+        attention_mask: ``[B, T]``, 1 at real tokens.
+        chosen: ``bool [B, T]``, True at the tokens to be scored; never at the first of a row.
+        pictures: what a vision model's forward pass takes beside the tokens, such as ``pixel_values``.
+    """
+    trunk = language_model(model).base_model
+    out = trunk(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **pictures)
+    return out.last_hidden_state[:, :-1][chosen[:, 1:]]
+
+
+def chosen_tokens(input_ids: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """The chosen tokens themselves, ``int64 [N]``."""
+    return input_ids[:, 1:][chosen[:, 1:]]
+
+
+def logits(model: nn.Module, hidden_ND: torch.Tensor) -> torch.Tensor:
+    """Logits from hidden states, ``[N, V]``: fp32, or fp64 if the model is."""
+    config = language_model(model).config.get_text_config()
+    return _logits(hidden_ND, output_layer(model), getattr(config, "final_logit_softcapping", None))
+
+
+def log_probs(
+    model: nn.Module, hidden_ND: torch.Tensor, token_N: torch.Tensor, temperature: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability of each token and entropy of its distribution, in nats, both ``[N]``.
+
+    Args:
+        temperature: of the distribution.
+    """
+    config = language_model(model).config.get_text_config()
+    softcap = getattr(config, "final_logit_softcapping", None)
+    return score(hidden_ND, token_N, output_layer(model), temperature, softcap)
+
+
+def score(
+    hidden_ND: torch.Tensor, token_N: torch.Tensor, head: nn.Module, temperature: float, softcap: float | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As :func:`log_probs`, of an output layer by itself.
+
+    Args:
+        softcap: bound of the logits (Gemma 2: ``final_logit_softcapping``).
+    """
+
+    def part(hidden_ND: torch.Tensor, token_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logp_NV = torch.log_softmax(_logits(hidden_ND, head, softcap) / temperature, dim=-1)
+        # A token with probability 0 would give 0 times minus infinity.
+        entropy_N = -(logp_NV.exp() * logp_NV.clamp_min(torch.finfo(logp_NV.dtype).min)).sum(-1)
+        return logp_NV.gather(1, token_N[:, None])[:, 0], entropy_N
+
+    rows = max(1, CHUNK // head.weight.shape[0])
+    if len(token_N) <= rows:
+        return part(hidden_ND, token_N)
+    parts = [
+        checkpoint(part, h, t, use_reentrant=False)
+        for h, t in zip(hidden_ND.split(rows), token_N.split(rows), strict=True)
+    ]
+    logp, entropy = zip(*parts, strict=True)
+    return torch.cat(logp), torch.cat(entropy)
+
+
+def target_logits(
+    model: nn.Module, batch: Mapping[str, torch.Tensor], labels_BT: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits that predict the N labelled tokens, in fp32, and those tokens: ``[N, V]`` and ``[N]``.
+
+    Unlike the functions above it runs the whole model, so the model may be wrapped or compiled.
+
+    Args:
+        batch: ``input_ids`` and ``attention_mask``, each ``[B, T]``.
+        labels_BT: the token at each position, -100 where there is no loss. Position t predicts token t + 1.
+    """
+    return select_targets(model(**batch, use_cache=False).logits, labels_BT)
+
+
+def select_targets(logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits that predict the N labelled tokens, in fp32, and those tokens: ``[N, V]`` and ``[N]``."""
+    labels_BS = labels_BT[:, 1:]
+    there_BS = labels_BS != -100
+    return logits_BTV[:, :-1][there_BS].float(), labels_BS[there_BS]
+
+
+def kl_full(logits_NV: torch.Tensor, ref_logits_NV: torch.Tensor) -> torch.Tensor:
+    """KL(policy || reference) over the whole vocabulary, exactly, in nats, ``[N]``; in fp32 or better.
+
+    Logits are finite.
+    """
+    logp_NV, ref_logp_NV = _log_softmax(logits_NV), _log_softmax(ref_logits_NV)
+    return (logp_NV.exp() * (logp_NV - ref_logp_NV)).sum(-1)
+
+
+@torch.inference_mode()
+def exact_kl(
+    model: nn.Module,
+    reference: nn.Module,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    chosen: torch.Tensor,
+) -> torch.Tensor:
+    """KL(model || reference) of the distributions of the chosen tokens, at temperature 1, ``[N]``.
+
+    The arguments are those of :func:`hidden_states`. The two models may lie on different devices.
+    """
+    batch = (input_ids, attention_mask, chosen)
+    states = [hidden_states(m, *(tensor.to(m.device) for tensor in batch)) for m in (model, reference)]
+    rows = max(1, CHUNK // output_layer(model).weight.shape[0])
+    parts = zip(*(state_ND.split(rows) for state_ND in states), strict=True)
+    return torch.cat([kl_full(logits(model, a), logits(reference, b).to(a.device)) for a, b in parts])
+
+
+def _logits(hidden_ND: torch.Tensor, head: nn.Module, softcap: float | None) -> torch.Tensor:
+    logits_NV = head(hidden_ND)
+    if softcap:
+        logits_NV = softcap * torch.tanh(logits_NV / softcap)
+    return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
+
+
+def _log_softmax(logits_NV: torch.Tensor) -> torch.Tensor:
+    """In fp32, or in fp64 if the logits are: bf16 has 8 bits, and a KL is a difference of near numbers."""
+    return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)).log_softmax(-1)
