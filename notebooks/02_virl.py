@@ -32,7 +32,7 @@ from labkit.views.markup import standalone
 from labkit.views.virl import instruction_html, map_html
 
 words, pictures = game("virl-l"), game("virl-vl")  # the two cells: told in words, shown in pictures
-task = pictures.numbered("id", "dev", "10", picture={"size": 560})
+task = pictures.task_by_id("id", "dev", "10", picture={"size": 560})
 episode = start(task)
 
 
@@ -68,7 +68,7 @@ show(pictures.draw(episode.position.picture["recipe"]), "Front, right, back and 
 # same.
 
 # %%
-print(prompt(start(words.numbered("id", "dev", "10")))[0].text)
+print(prompt(start(words.task_by_id("id", "dev", "10")))[0].text)
 
 # %% [markdown]
 # ## One step, two rules
@@ -200,7 +200,7 @@ show(strip, "The front views of the walk, step by step")
 # %%
 from labkit.views.widgets.episodes import EpisodeViewer
 
-blind = play(words.numbered("id", "dev", "10"), Random())
+blind = play(words.task_by_id("id", "dev", "10"), Random())
 EpisodeViewer([blind]).static()
 
 # %% [markdown]
@@ -269,7 +269,7 @@ check("virl.arrives", arrives)
 # the wrong way and goes on for three steps before the expert takes over.
 
 # %%
-lost = start(words.numbered("id", "dev", "10", walk="free"))
+lost = start(words.task_by_id("id", "dev", "10", walk="free"))
 for said in ("turn_direction(east)", "forward()", "forward()", "forward()"):
     lost = judge(lost, json.dumps({"action": said}))
 found = play(lost, Expert())

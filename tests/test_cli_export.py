@@ -43,7 +43,7 @@ def test_the_authors_layout_with_mistakes_and_other_words(tmp_path, capsys):
         (["data", "gp-l", "--format", "lava"], "did you mean llava?"),
         (["data", "gp-l", "--mistakes", "-1"], "mistakes"),
         (["data", "gp-l", "--split", "trian"], "did you mean train?"),
-        (["data", "gp-l", "--prompts", "99"], "16 wordings"),
+        (["data", "gp-l", "--prompts", "99"], "16 variants"),
         (["data", "gp-l", "--out", "/nowhere/at/all"], "cannot write /nowhere/at/all"),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labkit.cli import main
-from labkit.commands import verify
+from labkit.envs import lines as json_lines
 
 ROOT = Path(__file__).parents[1]
 RIGHT = '{"cards": ["3", "3", "8", "8"], "number": [3, 3, 8, 8], "formula": "8/(3-8/3)=24"}'
@@ -22,9 +22,9 @@ def line(answer: str = RIGHT, **more) -> bytes:
     return json.dumps({"cards": ["3", "3", "8", "8"], "answer": answer, **more}).encode()
 
 
-def verdicts(data: bytes, monkeypatch, capsys, *argv: str) -> list[dict]:
+def verdicts(data: bytes, monkeypatch, capsys, *argv: str, status: int = 0) -> list[dict]:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    assert main(["verify", *(argv or ("gp-l",))]) == 0
+    assert main(["verify", *(argv or ("gp-l",))]) == status
     out = capsys.readouterr().out
     return json.loads(out) if "--json" in argv else [json.loads(said) for said in out.splitlines()]
 
@@ -95,8 +95,23 @@ def test_a_bad_line_is_reported_in_its_place(bad, said, monkeypatch, capsys):
     assert list(here) == ["error"] and said in here["error"]
 
 
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense", 1),
+        (b"[]\n{}\n" + line(cards=["Z"]), 1),
+        (b"[]\n{}\n" + line("?"), 0),
+        (b"", 0),
+    ],
+    ids=["one error", "three errors", "a wrong answer among errors", "no line"],
+)
+def test_the_status_is_1_where_no_line_could_be_judged(data, status, monkeypatch, capsys):
+    verdicts(data, monkeypatch, capsys, status=status)
+    verdicts(data, monkeypatch, capsys, "gp-l", "--json", status=status)
+
+
 def test_a_word_of_megabytes_is_not_quoted_in_full(monkeypatch, capsys):
-    (said,) = verdicts(line(cards=["x" * 3_000_000]), monkeypatch, capsys)
+    (said,) = verdicts(line(cards=["x" * 3_000_000]), monkeypatch, capsys, status=1)
     assert len(said["error"]) <= 300
 
 
@@ -122,10 +137,10 @@ def test_answers_stay_text_whatever_they_hold(monkeypatch, capsys):
 
 
 def test_lines_longer_than_any_answer(monkeypatch):
-    monkeypatch.setattr(verify, "MAX_LINE", 100)
-    monkeypatch.setattr(verify, "CHUNK", 16)
+    monkeypatch.setattr(json_lines, "MAX_LINE", 100)
+    monkeypatch.setattr(json_lines, "CHUNK", 16)
     stream = io.BytesIO(b"a" * 100 + b"\n" + b"b" * 101 + b"\n" + b"c" * 1000 + b"\nd\n\n" + b"e" * 200)
-    found = [given for given in verify.lines(stream) if given is not None]
+    found = [given for given in json_lines.lines(stream) if given is not None]
     assert [g if isinstance(g, bytes) else str(g).split()[3] for g in found] == [
         b"a" * 100,
         "101",

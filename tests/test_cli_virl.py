@@ -32,10 +32,10 @@ def line(answer, **more) -> str:
     return json.dumps({k: v for k, v in {**entry, **more}.items() if v is not None})
 
 
-def verdicts(lines: list[str], monkeypatch, capsys, cell: str = "virl-l") -> list[dict]:
+def verdicts(lines: list[str], monkeypatch, capsys, cell: str = "virl-l", status: int = 0) -> list[dict]:
     data = "\n".join(lines).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    assert main(["verify", cell]) == 0
+    assert main(["verify", cell]) == status
     return [json.loads(out) for out in capsys.readouterr().out.splitlines()]
 
 
@@ -83,7 +83,7 @@ def test_verify_in_lines(cell, monkeypatch, capsys):
     ],
 )
 def test_lines_that_cannot_be_judged(entry, what, monkeypatch, capsys):
-    (got,) = verdicts([entry], monkeypatch, capsys)
+    (got,) = verdicts([entry], monkeypatch, capsys, status=1)
     assert list(got) == ["error"] and what in got["error"]
 
 
@@ -97,7 +97,7 @@ def test_the_expert_plays_a_route_by_number(capsys):
 def test_a_person_walks_by_bare_words(monkeypatch, capsys):
     from labkit.envs import game, start
 
-    opened = start(game("virl-l").numbered("id", "all", "0"))
+    opened = start(game("virl-l").task_by_id("id", "all", "0"))
     word = opened.position.state["action"].removeprefix("turn_direction(").rstrip(")")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"stop\n{word.upper()}\nhop\n".encode())))
     assert main(["play", "virl-l", "--route", "0"]) == 0

@@ -38,7 +38,6 @@ KNOWN = {
     ("app.players", "app.flow"),
     ("labkit.training.rl.loop", "labkit.training.rl.update"),
     ("labkit.training.rl.update", "labkit.training.rl.loop"),
-    ("labkit.bench.verifier", "labkit.commands.verify"),
     ("labkit.commands.figures", "labkit.cli"),
     ("labkit.evaluation.drift", "labkit.training.rl.objectives"),
     ("labkit.views.widgets.ood_matrix", "labkit.replication.series"),

@@ -16,8 +16,8 @@ from fractions import Fraction
 from itertools import islice
 
 from labkit.bench.timing import Row, compare
-from labkit.commands.verify import general_points, verdict
 from labkit.envs import game, start
+from labkit.envs.lines import judge_of, verdict
 
 ANSWERS = 4000
 _PLAIN = "json.loads, ast.parse, Fraction; right or wrong only"
@@ -30,7 +30,7 @@ def rows(rounds: int = 3) -> list[Row]:
     Raises:
         AssertionError: the two ways disagree on an answer.
     """
-    lines, judge = answers(), general_points(picture=False)
+    lines, judge = answers(), judge_of("gp-l")
     for line in lines:
         assert verdict(line, judge)["success"] == plain_check(line), f"the two ways disagree on {line!r}"
     return [

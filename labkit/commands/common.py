@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.envs.games import cells, rows
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from labkit.players import Player
     from labkit.runs import Run
 
-CELL_HELP = "gp-l or gp-vl (cards, in words or in a picture), virl-l or virl-vl (streets, likewise)"
-FACES_HELP = "what J, Q and K count as: ten, eleven-twelve-thirteen, or numbers such as J=5,Q=5,K=5"
+SPLIT_HELP = "part of the suite: all (default), train, dev, test or unseen"
+ATTEMPTS_HELP = "answers allowed at a position (default: 5 in GeneralPoints, 2 in V-IRL)"
 
 
 def known(what: str, word: str, words: Iterable[str]) -> str:
@@ -38,9 +39,7 @@ def known(what: str, word: str, words: Iterable[str]) -> str:
 
 def cell_of(name: str) -> str:
     """Check the name of a cell."""
-    from labkit.envs import CELLS
-
-    return known("cell", name, CELLS)
+    return known("cell", name, cells())
 
 
 def suite_of(cell: str, name: str) -> str:
@@ -62,6 +61,12 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:19]) > 0):
         raise argparse.ArgumentTypeError(f"a whole number from 1 is needed, not {text!r}")
     return int(text[:19])
+
+
+def add_cell(parser: argparse.ArgumentParser) -> None:
+    """Add CELL."""
+    known_cells = "; ".join(", ".join(f"{cell} ({title})" for cell, title in row.cells.items()) for row in rows())
+    parser.add_argument("cell", metavar="CELL", help=known_cells)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

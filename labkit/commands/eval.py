@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("cell", metavar="CELL", help=common.CELL_HELP)
+    common.add_cell(parser)
     parser.add_argument(
         "--player",
         metavar="P",
@@ -44,9 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--suite", metavar="S,S", help="one or more of id, rule-ood and (pictures) visual-ood; default: all"
     )
-    parser.add_argument(
-        "--split", default="all", help="part of the suites: all (default), train, dev, test or (cards) unseen"
-    )
+    parser.add_argument("--split", default="all", help=common.SPLIT_HELP)
     parser.add_argument(
         "--episodes", metavar="N|all", type=_episodes, default=500, help="deals of each suite (default: 500)"
     )
@@ -54,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--attempts",
         type=int,
         metavar="N",
-        help="answers allowed at a position (default: 5 with cards, 2 in streets)",
+        help=common.ATTEMPTS_HELP,
     )
     parser.add_argument(
         "--samples",

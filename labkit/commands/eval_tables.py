@@ -7,34 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.envs.games import row_of
 
 if TYPE_CHECKING:
     from labkit.evaluation import Estimate, SuiteResult
 
-NAMES = {
-    "legal": "answers with a legal formula",
-    "valid": "  and each card used once",
-    "number_right": "numbers translated rightly",
-    "faces_as_ten": "face cards told as in training",
-    "kept_old_rule": "first answer by the other rule",
-    "copied": "wrong answers copied from training",
-    "copied_same_cards": "  from these very cards",
-    "nearly_copied": "  copied but for a letter, or so",
-    "recognition": "cards recognised",
-    "formula_success": "a formula right for the cards",
-    "per_step_accuracy": "answers that are right",
-    "turn_accuracy": "  at turns",
-    "other_accuracy": "  elsewhere",
-    "route_success": "routes walked to the end",
-    "steps_before_failure": "steps before a failure (mean)",
-    "landmark_right": "landmarks recognised",
-    "intersection_right": "intersections recognised",
+LABELS = {
     "attempts_to_success": "attempts to success (mean)",
     "truncated": "answers cut off",
-    "solutions_a_deal": "different solutions a deal (mean)",
     "kl": "KL from the reference (nats a token)",
 }
-"""Measures in plain words; those with two spaces in front are part of the one above."""
+"""What is measured of every game, in plain words; each game's measures have ``LABELS`` of their own."""
 
 
 def report(results: Mapping[str, SuiteResult]) -> str:
@@ -109,7 +92,9 @@ def _suite(result: SuiteResult) -> str:
 
 
 def _measures(result: SuiteResult) -> Iterable[tuple[str, Estimate]]:
-    """What was measured, in plain words; without what there was nothing of."""
+    """What was measured, in plain words; measures without observations are left out."""
+    from labkit.evaluation.games import measures_of
+
     d = result.details
     yield from ((f"success within {k}", e) for k, e in d["within"].items())
     if len(result.splits) > 1:
@@ -118,7 +103,8 @@ def _measures(result: SuiteResult) -> Iterable[tuple[str, Estimate]]:
     # Every power of two, and the last.
     told = [k for k in passes if int(k) & (int(k) - 1) == 0 or int(k) == len(passes)]
     yield from ((f"pass@{k}", passes[k]) for k in told)
-    yield from ((label, d[name]) for name, label in NAMES.items() if name in d and d[name].n)
+    labels = measures_of(result.cell).LABELS | LABELS
+    yield from ((label, d[name]) for name, label in labels.items() if name in d and d[name].n)
 
 
 def _headline(result: SuiteResult) -> Estimate:
@@ -128,8 +114,7 @@ def _headline(result: SuiteResult) -> Estimate:
 
 
 def _dealt(result: SuiteResult) -> str:
-    every = {"gp": "every hand once, weighted by the deck", "virl": "every route once"}
-    return every[result.cell.partition("-")[0]] if result.every_hand else f"seed {result.seed}"
+    return row_of(result.cell).every if result.every_hand else f"seed {result.seed}"
 
 
 def _short(player: str) -> str:

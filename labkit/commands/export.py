@@ -20,7 +20,7 @@ FORMATS = ("messages", "llava")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", metavar="KIND", help="data: the expert's dialogues, for fine-tuning")
-    parser.add_argument("cell", metavar="CELL", help="gp-l or virl-l")
+    common.add_cell(parser)
     parser.add_argument("--out", metavar="FILE", required=True, help="the file to write")
     parser.add_argument("--format", metavar="F", default="messages", help=f"{' or '.join(FORMATS)} (default: messages)")
     parser.add_argument("--episodes", type=common.count, default=1000, metavar="N", help="dialogues (default: 1000)")
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=common.count,
         default=1,
         metavar="N",
-        help="how many wordings of the prompt there are (default: 1)",
+        help="how many variants of the prompt there are (default: 1)",
     )
     common.add_json(parser)
 

@@ -6,37 +6,25 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.envs import games
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from labkit.episode import Task
 
-OWN = {"gp": ("cards", "faces", "target"), "virl": ("route", "actions", "walk", "data")}
-"""The options of each game, by the first part of its cells' names."""
-NAMING = ("cards", "route")
-"""Those that name a task, rather than where one is dealt from."""
-
 
 def add_options(parser: argparse.ArgumentParser, *, naming: bool) -> None:
-    """Add the options of every game; with ``naming``, those that name a task too."""
-    cards = parser.add_argument_group("GeneralPoints")
-    streets = parser.add_argument_group("V-IRL")
-    if naming:
-        cards.add_argument("--cards", metavar='"3 3 8 8"', help="three to six ranks, in the order they are shown")
-        streets.add_argument("--route", metavar="N", help="number (from 0) or id of a route in the suite and the split")
-    cards.add_argument("--faces", metavar="RULE", help=f"{common.FACES_HELP} (default: the suite's)")
-    cards.add_argument("--target", type=int, help="the number to make (default: 24)")
-    streets.add_argument(
-        "--actions",
-        metavar="RULE",
-        help="absolute or relative: what turn_direction takes (default: the suite's)",
-    )
-    streets.add_argument(
-        "--walk",
-        metavar="W",
-        help="rail (default): wrong actions are not executed; free: they are, and where one stops counts",
-    )
-    streets.add_argument("--data", metavar="DIR", help="routes in the authors' layout (default: the embedded cities)")
+    """Add the options of every game, a group a game; with ``naming``, those that name a task too.
+
+    Games may share an option; it then stands in the group of the first.
+    """
+    added = set()
+    for row in games.rows():
+        group = parser.add_argument_group(row.title)
+        for option in row.load("options"):
+            if option.name not in added and (naming or not option.task):
+                added.add(option.name)
+                group.add_argument(f"--{option.name}", metavar=option.metavar, type=option.type, help=option.help)
 
 
 def settings(args: argparse.Namespace, cell: str) -> dict[str, Any]:
@@ -45,13 +33,13 @@ def settings(args: argparse.Namespace, cell: str) -> dict[str, Any]:
     Raises:
         UsageError: an option of another game was given, or the prompts cannot be read.
     """
-    mine = cell.partition("-")[0]
-    for game, names in OWN.items():
-        for name in names:
-            if game != mine and getattr(args, name, None) is not None:
-                own = ", ".join(f"--{n}" for n in OWN[mine] if n in args)
-                raise UsageError(f"--{name} is an option of another game; {cell} has {own}")
-    names = (*(n for n in OWN[mine] if n not in NAMING), "attempts")
+    own = {option.name: option for option in games.row_of(cell).load("options")}
+    for row in games.rows():
+        for option in row.load("options"):
+            if option.name not in own and getattr(args, option.name, None) is not None:
+                has = ", ".join(f"--{name}" for name in own if name in args) or "none of its own"
+                raise UsageError(f"--{option.name} is an option of another game; {cell} has {has}")
+    names = (*(name for name, option in own.items() if not option.task), "attempts")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return given | {"prompts": common.read_prompts(args.prompts, cell)}
 
@@ -60,30 +48,16 @@ def task(args: argparse.Namespace) -> Task:
     """The task to play: the one that the arguments name, or the first of their suite, split and seed.
 
     Raises:
-        UsageError: an argument cannot be.
+        UsageError: an argument is invalid.
     """
     from labkit.envs import game
 
     cell = common.cell_of(args.cell)
     chosen = settings(args, cell)
-    if args.cards is not None:
-        return _hand(args, cell, chosen)
-    if args.route is not None:
-        return _route(args, cell, chosen)
-    suite, split = common.suite_of(cell, args.suite or "id"), common.split_of(cell, args.split or "all")
-    return next(game(cell).tasks(suite, split, seed=args.seed, **chosen))
-
-
-def _hand(args: argparse.Namespace, cell: str, chosen: dict[str, Any]) -> Task:
-    from labkit.envs import game
-
-    if args.suite or args.split:
-        raise UsageError("--cards names the cards, so no suite or split deals them; leave one of the two out")
-    return game(cell).task(hand=args.cards.replace(",", " ").split(), **chosen)
-
-
-def _route(args: argparse.Namespace, cell: str, chosen: dict[str, Any]) -> Task:
-    from labkit.envs import game
-
-    suite, split = common.suite_of(cell, args.suite or "id"), common.split_of(cell, args.split or "all")
-    return game(cell).numbered(suite, split, args.route, seed=args.seed, **chosen)
+    suite = args.suite and common.suite_of(cell, args.suite)
+    split = args.split and common.split_of(cell, args.split)
+    for option in games.row_of(cell).load("options"):
+        if option.task and getattr(args, option.name) is not None:
+            place = {"suite": suite, "split": split, "seed": args.seed}
+            return option.task(game(cell), getattr(args, option.name), **place, **chosen)
+    return next(game(cell).tasks(suite or game(cell).suites[0], split or "all", seed=args.seed, **chosen))

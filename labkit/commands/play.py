@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("cell", metavar="CELL", help=common.CELL_HELP)
+    common.add_cell(parser)
     parser.add_argument("--player", metavar="P", help="who plays (see `labkit players`); without it, you")
-    parser.add_argument("--suite", help="where the task is dealt from (default: id)")
-    parser.add_argument("--split", help="part of the suite: all (default), train, dev, test or (cards) unseen")
+    parser.add_argument("--suite", help="where the task is dealt from (default: the first, id)")
+    parser.add_argument("--split", help=common.SPLIT_HELP)
     parser.add_argument(
         "--attempts",
         type=int,
         metavar="N",
-        help="answers allowed at a position (default: 5 with cards, 2 in streets)",
+        help=common.ATTEMPTS_HELP,
     )
     parser.add_argument("--seed", type=int, default=0, help="of the deal and of sampling (default: 0)")
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")

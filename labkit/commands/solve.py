@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from labkit.commands.common import FACES_HELP, add_json, emit
+from labkit.commands.common import add_json, emit
+from labkit.envs.general_points.options import FACES_HELP
 from labkit.errors import UsageError
 
 

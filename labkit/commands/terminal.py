@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from typing import TextIO
 
 from labkit.commands.common import printable
 from labkit.envs import game
-from labkit.envs.general_points import expression
 from labkit.episode import Attempt, Episode
 from labkit.errors import UsageError
 from labkit.players import Answer, Request
@@ -81,14 +79,13 @@ class Person:
         return [Answer(self._ask(turn.episode)) for turn in turns]
 
     def _ask(self, episode: Episode) -> str:
-        text = self._line(f"{game(episode.task.cell).decisive_field}> ")
-        if text.lstrip().startswith("{"):
-            return text
-        if game(episode.task.cell).decisive_field == "action":
-            return acted(text)
-        # Naming the cards is part of the task where they are shown in a picture.
-        named = self._line("cards> ").replace(",", " ").split() if episode.task.picture else None
-        return wrap(text, episode.position.state["cards"] if named is None else named)
+        playing = game(episode.task.cell)
+        typed: dict[str, str] = {}
+        for name in playing.typed:
+            typed[name] = self._line(f"{name}> ")
+            if typed[name].startswith("{"):
+                return typed[name]
+        return playing.typed_answer(episode, typed)
 
     def _line(self, ask: str) -> str:
         while True:
@@ -104,20 +101,3 @@ class Person:
                 raise UsageError("the answer is not UTF-8 text") from None
             if text:
                 return text
-
-
-def acted(text: str) -> str:
-    """A bare action in the format that the prompt asks for; a bare direction is a turn to it."""
-    from labkit.envs.virl.verifier import parse_action
-
-    action = parse_action(text) or parse_action(f"turn_direction({text})")
-    return json.dumps({"action": action.text if action else text}, ensure_ascii=False)
-
-
-def wrap(formula: str, ranks: Sequence[str]) -> str:
-    """A bare formula in the format that the prompt asks for; its numbers stand in for ``number``."""
-    try:
-        numbers = expression.numbers(expression.parse(formula.partition("=")[0]))
-    except expression.FormulaError:
-        numbers = ()
-    return json.dumps({"cards": list(ranks), "number": list(numbers), "formula": formula}, ensure_ascii=False)

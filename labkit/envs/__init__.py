@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from labkit.envs.games import Row, cells, register, row_of
 from labkit.episode import Attempt, Episode, Message, Position, Sample, Task
-from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     import random
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-CELLS = ("gp-l", "gp-vl", "virl-l", "virl-vl")
-"""The cells that can be played: an environment, in text (``-l``) or in pictures (``-vl``)."""
-_REGISTERED: dict[str, Game] = {}
-"""Cells of one's own; see :func:`register`."""
+__all__ = ["Game", "cells", "fork", "game", "judge", "prompt", "register", "replay", "start"]
 
 
 class Game(Protocol):
-    """What a cell supplies; everything else about playing is shared."""
+    """What a game supplies for one of its cells; everything else about playing is shared.
+
+    The class is called with the cell's name. Its row in :mod:`labkit.envs.games` names it.
+    """
 
     cell: str
     suites: tuple[str, ...]
@@ -37,10 +37,12 @@ class Game(Protocol):
     """The built-in prompt templates."""
     decisive_field: str
     """The answer's field that decides the verdict."""
+    typed: tuple[str, ...]
+    """The fields that a person types in a terminal, the decisive one first."""
     pictured: bool
     """Whether prompts hold pictures."""
 
-    def wording(self, number: int) -> dict[str, str]:
+    def prompt_variant(self, number: int) -> dict[str, str]:
         """Prompt templates that say the same in other words; number 0 are the built-in ones.
 
         Raises:
@@ -48,18 +50,27 @@ class Game(Protocol):
         """
 
     def task(self, **settings: Any) -> Task:
-        """One task from explicit settings (cards, rule, ...)."""
+        """One task from explicit settings (cards, rule, ...).
+
+        Raises:
+            UsageError: a setting is invalid.
+        """
 
     def tasks(
         self, suite: str, split: str = "all", *, seed: int = 0, first: int = 0, **settings: Any
     ) -> Iterator[Task]:
         """An endless, seeded stream of tasks from number ``first`` on; the same arguments give the same stream."""
 
+    def enumerate_tasks(
+        self, suite: str, split: str = "all", *, seed: int = 0, **settings: Any
+    ) -> Iterator[tuple[Task, float]]:
+        """Every deal of a suite once, each with its probability in the stream of :meth:`tasks`; these add up to 1."""
+
     def first(self, task: Task) -> Position:
         """The opening position."""
 
     def judge(self, episode: Episode, answer: str) -> Attempt:
-        """Read and judge one answer at the current position; never raises for any text."""
+        """Read and judge one answer at the current position; never raises, whatever the text."""
 
     def advance(self, episode: Episode) -> Position | str | None:
         """What follows the latest attempt: the next position, the final status, or None to answer again."""
@@ -68,7 +79,7 @@ class Game(Protocol):
         """A right answer; with ``rng``, one of the ``among`` simplest."""
 
     def random(self, episode: Episode, rng: random.Random) -> str:
-        """A well-formed answer chosen blindly."""
+        """A well-formed answer chosen at random."""
 
     def wrong(self, episode: Episode, rng: random.Random) -> str:
         """A wrong answer such as models make, never by the rule that only ``rule-ood`` asks for."""
@@ -76,8 +87,11 @@ class Game(Protocol):
     def decisive_span(self, answer: str) -> tuple[int, int] | None:
         """Character offsets of the decisive field in an answer; None if it has none."""
 
+    def typed_answer(self, episode: Episode, typed: Mapping[str, str]) -> str:
+        """The bare values of :attr:`typed` in the answer format."""
+
     def draw(self, recipe: Any) -> Image:
-        """The picture of a recipe."""
+        """The picture of a recipe; only where ``pictured``."""
 
 
 def game(cell: str) -> Game:
@@ -86,32 +100,12 @@ def game(cell: str) -> Game:
     Raises:
         UsageError: there is no such cell.
     """
-    return _REGISTERED.get(cell) or _built_in(cell)
-
-
-def register(own: Game) -> None:
-    """Make a game of one's own a cell, under the name that it gives as ``cell``: from then on it can be played and
-    trained on like the others.
-
-    Raises:
-        UsageError: the name is taken.
-    """
-    if own.cell in (*CELLS, *_REGISTERED):
-        raise UsageError(f"there is a cell {own.cell!r} already")
-    _REGISTERED[own.cell] = own
+    return _game(row_of(cell), cell)
 
 
 @cache
-def _built_in(cell: str) -> Game:
-    if cell in ("gp-l", "gp-vl"):
-        from labkit.envs.general_points.game import GeneralPoints
-
-        return GeneralPoints(cell)
-    if cell in ("virl-l", "virl-vl"):
-        from labkit.envs.virl.game import VIRL
-
-        return VIRL(cell)
-    raise UsageError(f"no cell {cell!r}; the cells are {', '.join((*CELLS, *_REGISTERED))}")
+def _game(row: Row, cell: str) -> Game:
+    return row.load("game")(cell)
 
 
 def start(task: Task, player: str = "") -> Episode:

@@ -45,18 +45,18 @@ def merged(default: Mapping[str, str], given: Mapping[str, str] | None) -> Mappi
     return {**default, **(given or {})}
 
 
-def reworded(default: Mapping[str, str], others: Mapping[str, Sequence[str]], number: int) -> dict[str, str]:
-    """The wording of a number, from 0, which is the default.
+def prompt_variant(default: Mapping[str, str], others: Mapping[str, Sequence[str]], number: int) -> dict[str, str]:
+    """The prompt variant of a number; 0 is the default.
 
-    With k versions of each section, the default included, there are k * k wordings; the first k have no section in
+    With k versions of each section, the default included, there are k * k variants. The first k have no section in
     common.
 
     Raises:
-        UsageError: there is no such wording.
+        UsageError: there is no such variant.
     """
     count = min(map(len, others.values())) + 1
     if not 0 <= number < count * count:
-        raise UsageError(f"there are {count * count} wordings of the prompt, not {number + 1}")
+        raise UsageError(f"there are {count * count} variants of the prompt, not {number + 1}")
     shift, first = divmod(number, count)
     versions = [(default[name], *texts) for name, texts in others.items()]
     return {name: v[(first + at * shift) % count] for at, (name, v) in enumerate(zip(others, versions, strict=True))}

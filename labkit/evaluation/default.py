@@ -11,6 +11,10 @@ from labkit.evaluation.metrics import Trials
 SHARES: dict[str, Callable[[Episode], Trials]] = {}
 """None of its own."""
 
+LABELS: dict[str, str] = {}
+"""Its measures in plain words, in the order in which tables show them; a label that begins with two spaces is part of
+the one above."""
+
 
 def headline(task: Task) -> str:
     """Success within the attempts allowed."""

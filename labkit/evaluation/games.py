@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import ModuleType
 
+from labkit.envs.games import row_of
 from labkit.episode import Episode, Task
-from labkit.evaluation import default, general_points, virl
 from labkit.evaluation.metrics import SHARES, Trials
 
 
 def measures_of(cell: str) -> ModuleType:
-    """The module with a game's own ``SHARES``, ``headline``, ``measures``, ``split_of`` and ``shares``."""
-    known = {"gp-l": general_points, "gp-vl": general_points, "virl-l": virl, "virl-vl": virl}
-    return known.get(cell, default)
+    """The module with a game's own ``SHARES``, ``LABELS``, ``headline``, ``measures``, ``split_of`` and ``shares``."""
+    return row_of(cell).load("measures")
 
 
 def trials_of(task: Task, name: str | None = None) -> tuple[str, Callable[[Episode], Trials]]:

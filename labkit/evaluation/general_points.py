@@ -79,6 +79,21 @@ On ``gp-vl`` also ``recognition`` (answers that name the dealt cards; paper, fig
 (episodes in which some formula was right for the dealt cards, whether or not the answer named them: a wrong
 card ends the verdict, so success alone cannot tell the two apart)."""
 
+LABELS = {
+    "legal": "answers with a legal formula",
+    "valid": "  and each card used once",
+    "number_right": "numbers translated rightly",
+    "faces_as_ten": "face cards told as in training",
+    "kept_old_rule": "first answer by the other rule",
+    "copied": "wrong answers copied from training",
+    "copied_same_cards": "  from these very cards",
+    "nearly_copied": "  copied but for a letter, or so",
+    "recognition": "cards recognised",
+    "formula_success": "a formula right for the cards",
+    "solutions_a_deal": "different solutions a deal (mean)",
+}
+"""The measures in plain words; see :data:`labkit.evaluation.default.LABELS`."""
+
 PICTURES = ("recognition", "formula_success")
 """The shares that are of pictures only."""
 

@@ -132,7 +132,7 @@ def tasks_of(
         UsageError: a setting cannot be.
     """
     if episodes == "all":
-        return [task for task, _ in game(cell).every(suite, split, seed=seed, **settings)]
+        return [task for task, _ in game(cell).enumerate_tasks(suite, split, seed=seed, **settings)]
     if episodes < 1:
         raise UsageError(f"episodes is a whole number from 1, or all, not {episodes}")
     return list(islice(game(cell).tasks(suite, split, seed=seed, **settings), episodes))

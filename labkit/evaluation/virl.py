@@ -55,6 +55,19 @@ that are wrong, but right under the other action rule. ``copied``: wrong answers
 (:mod:`labkit.evaluation.copies`). ``landmark_right`` and ``intersection_right``: answers
 whose observation agrees with what is there."""
 
+LABELS = {
+    "per_step_accuracy": "answers that are right",
+    "turn_accuracy": "  at turns",
+    "other_accuracy": "  elsewhere",
+    "route_success": "routes walked to the end",
+    "kept_old_rule": "first answer by the other rule",
+    "copied": "wrong answers copied from training",
+    "steps_before_failure": "steps before a failure (mean)",
+    "landmark_right": "landmarks recognised",
+    "intersection_right": "intersections recognised",
+}
+"""The measures in plain words; see :data:`labkit.evaluation.default.LABELS`."""
+
 
 def headline(task: Task) -> str:
     """Route success in other cities and in free navigation, per-step accuracy elsewhere."""

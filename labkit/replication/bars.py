@@ -8,10 +8,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from labkit.config import read
+from labkit.envs.games import title_of
 from labkit.evaluation import Estimate
 from labkit.replication.plan import Curve
 from labkit.replication.series import Data, change, common_compute, growth, pairs_of, share_across
-from labkit.replication.style import CELLS, PAPER, SUITES, dress, panels_of, ramp, styles
+from labkit.replication.style import PAPER, SUITES, dress, panels_of, ramp, styles
 from labkit.replication.tables import measured
 
 _NAMES = {"id": "ID", "id@train": "ID, practised", "rule-ood": "rule-OOD", "visual-ood": "visual-OOD"}
@@ -106,7 +107,7 @@ def grid(data: Data) -> go.Figure:
     """Ends over the first setting of each grid, a line for each value of the others; the config's own value ringed."""
     plan = data.figure.plan
     rows = list(dict.fromkeys((c.cell, c.family) for c in data.figure.curves if c.point and data.lines[c.cell, c.name]))
-    titles = [f"{CELLS[cell]}, {family}, {SUITES[suite]}" for cell, family in rows for suite in plan.suites]
+    titles = [f"{title_of(cell)}, {family}, {SUITES[suite]}" for cell, family in rows for suite in plan.suites]
     figure = panels_of(len(rows), len(plan.suites), titles)
     ringed = False
     for row, (cell, family) in enumerate(rows, 1):

@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from labkit.envs.games import title_of
 from labkit.evaluation import Estimate
 from labkit.replication.bars import add_changes, add_growth, add_values, grid
 from labkit.replication.plan import Curve
 from labkit.replication.series import Data, End, Line, mean_line, share_across, smooth
-from labkit.replication.style import CELLS, SUITES, dress, panels_of, percent, styles
+from labkit.replication.style import SUITES, dress, panels_of, percent, styles
 from labkit.replication.tables import measured
 from labkit.views.palette import rgba
 
@@ -56,7 +57,7 @@ def _curves(data: Data, axis: Axis) -> go.Figure:
     plan, cells = data.figure.plan, data.cells
     grown = plan.kind == "growth"
     extra = [f"growth at equal compute, {plan.suites[-1]}"] * grown
-    titles = [t for cell in cells for t in (*(f"{CELLS[cell]}, {SUITES[suite]}" for suite in plan.suites), *extra)]
+    titles = [t for cell in cells for t in (*(f"{title_of(cell)}, {SUITES[suite]}" for suite in plan.suites), *extra)]
     figure = panels_of(len(cells), len(plan.suites) + grown, titles)
     named: set[str] = set()
     traces: list[_Trace] = []
@@ -214,7 +215,7 @@ def _ends(data: Data) -> go.Figure:
     """Cells below each other; the ends of each curve by suite, and their changes from the first curve."""
     plan, cells = data.figure.plan, data.cells
     first = data.figure.curves[0].name
-    titles = [t for cell in cells for t in (CELLS[cell], f"{CELLS[cell]}, change from {first}")]
+    titles = [t for cell in cells for t in (title_of(cell), f"{title_of(cell)}, change from {first}")]
     figure = panels_of(len(cells), 2, titles)
     for row, cell in enumerate(cells, 1):
         curves = data.drawn(cell)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from labkit.envs.games import row_of
 from labkit.episode import Episode
 from labkit.evaluation import Estimate, headline, paired
 from labkit.evaluation.games import measures_of
@@ -18,8 +19,6 @@ from labkit.replication.plan import Curve, Evaluation, Figure
 from labkit.runs.store import Run
 
 HEADLINES = ("success", "per_step_accuracy", "route_success")
-REREADING = {"gp-l": 6.0, "gp-vl": 6.0, "virl-l": 5.1, "virl-vl": 5.1}
-"""The paper's lambda (appendix C.3): tokens read in playing, over tokens trained on."""
 SLACK = 0.05
 """The share by which a run may be beyond a compute and still count as being there: runs end at whole updates."""
 
@@ -167,7 +166,11 @@ def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> Spent:
         return Spent()
     last = metrics[-1]
     trained = last.get("flops/training", last["flops"])
-    estimated = trained * (1 + REREADING[curve.cell] / 3) if curve.method == "rl" else trained
+    estimated = trained
+    if curve.method == "rl":
+        rereading = row_of(curve.cell).rereading
+        # A game that is not in the paper has no estimate of the paper's: what was counted stands in.
+        estimated = last["flops"] if rereading is None else trained * (1 + rereading / 3)
     return Spent(last["step"], last["flops"], estimated, sum(m.get("seconds", 0.0) for m in metrics))
 
 

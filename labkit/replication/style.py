@@ -11,12 +11,6 @@ from plotly.subplots import make_subplots
 from labkit.replication.plan import Curve, Method
 from labkit.views.palette import METHODS
 
-CELLS = {
-    "gp-l": "GeneralPoints",
-    "gp-vl": "GeneralPoints in pictures",
-    "virl-l": "V-IRL",
-    "virl-vl": "V-IRL in pictures",
-}
 SUITES = {
     "id": "unseen deals (id)",
     "id@train": "practised deals (id@train)",

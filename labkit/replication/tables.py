@@ -6,14 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labkit.envs.games import row_of
 from labkit.evaluation import Estimate
 from labkit.replication.findings import count
 from labkit.replication.plan import Curve
 from labkit.replication.series import Data, End, Line, Spent, mean_spent, share_across
 from labkit.runs.store import Run
-
-METRICS = {"gp": "success", "virl": "right answers"}
-"""What the headline number of a text cell is: of episodes within their attempts, of all answers."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Row:
         """The headline number in words, with the attempts it allows at a position."""
         kept = [e.episodes[0].task.attempts for e in self.ends if e.episodes]
         allowed = kept[0] if kept else self.ends[0].run.config["probe"]["attempts"]
-        return f"{METRICS[self.curve.cell.partition('-')[0]]}, {count(allowed, 'attempt')}"
+        return f"{row_of(self.curve.cell).headline}, {count(allowed, 'attempt')}"
 
     @property
     def every(self) -> bool:

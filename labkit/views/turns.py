@@ -12,16 +12,14 @@ from itertools import accumulate
 from typing import Any
 
 from labkit import envs
+from labkit.envs.games import row_of
 from labkit.episode import Attempt, Episode, Message, Position, Sample
-from labkit.views import general_points, virl
 from labkit.views.base import View
 from labkit.views.markup import BAD, OK, Mark, details, img, mark_of, pre, signed, text
 
-_VIEWS: dict[str, View] = {"gp": general_points, "virl": virl}
-
 
 def _view(episode: Episode) -> View:
-    return _VIEWS[episode.task.cell.partition("-")[0]]
+    return row_of(episode.task.cell).load("view")
 
 
 def hand_html(episode: Episode, height: int = 96) -> str:

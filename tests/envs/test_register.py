@@ -2,8 +2,8 @@
 
 import pytest
 
-from labkit import envs
-from labkit.envs import game, register
+from labkit.envs import game, games, register
+from labkit.envs.games import Row
 from labkit.errors import UsageError
 from labkit.play import play_many
 from labkit.players.base import Answer
@@ -11,16 +11,11 @@ from labkit.training.rl.loop import RLConfig
 from tests.training.small_games import Bandit
 
 
-class Lever(Bandit):
-    cell = "lever"
-
-
 @pytest.fixture
 def lever(monkeypatch):
-    monkeypatch.setattr(envs, "_REGISTERED", dict(envs._REGISTERED))
-    own = Lever()
-    register(own)
-    return own
+    monkeypatch.setattr(games, "_ROWS", list(games._ROWS))
+    register(Row(name="lever", title="Lever", cells={"lever": "Lever"}, game=Bandit))
+    return game("lever")
 
 
 class Always:
@@ -49,12 +44,12 @@ def test_it_can_be_trained_on_and_is_named_among_the_cells(lever):
 
 @pytest.mark.parametrize("name", ["gp-l", "virl-vl", "lever"])
 def test_a_name_is_given_once(lever, name):
-    again = Bandit()
-    again.cell = name
     before = game(name)
     with pytest.raises(UsageError, match=f"a cell '{name}' already"):
-        register(again)
+        register(Row(name="other", title="Other", cells={"fresh": "Fresh", name: "Other"}, game=Bandit))
     assert game(name) is before
+    with pytest.raises(UsageError, match="no cell 'fresh'"):
+        game("fresh")
 
 
 def test_places_key_the_noise_of_a_share_like_that_of_the_whole(tmp_path):

@@ -94,7 +94,7 @@ def test_face_cards_told_as_ten():
 
 def test_streets_copy_the_training_rules_word_at_that_place():
     def walk(say, actions="relative"):
-        episode = start(game("virl-l").numbered("rule-ood", "test", "0", actions=actions))
+        episode = start(game("virl-l").task_by_id("rule-ood", "test", "0", actions=actions))
         while not episode.done:
             state = episode.position.state
             turn = state["action"].startswith("turn")

@@ -13,7 +13,7 @@ from labkit.players.simple import Expert, Random
 
 def answered(actions, rule="relative", number=0):
     """An episode with the given answers; ``right`` and ``old`` stand for the expert's and its other-rule action."""
-    episode = start(game("virl-l").numbered("id", "test", str(number), actions=rule))
+    episode = start(game("virl-l").task_by_id("id", "test", str(number), actions=rule))
     for action in actions:
         state = episode.position.state
         said = {"right": state["action"], "old": state["other_action"]}.get(action, action)
@@ -47,9 +47,9 @@ def test_the_headline_is_the_papers():
     episode = answered(["right", "stop()"])
     assert headline(episode.task) == "per_step_accuracy"
     assert measure([episode]).value == 0.5
-    free = start(game("virl-l").numbered("id", "test", "0", walk="free"))
+    free = start(game("virl-l").task_by_id("id", "test", "0", walk="free"))
     assert headline(free.task) == "route_success"
-    other = start(game("virl-vl").numbered("visual-ood", "test", "0", picture={"size": 64}))
+    other = start(game("virl-vl").task_by_id("visual-ood", "test", "0", picture={"size": 64}))
     assert headline(other.task) == "route_success"
 
 

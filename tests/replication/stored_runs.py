@@ -114,7 +114,7 @@ def dealt(suite: str) -> tuple[Task, ...]:
 
 @cache
 def every(suite: str) -> tuple[Task, ...]:
-    return tuple(task for task, _ in game("gp-l").every(suite, "test", seed=0, attempts=1))
+    return tuple(task for task, _ in game("gp-l").enumerate_tasks(suite, "test", seed=0, attempts=1))
 
 
 def played(tasks, won) -> list[Episode]:

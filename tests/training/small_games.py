@@ -20,7 +20,8 @@ from transformers import (
 )
 
 from labkit.compute import Meter
-from labkit.envs import _REGISTERED, register
+from labkit.envs import cells, register
+from labkit.envs.games import Row
 from labkit.episode import Attempt, Episode, Position, Task, Verdict
 from labkit.models.loader import ModelBundle, load
 from labkit.models.policy import Policy
@@ -40,9 +41,12 @@ TEMPLATE = (
 class Bandit:
     """Two levers; ``b`` is right."""
 
-    cell = "bandit"
     suites, splits, templates, decisive_field = ("id",), ("train",), {}, "lever"
+    typed = ("lever",)
     pictured = False
+
+    def __init__(self, cell: str) -> None:
+        self.cell = cell
 
     def question(self, rng: random.Random) -> tuple[str, str]:
         return "pick", "b"
@@ -85,16 +89,14 @@ class Bandit:
 class Highest(Bandit):
     """Three cards; the highest is right."""
 
-    cell = "highest"
-
     def question(self, rng: random.Random) -> tuple[str, str]:
         cards = rng.sample(range(10), 3)
         return " ".join(map(str, cards)), str(max(cards))
 
 
-for each in (Bandit(), Highest()):
-    if each.cell not in _REGISTERED:
-        register(each)
+for name, each in (("bandit", Bandit), ("highest", Highest)):
+    if name not in cells():
+        register(Row(name=name, title=name, cells={name: name}, game=each))
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -48,3 +48,12 @@ def random_formula(rng: random.Random, numbers: Sequence[int]) -> str:
         at = rng.randrange(len(terms) - 1)
         terms[at : at + 2] = [f"({terms[at]}{rng.choice('+-*/')}{terms[at + 1]})"]
     return expression.render(expression.parse(terms[0]))
+
+
+def typed_answer(formula: str, ranks: Sequence[str]) -> str:
+    """A bare formula in the answer format; its numbers stand in for ``number``."""
+    try:
+        numbers = expression.numbers(expression.parse(formula.partition("=")[0]))
+    except expression.FormulaError:
+        numbers = ()
+    return json.dumps({"cards": list(ranks), "number": list(numbers), "formula": formula}, ensure_ascii=False)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from labkit.envs.general_points import cards, prompts, solver, verifier
-from labkit.envs.general_points.answers import answer_text, mistaken
+from labkit.envs.general_points.answers import answer_text, mistaken, typed_answer
 from labkit.envs.general_points.render.picture import Picture, draw
 from labkit.envs.general_points.tags import tags
 from labkit.envs.pictures import picture_hash
@@ -30,11 +30,13 @@ class GeneralPoints:
     decisive_field = "formula"
     splits = tuple(cards.SPLITS)
     templates = prompts.DEFAULT
-    wording = staticmethod(prompts.wording)
+    prompt_variant = staticmethod(prompts.prompt_variant)
 
     def __init__(self, cell: str) -> None:
         self.cell = cell
         self.pictured = cell == "gp-vl"
+        # Naming the cards is part of the task where they are shown in a picture.
+        self.typed = ("formula", "cards") if self.pictured else ("formula",)
         self.suites = ("id", "rule-ood", "visual-ood") if self.pictured else ("id", "rule-ood")
 
     def task(
@@ -104,7 +106,7 @@ class GeneralPoints:
             place = {"suite": suite, "split": split, "seed": seed, "index": index}
             yield self.task(hand=hand, faces=faces, target=target, **settings, **place)
 
-    def every(
+    def enumerate_tasks(
         self,
         suite: str = "id",
         split: str = "all",
@@ -203,6 +205,11 @@ class GeneralPoints:
             text = mistaken(rng, ranks, numbers, target, lambda: dict.fromkeys("JQK", rng.randint(1, 10)))
             if not verifier.verdict(verifier.read(text), ranks, faces, target, picture=self.pictured).success:
                 return text
+
+    def typed_answer(self, episode: Episode, typed: Mapping[str, str]) -> str:
+        """A bare formula in the answer format; its numbers stand in for ``number``."""
+        cards = typed["cards"].replace(",", " ").split() if "cards" in typed else episode.position.state["cards"]
+        return typed_answer(typed["formula"], cards)
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The picture of a recipe: the same pixels each time."""

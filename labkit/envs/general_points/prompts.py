@@ -30,7 +30,7 @@ DEFAULT: Mapping[str, str] = {
     "correct": "Correct.",
     "again": "Try again.",
 }
-OTHERS: Mapping[str, tuple[str, ...]] = {
+VARIANTS: Mapping[str, tuple[str, ...]] = {
     "task": (
         "A game of cards: write a formula worth {target} that uses the numbers of all {count} cards, each exactly "
         "once. Allowed are + - * / and brackets. {faces} A counts as 1.",
@@ -62,7 +62,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "J stands for {J}, Q for {Q} and K for {K}.",
     ),
 }
-"""Other wordings of sections of the prompt, for training with diverse prompts."""
+"""Variants of sections of the prompt, for training with diverse prompts."""
 _WORDS = {3: "three", 4: "four", 5: "five", 6: "six"}
 
 
@@ -75,9 +75,9 @@ def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
     return settings.merged(DEFAULT, prompts)
 
 
-def wording(number: int) -> dict[str, str]:
-    """The templates of a wording of the prompt; see :func:`settings.reworded`."""
-    return settings.reworded(DEFAULT, OTHERS, number)
+def prompt_variant(number: int) -> dict[str, str]:
+    """The templates of a prompt variant; see :func:`settings.prompt_variant`."""
+    return settings.prompt_variant(DEFAULT, VARIANTS, number)
 
 
 def face_sentence(faces: Rule, prompts: Mapping[str, str] | None = None) -> str:

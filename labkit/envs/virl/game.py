@@ -6,6 +6,7 @@ words what is seen, ``virl-vl`` shows it in a picture of four views.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -38,9 +39,10 @@ class VIRL:
     """The game of the cells ``virl-l`` and ``virl-vl``; see :class:`labkit.envs.Game`."""
 
     decisive_field = "action"
+    typed = ("action",)
     splits = sources.SPLITS
     templates = prompts.DEFAULT
-    wording = staticmethod(prompts.wording)
+    prompt_variant = staticmethod(prompts.prompt_variant)
 
     def __init__(self, cell: str) -> None:
         self.cell = cell
@@ -120,7 +122,7 @@ class VIRL:
             route, key = found[order[index % len(found)]], f"{split}/{seed}/{index}"
             yield self.task(route=route, actions=actions, key=key, data=data, **settings, **place)
 
-    def every(
+    def enumerate_tasks(
         self,
         suite: str = "id",
         split: str = "all",
@@ -139,7 +141,7 @@ class VIRL:
             task = self.task(route=route, actions=actions, key=key, data=data, **settings, **place)
             yield task, 1 / len(found)
 
-    def numbered(
+    def task_by_id(
         self, suite: str, split: str, wanted: str, *, seed: int = 0, data: str | None = None, **settings: Any
     ) -> Task:
         """The task on a route of a suite by its number, from 0, or its id.
@@ -242,6 +244,12 @@ class VIRL:
             text = mistaken(rng, *right, actions, swapped=None, neighbours=neighbours)
             if not verifier.verdict(verifier.read(text), truth).success:
                 return text
+
+    def typed_answer(self, episode: Episode, typed: Mapping[str, str]) -> str:
+        """A bare action in the answer format; a bare direction is a turn to it."""
+        said = typed["action"]
+        action = verifier.parse_action(said) or verifier.parse_action(f"turn_direction({said})")
+        return json.dumps({"action": action.text if action else said}, ensure_ascii=False)
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The four views of a recipe: the same pixels each time."""

@@ -58,7 +58,7 @@ _ACTIONS = (
     "Choose among forward(), stop() and turn_direction(x); x must be one of these: {words}.",
     "Possible actions are turn_direction(x), forward() and stop(). For x take one of {words}.",
 )
-OTHERS: Mapping[str, tuple[str, ...]] = {
+VARIANTS: Mapping[str, tuple[str, ...]] = {
     "task": (
         "You are on foot. Follow the instruction to its end; each answer is one action.",
         "Find your way: do what the instruction says, and say the next action.",
@@ -89,7 +89,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         'The answer is one JSON object that holds "current observation", "current instruction" and "action".',
     ),
 }
-"""Other wordings of sections of the prompt, for training with diverse prompts."""
+"""Variants of sections of the prompt, for training with diverse prompts."""
 
 
 def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -101,9 +101,9 @@ def merged(prompts: Mapping[str, str] | None) -> Mapping[str, str]:
     return settings.merged(DEFAULT, prompts)
 
 
-def wording(number: int) -> dict[str, str]:
-    """The templates of a wording of the prompt; see :func:`settings.reworded`."""
-    return settings.reworded(DEFAULT, OTHERS, number)
+def prompt_variant(number: int) -> dict[str, str]:
+    """The templates of a prompt variant; see :func:`settings.prompt_variant`."""
+    return settings.prompt_variant(DEFAULT, VARIANTS, number)
 
 
 def landmarks(sightings: Sequence[Sighting], prompts: Mapping[str, str] | None = None) -> str:

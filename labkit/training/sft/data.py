@@ -46,18 +46,19 @@ def expert_dialogues(
 
     Args:
         count, first: how many deals of the seed, and from which number on.
-        prompts: each deal is told in one of this many wordings, the first of which is the built-in one.
+        prompts: each deal is told in one of this many prompt variants, the first of which is the built-in one.
         solutions, mistakes, learn: see :func:`expert_dialogue`.
 
     Raises:
-        UsageError: no such cell, suite, split or so many wordings, or the cell shows pictures.
+        UsageError: no such cell, suite, split or so many prompt variants, or the cell shows pictures.
     """
     playing = game(cell)
-    wordings = [playing.wording(number) for number in range(prompts)] if prompts > 1 else [None]
+    variants = [playing.prompt_variant(number) for number in range(prompts)] if prompts > 1 else [None]
     made = []
     for task in islice(playing.tasks(suite, split, seed=seed, first=first, attempts=mistakes + 1), count):
-        wording = random.Random(f"wording/{task.id}").choice(wordings)
-        made.append(expert_dialogue(replace(task, prompts=wording), solutions, mistakes, learn))
+        # The key keeps its old name: with another one, the same config would deal other prompts.
+        variant = random.Random(f"wording/{task.id}").choice(variants)
+        made.append(expert_dialogue(replace(task, prompts=variant), solutions, mistakes, learn))
     return made
 
 

@@ -116,7 +116,7 @@ def test_a_stream_is_seeded_and_can_begin_anywhere():
 
 
 def test_every_hand_once_with_its_share():
-    tasks, shares = zip(*game("gp-l").every("rule-ood"), strict=True)
+    tasks, shares = zip(*game("gp-l").enumerate_tasks("rule-ood"), strict=True)
     assert len(tasks) == 796
     assert len({tuple(sorted(ranks_of(t))) for t in tasks}) == 796
     assert sum(shares) == pytest.approx(1)
@@ -129,7 +129,7 @@ def test_every_hand_once_with_its_share():
 
 def test_shares_of_an_image_cell_are_those_of_its_deck():
     """gp-vl deals black cards: there are two of a rank, so three cannot come and pairs come less often."""
-    share = {tuple(sorted(ranks_of(t))): s for t, s in game("gp-vl").every("id", picture=SMALL)}
+    share = {tuple(sorted(ranks_of(t))): s for t, s in game("gp-vl").enumerate_tasks("id", picture=SMALL)}
     stream = islice(game("gp-vl").tasks("id", picture=SMALL), 2000)
     dealt = Counter(tuple(sorted(ranks_of(t))) for t in stream)
     assert not [hand for hand in dealt if max(Counter(hand).values()) > 2]
@@ -144,7 +144,7 @@ def test_deals_are_the_same_in_every_process():
 from itertools import islice
 from labkit.envs import game
 print([t.deal for t in islice(game("gp-l").tasks("id"), 20)])
-print([t.deal for t, _ in islice(game("gp-l").every("id"), 200)])
+print([t.deal for t, _ in islice(game("gp-l").enumerate_tasks("id"), 200)])
 """
     said = {
         subprocess.run(
@@ -160,7 +160,7 @@ print([t.deal for t, _ in islice(game("gp-l").every("id"), 200)])
 
 
 def test_names_of_tasks_tell_deals_apart():
-    tasks = [*islice(game("gp-l").tasks("id"), 50), *(t for t, _ in islice(game("gp-l").every("id"), 50))]
+    tasks = [*islice(game("gp-l").tasks("id"), 50), *(t for t, _ in islice(game("gp-l").enumerate_tasks("id"), 50))]
     assert len({t.id for t in tasks}) == len({(t.id, json.dumps(t.deal)) for t in tasks})
 
 

@@ -162,7 +162,7 @@ def test_a_route_to_where_one_stands():
 
 
 def free(suite="id", split="test", cell="virl-l", number=0, **settings):
-    return game(cell).numbered(suite, split, str(number), walk="free", **settings)
+    return game(cell).task_by_id(suite, split, str(number), walk="free", **settings)
 
 
 def say(action):
@@ -241,7 +241,7 @@ def test_the_expert_succeeds_on_the_whole_mini_benchmark():
 
 
 def test_the_expert_succeeds_in_the_training_city_and_chance_hardly_ever():
-    tasks = [task for task, _ in game("virl-l").every("rule-ood", "test", walk="free")]
+    tasks = [task for task, _ in game("virl-l").enumerate_tasks("rule-ood", "test", walk="free")]
     assert all(play(task, Expert()).success for task in tasks)
     assert sum(play(task, Random(), key=(n,)).success for n, task in enumerate(tasks)) <= len(tasks) // 20
 

@@ -261,7 +261,7 @@ def test_each_route_comes_once_before_any_comes_again():
     assert set(ids[:18]) == set(ids[18:]) == {r.id for r in mini}
     # The second time on another rail.
     assert len({t.deal["key"] for t in tasks}) == 36
-    assert sum(weight for _, weight in game("virl-vl").every("visual-ood", "test")) == pytest.approx(1)
+    assert sum(weight for _, weight in game("virl-vl").enumerate_tasks("visual-ood", "test")) == pytest.approx(1)
 
 
 def test_the_splits_share_no_route():
@@ -286,12 +286,12 @@ def test_the_splits_share_no_route():
 
 
 def test_a_route_by_number_or_id():
-    by_number = game("virl-l").numbered("rule-ood", "dev", "7", seed=2)
-    by_id = game("virl-l").numbered("rule-ood", "dev", by_number.deal["route"]["id"], seed=2)
+    by_number = game("virl-l").task_by_id("rule-ood", "dev", "7", seed=2)
+    by_id = game("virl-l").task_by_id("rule-ood", "dev", by_number.deal["route"]["id"], seed=2)
     assert by_number == by_id and by_number.rule == {"actions": "relative"}
     for wrong in ("200", "-1", "x", "", "7" * 5000, "٣"):
         with pytest.raises(UsageError, match="0 to 199"):
-            game("virl-l").numbered("rule-ood", "dev", wrong)
+            game("virl-l").task_by_id("rule-ood", "dev", wrong)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_suites_that_do_not_exist_are_refused():
 
 @pytest.mark.parametrize("suite", ["id", "rule-ood"])
 def test_the_expert_reaches_every_destination_in_words_and_chance_none(suite):
-    episodes = [play(task, Expert()) for task, _ in game("virl-l").every(suite)]
+    episodes = [play(task, Expert()) for task, _ in game("virl-l").enumerate_tasks(suite)]
     assert len(episodes) == 1400 and all(e.success for e in episodes)
     assert not any(a.tags for e in episodes for a in e.attempts)
     assert all(e.positions[-1].state["action"] == "stop()" for e in episodes)
@@ -346,7 +346,7 @@ def test_the_expert_reaches_every_destination_in_words_and_chance_none(suite):
 
 @pytest.mark.parametrize("suite", ["id", "rule-ood", "visual-ood"])
 def test_the_expert_reaches_every_destination_in_pictures(suite):
-    tasks = [task for task, _ in game("virl-vl").every(suite, "test", picture=SMALL)][::10]
+    tasks = [task for task, _ in game("virl-vl").enumerate_tasks(suite, "test", picture=SMALL)][::10]
     assert all(play(task, Expert()).success for task in tasks) and len(tasks) >= 2
 
 

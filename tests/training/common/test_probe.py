@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from labkit.envs import _REGISTERED, register
+from labkit.envs import cells, register
+from labkit.envs.games import Row
 from labkit.envs.general_points.cards import numbers_of, split_of, suite_rule
 from labkit.evaluation.paired import difference
 from labkit.runs import listing
@@ -20,14 +21,12 @@ NAME = "eval/id/success"
 class Prefix(small_games.Bandit):
     """Two levers; an answer that begins with ``b`` is right, however long it is."""
 
-    cell = "beginning"
-
     def judge(self, episode, answer):
         return replace(super().judge(episode, answer.split(" ")[0]), answer=answer)
 
 
-if Prefix.cell not in _REGISTERED:
-    register(Prefix())
+if "beginning" not in cells():
+    register(Row(name="beginning", title="Beginning", cells={"beginning": "Beginning"}, game=Prefix))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def begin(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     small_games.saved(folder)
     probe = {"every": 10, "episodes": 40, "suites": ["id"], "split": "train", "seed": 9, "temperature": 1.0}
-    config = {"stage": "rl", "model": str(folder), "cell": Prefix.cell, "updates": 20, "episodes": 64, "lr": 0.01}
+    config = {"stage": "rl", "model": str(folder), "cell": "beginning", "updates": 20, "episodes": 64, "lr": 0.01}
     config |= {"max_new_tokens": 1, "attempts": 1, "save_every": 5, "checkpoints": [7], "probe": probe}
 
     def begun(path, *overrides):

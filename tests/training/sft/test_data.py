@@ -101,7 +101,7 @@ def test_prompts_differ_in_words_and_agree_in_what_is_asked(cell):
     one, some = (expert_dialogues(cell, 40, seed=4, prompts=prompts) for prompts in (1, 4))
     built_in = sum(a.messages[0] == b.messages[0] for a, b in zip(one, some, strict=True))
     assert 2 <= built_in <= 20
-    # Openings and formats of four wordings; the answers do not change.
+    # Openings and formats of four prompt variants; the answers do not change.
     assert len({d.messages[0].text.splitlines()[-1] for d in some}) == 4
     facts = r"cards" if cell == "gp-l" else "current instruction"
     for a, b in zip(one, some, strict=True):
@@ -112,19 +112,19 @@ def test_prompts_differ_in_words_and_agree_in_what_is_asked(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_wording_keeps_every_field_of_the_built_in_one(cell):
-    built_in = game(cell).wording(0)
+def test_a_prompt_variant_keeps_every_field_of_the_built_in_one(cell):
+    built_in = game(cell).prompt_variant(0)
     for number in range(16):
-        wording = game(cell).wording(number)
-        assert wording.keys() == built_in.keys()
-        for name, text in wording.items():
+        variant = game(cell).prompt_variant(number)
+        assert variant.keys() == built_in.keys()
+        for name, text in variant.items():
             assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", built_in[name]))
             assert set(re.findall(r'"[a-z ]+"', text)) == set(re.findall(r'"[a-z ]+"', built_in[name]))
-    assert len({tuple(game(cell).wording(number).values()) for number in range(16)}) == 16
-    first = [game(cell).wording(number) for number in range(4)]
-    assert all(len({wording[name] for wording in first}) == 4 for name in built_in)
-    with pytest.raises(UsageError, match="16 wordings"):
-        game(cell).wording(16)
+    assert len({tuple(game(cell).prompt_variant(number).values()) for number in range(16)}) == 16
+    first = [game(cell).prompt_variant(number) for number in range(4)]
+    assert all(len({variant[name] for variant in first}) == 4 for name in built_in)
+    with pytest.raises(UsageError, match="16 variants"):
+        game(cell).prompt_variant(16)
 
 
 @pytest.mark.parametrize("cell", CELLS)
