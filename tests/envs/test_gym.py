@@ -1,6 +1,8 @@
 """The Gymnasium environments: the same game, through ``reset`` and ``step``."""
 
+import copy
 import json
+import pickle
 import warnings
 
 import gymnasium
@@ -9,9 +11,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordEpisodeStatistics
 
-import labkit.envs.gym_env  # noqa: F401, registers the ids
+import labkit.envs.gym  # noqa: F401, registers the ids
 from labkit.envs import game, replay, start
-from labkit.envs.gym_env import GeneralPointsEnv
+from labkit.envs.gym import DialogueEnv, GeneralPointsEnv
 from labkit.envs.reading import LIMIT
 from labkit.episode import Episode
 from labkit.errors import UsageError
@@ -187,3 +189,46 @@ def test_the_docstring_has_gymnasiums_headings():
         "References",
         "Version History",
     ]
+
+
+def after(env, resets=2, **options):
+    """Names of the tasks that the next resets deal."""
+    return [Episode.from_dict(env.reset(options=options)[1]["record"]).task.id for _ in range(resets)]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("kwargs", [{"split": "dev"}, {"modality": "picture", **SMALL}], ids=["text", "picture"])
+def test_a_copy_goes_on_by_itself_from_where_it_was_made(copied, kwargs):
+    env = env_of(attempts=2, **kwargs)
+    env.reset(seed=5)
+    env.reset()
+    env.step("?")
+    twin = copied(env)
+    # Both are in the middle of the second deal: another wrong answer ends each, and neither ends the other's.
+    for each in (env, twin):
+        assert each.step("?")[1:3] == (-4.0, True)
+    assert after(env) + after(env, suite="rule-ood") == after(twin) + after(twin, suite="rule-ood")
+    # Each counts its deals for itself.
+    assert after(env, 3)[0] == after(twin, 1)[0]
+
+
+def test_the_next_deal_does_not_depend_on_what_was_dealt_elsewhere_in_between():
+    env, other = env_of(), env_of()
+    env.reset(seed=4)
+    other.reset(seed=4)
+    after(other, 3, suite="rule-ood")
+    assert after(env) == after(other)
+    # Deal 0 came with the seed, deals 1 and 2 above.
+    third = next(game("gp-l").tasks("id", seed=4, first=3))
+    assert after(env, 1) == [third.id]
+
+
+def test_any_cell_is_an_environment():
+    env = DialogueEnv("virl-l", {"suite": "id", "split": "dev"}, {"attempts": 1}, "ansi")
+    first, _ = env.reset(seed=2)
+    assert first == env.render() and "Instruction" in first
+    assert env.step("?")[1:3] == (-2.0, True)
+    with pytest.raises(UsageError, match="no reset option 'route'"):
+        env.reset(options={"route": 3})
+    with pytest.raises(UsageError, match="no cell 'gp'"):
+        DialogueEnv("gp", {"suite": "id"})

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import labkit.envs.gym_env  # noqa: F401, registers the ids
+import labkit.envs.gym  # noqa: F401, registers the ids
 from labkit.envs import game, replay, start
 from labkit.envs.reading import LIMIT
 from labkit.envs.virl import sources
 from labkit.envs.virl.codec import to_plain
-from labkit.envs.virl_gym import VIRLEnv
+from labkit.envs.gym import VIRLEnv
 from labkit.episode import Episode
 from labkit.errors import UsageError
 

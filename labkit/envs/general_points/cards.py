@@ -145,6 +145,14 @@ def _hands(values: tuple[tuple[str, int], ...], target: int, faces_only: bool, s
     return tuple(out)
 
 
+@lru_cache(maxsize=64)
+def _hands_of_split(
+    values: tuple[tuple[str, int], ...], target: int, faces_only: bool, suits: int, split: str
+) -> tuple[Hand, ...]:
+    found = _hands(values, target, faces_only, suits)
+    return tuple(h for h in found if split in ("all", split_of(numbers_of(h.ranks, dict(values)))))
+
+
 def hands(
     suite: str = "id", split: str = "all", *, faces: Rule | None = None, target: int = 24, suits: str = "any"
 ) -> tuple[Hand, ...]:
@@ -165,9 +173,7 @@ def hands(
     if suits not in SUITS:
         raise UsageError(f"no suits {suits!r}; use {', '.join(SUITS)}")
     rule = tuple(sorted(face_values(faces).items()))
-    found = _hands(rule, check_target(target), suite == "rule-ood", len(SUITS[suits]))
-    if split != "all":
-        found = tuple(h for h in found if split_of(numbers_of(h.ranks, faces)) == split)
+    found = _hands_of_split(rule, check_target(target), suite == "rule-ood", len(SUITS[suits]), split)
     if not found:
         raise UsageError(f"no hand of suite {suite}, split {split}, reaches {target} under this rule")
     return found

@@ -54,7 +54,7 @@ class SFTConfig(Optimisation):
     mistakes: int = Field(0, ge=0)
     """Up to this many wrong answers, with the verifier's feedback, come before the right one (paper, Figure 15)."""
     prompts: int = Field(1, ge=1)
-    """Prompt diversity (arXiv 2510.00237): each example in one of this many prompt variants, the built-in one among them."""
+    """Prompt diversity (arXiv 2510.00237): each example in one of this many prompt variants, the built-in one first."""
     learn: Learn = "all"
     """On which of the assistant's turns loss falls: ``all``, or the ``last``."""
     loss: Literal["cross-entropy", "dft"] = "cross-entropy"
