@@ -181,7 +181,7 @@ def _place(turn_N: np.ndarray) -> np.ndarray:
     return np.arange(len(turn_N)) - first[1][first[2]]
 
 
-def collate(rows: Sequence[Row], pad_id: int, width: int = 8) -> dict[str, torch.Tensor]:
+def collate(rows: Sequence[Row], pad_id: int = 0, width: int = 8) -> dict[str, torch.Tensor]:
     """Right-padded ``input_ids``, ``attention_mask`` and ``sampled``, each ``[B, T]``, T a multiple of ``width``."""
     longest = -(-max(len(row.ids) for row in rows) // width) * width
     ids_BT = torch.full((len(rows), longest), pad_id)

@@ -19,7 +19,7 @@ from labkit.config import read
 from labkit.errors import UsageError
 from labkit.models.loader import load
 from labkit.players.registry import resolve_checkpoint
-from labkit.training.rl.loop import RLConfig
+from labkit.training.rl.config import RLConfig
 
 
 def main() -> int:

@@ -36,8 +36,6 @@ HEAVY = {"torch", "transformers", "peft", "accelerate", "gradio", "plotly", "sci
 KNOWN = {
     ("app.flow", "app.players"),
     ("app.players", "app.flow"),
-    ("labkit.training.rl.loop", "labkit.training.rl.update"),
-    ("labkit.training.rl.update", "labkit.training.rl.loop"),
     ("labkit.commands.figures", "labkit.cli"),
     ("labkit.evaluation.drift", "labkit.training.rl.objectives"),
     ("labkit.views.widgets.ood_matrix", "labkit.replication.series"),

@@ -22,16 +22,17 @@ import transformers
 
 from labkit.bench.play import checkpoint
 from labkit.bench.timing import Row, compare
-from labkit.compute import Meter
 from labkit.models.batches import micro_batches
 from labkit.models.forward import target_logits
 from labkit.models.loader import ModelBundle, load
 from labkit.models.policy import Policy
+from labkit.players.checkpoint import Checkpoint
 from labkit.rollout import Rollout
 from labkit.runs import Run
-from labkit.training.common import distributed
+from labkit.training.common.setup import prepare
+from labkit.training.rl.config import RLConfig
 from labkit.training.rl.credit import assign
-from labkit.training.rl.loop import RLConfig, _optimizer
+from labkit.training.rl.loop import make_optimizer
 from labkit.training.rl.update import Learner
 from labkit.training.sft.data import expert_dialogues
 from labkit.training.sft.examples import Example, encode
@@ -80,9 +81,9 @@ def settings(credit: str) -> RLConfig:
 def learner(loaded: ModelBundle, config: RLConfig) -> Learner:
     """What plays and learns, without a run around it."""
     policy = Policy(loaded.model, config.critic if config.has_critic else "none").eval()
-    accelerator = distributed.accelerator("cpu", "fp32", unused=False)
-    trained, optimizer = accelerator.prepare(policy, _optimizer(policy, config))
-    return Learner(config, loaded, policy, trained, optimizer, accelerator, Meter(loaded.parameters))
+    ready = prepare(config, loaded.model, policy, make_optimizer(policy, config), reference=False)
+    sampling = {"temperature": config.temperature, "max_new_tokens": config.max_new_tokens, "batch": config.batch}
+    return Learner(config, ready, Checkpoint(loaded, name=config.name, **sampling))
 
 
 def bare(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[dict[str, torch.Tensor]]) -> None:
@@ -97,9 +98,9 @@ def bare(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iter
     optimizer.zero_grad()
 
 
-def cut(examples: Sequence[Example], tokens: int, pad_id: int) -> list[dict[str, torch.Tensor]]:
+def cut(examples: Sequence[Example], tokens: int) -> list[dict[str, torch.Tensor]]:
     """The batches that a trainer would make of them."""
-    return [collate(some, pad_id) for some, _ in micro_batches(examples, tokens)]
+    return [collate(some) for some, _ in micro_batches(examples, tokens)]
 
 
 def _sft(path: Path, whose: str, folder: Path, rounds: int) -> Row:
@@ -113,8 +114,7 @@ def _sft(path: Path, whose: str, folder: Path, rounds: int) -> Row:
         return encode(ours.tokenizer, expert_dialogues("gp-l", BATCH, first=first, mistakes=1), parts=False)
 
     batches = [
-        [cut(examples(number, step), options.micro_batch_tokens, plain.pad_id) for step in range(STEPS)]
-        for number in range(rounds)
+        [cut(examples(number, step), options.micro_batch_tokens) for step in range(STEPS)] for number in range(rounds)
     ]
 
     def train(number: int) -> int:
@@ -139,7 +139,7 @@ def _learning(path: Path, what: str, config: RLConfig, rounds: int) -> Row:
     for rollout in played:
         learning.score(rollout)
         assign(rollout, config.credit, config.group)
-    batches = [cut(as_examples(rollout), config.micro_batch_tokens, plain.pad_id) for rollout in played]
+    batches = [cut(as_examples(rollout), config.micro_batch_tokens) for rollout in played]
 
     def learn(number: int) -> int:
         learning.learn(played[number], 0)

@@ -20,7 +20,7 @@ from labkit.models.loader import ModelBundle, render, suffix
 if TYPE_CHECKING:
     from trl import GRPOTrainer
 
-    from labkit.training.rl.loop import RLConfig
+    from labkit.training.rl.config import RLConfig
 
 _LOSS = {"token": "dapo", "episode": "grpo"}
 """TRL's name of a mean over all tokens, and of a mean over episodes of means over tokens."""

@@ -10,7 +10,7 @@ import torch
 from labkit.envs.general_points.verifier import REWARD
 from labkit.exercises import NotYet, exercise, expect
 from labkit.training.rl import objectives
-from labkit.training.rl.collapse import Bounds, collapse
+from labkit.training.rl.collapse import CollapseThresholds, collapse
 
 WARD = {
     "A": {
@@ -52,7 +52,7 @@ def stops_after(learner: Any) -> str:
     """The number of updates done when the last `patience` all lie below the bound for the first time, or None."""
     cases = [[0.5, 0.1, 0.1, 0.1], [0.1, 0.1, 0.5, 0.1, 0.1, 0.1, 0.1], [0.5, 0.4, 0.1, 0.1], [0.1] * 3, [], [0.2] * 5]
     for entropies, patience in product(cases, (1, 2, 3)):
-        bounds = Bounds(entropy=0.2, kl=None, spread=None, patience=patience)
+        bounds = CollapseThresholds(entropy=0.2, kl=None, spread=None, patience=patience)
         logged = [{"policy/entropy": e, "rollout/return_std": 1.0} for e in entropies]
         done = (n for n in range(1, len(logged) + 1) if collapse(logged[:n], bounds))
         expect(learner, (entropies, 0.2, patience), next(done, None))

@@ -20,6 +20,7 @@ from typing import Any
 from labkit.errors import UsageError
 from labkit.replication.plan import Curve, Evaluation
 from labkit.runs.store import Run, listing, write_json
+from labkit.training import stages
 
 RESULTS = Path("results")
 """Runs that are kept with the repository."""
@@ -47,28 +48,11 @@ def recipe_of(config: dict[str, Any], archive: Archive | None = None) -> Recipe:
     Raises:
         UsageError: it is no config of a training stage.
     """
-    data = _typed(config).model_dump(mode="json")
+    data = stages.parse(config).model_dump(mode="json")
     kept = {key: value for key, value in data.items() if key not in UNIMPORTANT}
     if archive is not None and "model" in kept:
         kept["model"] = archive.origin(kept["model"])
     return json.dumps(kept, sort_keys=True)
-
-
-def _typed(config: dict[str, Any]) -> Any:
-    stage = config.get("stage")
-    if stage == "sft":
-        from labkit.training.sft.stage import SFTConfig
-
-        return SFTConfig.parse(config)
-    if stage == "rl":
-        from labkit.training.rl.loop import RLConfig
-
-        return RLConfig.parse(config)
-    if stage == "pretrain":
-        from labkit.training.sft.pretrain import PretrainConfig
-
-        return PretrainConfig.parse(config)
-    raise UsageError(f"a run of stage {stage!r} is not a training run")
 
 
 def is_over(run: Run) -> bool:

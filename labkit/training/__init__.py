@@ -1,20 +1,14 @@
-"""Trainers: a config names its stage, and the stage's module reads top to bottom."""
+"""Training: :func:`train` runs the stage that a config names (``stages.py``)."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from labkit.config import read
 from labkit.errors import UsageError
 from labkit.runs.store import ROOT, Run, find
-
-if TYPE_CHECKING:
-    from labkit.config import Config
-
-STAGES = ("pretrain", "sft", "rl")
+from labkit.training import stages
 
 
 def train(
@@ -55,13 +49,13 @@ def train(
         raise UsageError("name a config, or a run with --resume")
     else:
         run, path, data = None, Path(config), read(config, overrides)
-    parsed, runner = _stage(data, str(path))
+    settings = stages.parse(data, str(path))
     from labkit.training.common import distributed, trackers
 
-    trackers.check(parsed.trackers)
-    device = distributed.join(device, parsed.processes)
+    trackers.check(settings.trackers)
+    device = distributed.init(device, settings.processes)
     if run is None:
-        run = Run(distributed.on_main(lambda: Run.create(out, parsed.name, parsed.to_yaml()).path))
+        run = Run(distributed.on_main(lambda: Run.create(out, settings.name, settings.to_yaml()).path))
 
     def say(status: str, **more: str) -> None:
         if distributed.is_main():
@@ -69,7 +63,7 @@ def train(
 
     say("running")
     try:
-        collapsed = runner(parsed, run, resume=resume is not None, device=device)
+        collapsed = stages.runner(settings.stage)(settings, run, resume=resume is not None, device=device)
     except KeyboardInterrupt:
         say("stopped")
         raise
@@ -81,23 +75,3 @@ def train(
     else:
         say("finished")
     return run
-
-
-def _stage(data: dict, where: str) -> tuple[Config, object]:
-    """The checked config of a stage and the function that runs it."""
-    stage = data.get("stage")
-    if stage == "pretrain":
-        from labkit.training.sft.pretrain import PretrainConfig, pretrain
-
-        return PretrainConfig.parse(data, where), pretrain
-    if stage == "sft":
-        from labkit.training.sft.stage import SFTConfig, sft
-
-        return SFTConfig.parse(data, where), sft
-    if stage == "rl":
-        from labkit.training.rl.loop import RLConfig, rl
-
-        return RLConfig.parse(data, where), rl
-    near = difflib.get_close_matches(str(stage), STAGES, 1)
-    hint = f"did you mean {near[0]}?" if near else f"the stages are {', '.join(STAGES)}"
-    raise UsageError(f"{where}: " + (f"no stage {stage!r}; {hint}" if stage else f"the key 'stage' is missing; {hint}"))

@@ -7,7 +7,7 @@ from labkit.envs.games import Row
 from labkit.errors import UsageError
 from labkit.play import play_many
 from labkit.players.base import Answer
-from labkit.training.rl.loop import RLConfig
+from labkit.training.rl.config import RLConfig
 from tests.training.small_games import Bandit
 
 

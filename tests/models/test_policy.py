@@ -178,7 +178,7 @@ def test_an_11b_vision_model_has_the_papers_value_head():
     assert {p.device.type for p in policy.parameters()} == {"meta"}
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(10.67e9, rel=1e-3)
     settings = small_games.config(critic="shared", credit={"kind": "ppo-turn"}, lr=1e-6, critic_lr=1e-6)
-    actor, critic = small_games._optimizer(policy, settings).param_groups
+    actor, critic = small_games.make_optimizer(policy, settings).param_groups
     assert len(actor["params"]) == len(list(model.parameters())) and len(critic["params"]) == 6
 
 

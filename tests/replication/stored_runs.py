@@ -14,7 +14,7 @@ from labkit.envs import game, judge, start
 from labkit.episode import Episode, Task
 from labkit.evaluation import wilson
 from labkit.runs import Run
-from labkit.training.rl.loop import RLConfig
+from labkit.training.rl.config import RLConfig
 from labkit.training.sft.stage import SFTConfig
 
 HANDS = 40

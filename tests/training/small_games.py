@@ -19,15 +19,16 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from labkit.compute import Meter
 from labkit.envs import cells, register
 from labkit.envs.games import Row
 from labkit.episode import Attempt, Episode, Position, Task, Verdict
 from labkit.models.loader import ModelBundle, load
 from labkit.models.policy import Policy
-from labkit.training.common import distributed
-from labkit.training.common.parameters import InitialPolicy
-from labkit.training.rl.loop import RLConfig, _optimizer
+from labkit.players.base import Player
+from labkit.players.checkpoint import Checkpoint
+from labkit.training.common.setup import prepare
+from labkit.training.rl.config import RLConfig
+from labkit.training.rl.loop import make_optimizer
 from labkit.training.rl.update import Learner
 
 WORDS = [f"{n}" for n in range(10)] + ["a", "b", "again", "pick"]
@@ -162,25 +163,31 @@ def of_kind(kind: str) -> dict[str, Any]:
     return {"credit": {"kind": kind}, "group": 4 if kind in ("grpo", "rloo") else 1}
 
 
+def player_of(loaded: ModelBundle, settings: RLConfig) -> Checkpoint:
+    """The player that ``labkit train`` makes: the model itself."""
+    sampling = {"temperature": settings.temperature, "max_new_tokens": settings.max_new_tokens, "batch": settings.batch}
+    return Checkpoint(loaded, name=settings.name, **sampling, sampler=settings.sampler)
+
+
 def learner(
     loaded: ModelBundle,
     settings: RLConfig,
-    optimizer: Callable[[Policy, RLConfig], torch.optim.Optimizer] = _optimizer,
+    optimizer: Callable[[Policy, RLConfig], torch.optim.Optimizer] = make_optimizer,
     fresh: PreTrainedModel | None = None,
+    player: Callable[[ModelBundle, RLConfig], Player] = player_of,
 ) -> Learner:
     """What ``labkit train`` makes of these settings, without a run around it.
 
     Args:
         loaded: its tokenizer is used.
         fresh: where to start; a new model of the settings' seed if not given.
+        player: makes the player of the episodes.
     """
     loaded = replace(loaded, model=(fresh or model(settings.seed)).eval())
     policy = Policy(loaded.model, settings.critic if settings.has_critic else "none", seed=settings.seed)
     policy.eval().to(loaded.model.dtype)
-    accelerator = distributed.accelerator("cpu", "fp32", unused=False)
-    initial = InitialPolicy(policy) if settings.kl else None
-    trained, prepared = accelerator.prepare(policy, optimizer(policy, settings))
-    return Learner(settings, loaded, policy, trained, prepared, accelerator, Meter(loaded.parameters), initial)
+    ready = prepare(settings, loaded.model, policy, optimizer(policy, settings), reference=settings.kl > 0)
+    return Learner(settings, ready, player(loaded, settings))
 
 
 def plain_sgd(policy: Policy, settings: RLConfig) -> torch.optim.SGD:

@@ -10,7 +10,7 @@ from labkit.bench.trl_grpo import trainer
 from labkit.envs import game, judge, prompt, start
 from labkit.models.loader import load, render
 from labkit.players.registry import resolve_checkpoint
-from labkit.training.rl.loop import RLConfig
+from labkit.training.rl.config import RLConfig
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"stage": "rl", "model": "tiny:gp-l/init", "updates": 1, "episodes": 4, "group": 2, "attempts": 3}

@@ -23,7 +23,7 @@ from labkit.config import Config
 from labkit.errors import UsageError
 from labkit.models.files import first_line
 from labkit.progress import no_bars
-from labkit.training.common.distributed import full
+from labkit.training.common.distributed import full_tensor
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -156,7 +156,7 @@ def save_model(
     """Save a Hugging Face directory; of a model with adapters an adapter directory, which names its base.
 
     Args:
-        weights: of a model that processes share out: :func:`whole_weights`.
+        weights: of a model that processes share out: :func:`full_state_dict`.
     """
     adapted = _adapter_of(model)
     if adapted is None:
@@ -169,14 +169,14 @@ def save_model(
     tokenizer.save_pretrained(folder)
 
 
-def whole_weights(model: nn.Module) -> dict[str, torch.Tensor] | None:
+def full_state_dict(model: nn.Module) -> dict[str, torch.Tensor] | None:
     """The weights of a model that processes share out (FSDP2), put together; None of any other. All must ask."""
     weights = model.state_dict(keep_vars=True)
     if not any(isinstance(weight, DTensor) for weight in weights.values()):
         return None
     # Tied weights stay one.
     found = {id(weight): weight for weight in weights.values()}
-    found = {key: full(weight.detach()) for key, weight in found.items()}
+    found = {key: full_tensor(weight.detach()) for key, weight in found.items()}
     return {name: found[id(weight)] for name, weight in weights.items()}
 
 

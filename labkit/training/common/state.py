@@ -17,7 +17,7 @@ from labkit.compute import Meter
 from labkit.errors import UsageError
 from labkit.runs.store import replace_folder, settle, write_json
 from labkit.training.common import distributed
-from labkit.training.common.parameters import save_model, trainable, whole_weights
+from labkit.training.common.parameters import full_state_dict, save_model, trainable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,11 +39,11 @@ class TrainState:
         """Replace the saved state by that after ``step`` finished steps. Every process calls this; one writes."""
         moments = self.optimizer.state_dict()
         tensors = {
-            f"{index}.{name}": distributed.full(value).contiguous()
+            f"{index}.{name}": distributed.full_tensor(value).contiguous()
             for index, entry in moments["state"].items()
             for name, value in entry.items()
         }
-        weights = {n: distributed.full(p.detach()).contiguous() for n, p in trainable(self.model).items()}
+        weights = {n: distributed.full_tensor(p.detach()).contiguous() for n, p in trainable(self.model).items()}
 
         def fill(folder: Path) -> None:
             save_file(weights, folder / "model.safetensors")
@@ -73,12 +73,12 @@ class TrainState:
             raise UsageError(f"{self.path} was saved by another model; start a new run")
         with torch.no_grad():
             for name, parameter in parameters.items():
-                parameter.copy_(distributed.part(weights[name], parameter))
+                parameter.copy_(distributed.shard_like(weights[name], parameter))
         moved = [p for group in self.optimizer.param_groups for p in group["params"]]
         entries: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in load_file(self.path / "optimizer.safetensors").items():
             index, name = key.split(".", 1)
-            entries.setdefault(int(index), {})[name] = distributed.part(value, moved[int(index)])
+            entries.setdefault(int(index), {})[name] = distributed.shard_like(value, moved[int(index)])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": entries})
         for name, value in saved["meter"].items():
             setattr(self.meter, name, value)
@@ -92,7 +92,7 @@ class TrainState:
         Every process calls this; one writes.
         """
         path = self.run.checkpoint(step)
-        weights = whole_weights(model)
+        weights = full_state_dict(model)
         if distributed.is_main():
             shutil.rmtree(path, ignore_errors=True)
             path.parent.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
-"""When a policy has collapsed, and further updates would only make it worse.
+"""Collapse thresholds: when a policy counts as collapsed and its run is stopped.
 
-Judged from the logged metrics alone, so that a resumed run stops where an uninterrupted one would have.
+The decision reads the logged metrics only, so a resumed run stops where an uninterrupted one would have.
 """
 
 from __future__ import annotations
@@ -13,75 +13,74 @@ from pydantic import Field
 from labkit.config import Config
 
 
-class Bounds(Config):
-    """What a healthy policy stays within; a run stops after ``patience`` updates in a row outside of one bound.
+class CollapseThresholds(Config):
+    """Limits of a healthy policy. A run stops after ``patience`` updates in a row beyond the same threshold.
 
-    A bound of ``null`` is none.
+    A threshold of ``null`` is not checked.
     """
 
     entropy: float | None = Field(1e-3, ge=0)
-    """Least mean entropy of a sampled token, in nats: below it nothing new is tried."""
+    """Lowest mean entropy of the sampled tokens, in nats: below it nothing new is tried."""
     kl: float | None = Field(5.0, gt=0)
-    """Largest mean KL to the initial policy, in nats a token; only where that is measured."""
+    """Highest mean KL to the initial policy, in nats a token; only where it is measured."""
     spread: float | None = Field(1e-6, ge=0)
-    """Least standard deviation of the returns of an update: below it no answer is better than another."""
+    """Lowest standard deviation of an update's returns: below it no answer is better than another."""
     patience: int = Field(3, ge=1)
     """Updates in a row."""
 
 
 class Collapse(NamedTuple):
-    """Why a run was stopped, and what is left of it."""
+    """Why a run was stopped, and its last healthy checkpoint."""
 
     reason: str
-    """In words."""
+    """One line, in words."""
     last_good: str | None
-    """The newest checkpoint whose policy went on to play well, as the name of a player; None if there is none."""
+    """The newest checkpoint whose policy was healthy in the next update, as the name of a player; None without one."""
 
-    def way_back(self, beginning: str) -> str:
-        """From where to begin again."""
+    def recovery_hint(self, beginning: str) -> str:
+        """Which checkpoint to start again from; ``beginning`` if none of the run's is healthy."""
         if self.last_good is None:
             return f"none of its checkpoints is good; begin again from {beginning}"
         return f"the last good checkpoint is {self.last_good}"
 
 
-def within(metrics: Mapping[str, Any], bounds: Bounds) -> bool:
-    """Whether one update's metrics are within all bounds."""
-    return not _broken(metrics, bounds)
+def is_healthy(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> bool:
+    """Whether the metrics of an update are within all thresholds."""
+    return not _exceeded(metrics, thresholds)
 
 
-def proven(history: Sequence[Mapping[str, Any]], bounds: Bounds) -> set[int]:
-    """The steps whose policy was healthy: the update that follows a step is played with what the step left, and says
-    whether that was within all bounds."""
-    return {m["step"] - 1 for m in history if "policy/entropy" in m and within(m, bounds)}
+def healthy_steps(history: Sequence[Mapping[str, Any]], thresholds: CollapseThresholds) -> set[int]:
+    """Steps whose policy was healthy. Update n + 1 is played by the policy of step n, so its metrics tell."""
+    return {m["step"] - 1 for m in history if "policy/entropy" in m and is_healthy(m, thresholds)}
 
 
-def collapse(history: Sequence[Mapping[str, Any]], bounds: Bounds) -> str | None:
-    """Why to stop after the updates of ``history``, in words; None to go on."""
-    recent = [m for m in history if "policy/entropy" in m][-bounds.patience :]
-    if len(recent) < bounds.patience:
+def collapse(history: Sequence[Mapping[str, Any]], thresholds: CollapseThresholds) -> str | None:
+    """Why to stop after the updates of ``history``, in one line; None to go on."""
+    recent = [m for m in history if "policy/entropy" in m][-thresholds.patience :]
+    if len(recent) < thresholds.patience:
         return None
     for name in ("entropy", "kl", "spread"):
-        if all(name in _broken(m, bounds) for m in recent):
-            return _broken(recent[-1], bounds)[name]
+        if all(name in _exceeded(m, thresholds) for m in recent):
+            return _exceeded(recent[-1], thresholds)[name]
     return None
 
 
-def _broken(metrics: Mapping[str, Any], bounds: Bounds) -> dict[str, str]:
+def _exceeded(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> dict[str, str]:
+    """The thresholds that an update is beyond, with the reason in words. NaN is beyond every threshold."""
     entropy, kl, spread = metrics["policy/entropy"], metrics.get("objective/kl"), metrics["rollout/return_std"]
-    broken = {}
-    # What is not a number is within no bound.
-    if bounds.entropy is not None and not entropy >= bounds.entropy:
-        broken["entropy"] = (
-            f"entropy fell to {entropy:.2g} nats a token (bound {bounds.entropy:g}): the policy says one thing only; "
-            "lower the learning rate, or raise entropy or kl"
+    exceeded = {}
+    if thresholds.entropy is not None and not entropy >= thresholds.entropy:
+        exceeded["entropy"] = (
+            f"entropy fell to {entropy:.2g} nats a token (threshold {thresholds.entropy:g}): the policy gives one "
+            "answer only; lower the learning rate, or raise entropy or kl"
         )
-    if None not in (kl, bounds.kl) and not kl <= bounds.kl:
-        broken["kl"] = (
-            f"KL to the initial policy rose to {kl:.2g} nats a token (bound {bounds.kl:g}): the policy has left what "
-            "it knew; lower the learning rate, or raise kl"
+    if None not in (kl, thresholds.kl) and not kl <= thresholds.kl:
+        exceeded["kl"] = (
+            f"KL to the initial policy rose to {kl:.2g} nats a token (threshold {thresholds.kl:g}): the policy has "
+            "left what it knew; lower the learning rate, or raise kl"
         )
-    if bounds.spread is not None and not spread > bounds.spread:
+    if thresholds.spread is not None and not spread > thresholds.spread:
         solved = metrics["rollout/success"] == 1
         why = "every episode succeeds: nothing is left to learn" if solved else "no episode does better than another"
-        broken["spread"] = f"all returns are alike ({why}); deal other tasks, or begin from another checkpoint"
-    return broken
+        exceeded["spread"] = f"all returns are alike ({why}); deal other tasks, or begin from another checkpoint"
+    return exceeded

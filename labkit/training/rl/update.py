@@ -1,6 +1,6 @@
-"""One update of a policy gradient: play, score, credit, learn (paper, section 3 and appendix A).
+"""One policy-gradient update: play, score, assign credit, learn (paper, section 3 and appendix A).
 
-Shape suffixes: N sampled tokens of a forward pass in order, K turns of it.
+Shape suffixes: N sampled tokens of a micro-batch in order, K its turns.
 """
 
 from __future__ import annotations
@@ -18,76 +18,62 @@ from accelerate.utils import gather_object
 from labkit.envs import game
 from labkit.models.batches import micro_batches
 from labkit.play import play_many
-from labkit.players.checkpoint import Checkpoint
 from labkit.rollout import Rollout, Row, collate, gather
-from labkit.training.common.distributed import gradients, whole
+from labkit.training.common.distributed import gathered_params, gradients
 from labkit.training.rl import objectives
-from labkit.training.rl.credit import assign
+from labkit.training.rl.credit import KINDS, assign
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from labkit.compute import Meter
     from labkit.episode import Episode, Task
-    from labkit.models.loader import ModelBundle
-    from labkit.models.policy import Policy, Scores
-    from labkit.training.common.parameters import InitialPolicy
-    from labkit.training.rl.loop import RLConfig
+    from labkit.models.policy import Scores
+    from labkit.players.base import Player
+    from labkit.training.common.setup import Prepared
+    from labkit.training.rl.config import RLConfig
 
 
 @dataclass(slots=True)
 class _Sums:
-    """Numbers added up over the forward passes of an update, each with what it is a mean of."""
+    """Running sums and counts of metrics over micro-batches."""
 
     total: dict[str, float] = field(default_factory=dict)
     count: dict[str, float] = field(default_factory=dict)
 
-    def add(self, **means: torch.Tensor) -> None:
-        for name, units in means.items():
-            self.total[name] = self.total.get(name, 0.0) + float(units.detach().double().sum())
-            self.count[name] = self.count.get(name, 0.0) + units.numel()
+    def add(self, **units: torch.Tensor) -> None:
+        for name, values in units.items():
+            self._count(name, float(values.detach().double().sum()), values.numel())
+
+    def merge(self, other: _Sums) -> None:
+        for name, total in other.total.items():
+            self._count(name, total, other.count[name])
+
+    def _count(self, name: str, total: float, count: float) -> None:
+        self.total[name] = self.total.get(name, 0.0) + total
+        self.count[name] = self.count.get(name, 0.0) + count
 
 
 class Learner:
-    """Moves a policy; :meth:`update` is one update.
+    """Trains a policy; :meth:`update` is one update.
 
     Args:
-        policy: with the model of ``loaded``, which it plays with.
-        trained: the same as accelerate has prepared it; what is differentiated.
-        initial: the policy that training began with, where a KL to it is asked for.
+        ready: the policy, a :class:`labkit.models.policy.Policy`, with its optimizer.
+        player: plays the episodes: the policy itself, or a server that samples from its weights. Its answers must
+            carry the sampled ids and log-probabilities (:class:`labkit.players.base.Tokens`).
     """
 
-    def __init__(
-        self,
-        config: RLConfig,
-        loaded: ModelBundle,
-        policy: Policy,
-        trained: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        accelerator: Accelerator,
-        meter: Meter,
-        initial: InitialPolicy | None = None,
-    ) -> None:
-        self.config, self.loaded, self.policy, self.trained = config, loaded, policy, trained
-        self.optimizer, self.accelerator, self.meter = optimizer, accelerator, meter
-        self.initial = initial
-        self.player = Checkpoint(
-            loaded,
-            name=config.name,
-            temperature=config.temperature,
-            max_new_tokens=config.max_new_tokens,
-            batch=config.batch,
-            sampler=config.sampler,
-        )
+    def __init__(self, config: RLConfig, ready: Prepared, player: Player) -> None:
+        self.config, self.player = config, player
+        self.policy, self.trained, self.initial = ready.module, ready.trained, ready.initial
+        self.optimizer, self.accelerator, self.meter = ready.optimizer, ready.accelerator, ready.meter
+        self.kind = KINDS[config.credit.kind]
 
     def update(self, update: int) -> tuple[dict[str, Any], tuple[Episode, ...]]:
-        """Play and learn once.
+        """Play, score, assign credit and learn, once.
 
         Args:
-            update: counted from 0; it keys the deals and the noise.
+            update: counted from 0; keys the deals and the sampling noise.
 
         Returns:
-            Metrics (see ``docs/metrics.md``) and the episodes that were played.
+            Metrics (see ``docs/metrics.md``) and the played episodes.
         """
         began = time.perf_counter()
         rollout = self.play(update)
@@ -97,9 +83,9 @@ class Learner:
         scored = time.perf_counter()
         metrics = self.learn(rollout, update)
         ended = time.perf_counter()
-        metrics |= _of_play(rollout)
+        metrics |= _rollout_metrics(rollout)
         if self.config.has_critic:
-            metrics |= _of_critic(rollout)
+            metrics |= _critic_metrics(rollout)
         metrics |= {
             "seconds": ended - began,
             "seconds/play": played - began,
@@ -115,18 +101,16 @@ class Learner:
         return metrics, rollout.episodes
 
     def play(self, update: int) -> Rollout:
-        """Play the episodes of an update; every process plays its share and gets all of them."""
+        """Play the episodes of an update; each process plays its share, and all get all of them."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        mine = islice(self._tasks(update), rank, None, world)
+        tasks = islice(self._tasks(update), rank, None, world)
         places = range(rank, self.config.episodes, world)
         key = (self.config.seed, update)
-        # A run that goes on from a saved update remembers nothing either.
-        self.player.forget()
-        found = whole(
+        played = gathered_params(
             self.trained,
-            lambda: list(play_many(mine, self.player, batch=self.config.batch, key=key, places=places)),
+            lambda: list(play_many(tasks, self.player, batch=self.config.batch, key=key, places=places)),
         )
-        rollout = gather(gather_object(found))
+        rollout = gather(gather_object(played))
         self.meter.sampled_tokens += sum(len(row.ids) for row in rollout.rows)
         return rollout
 
@@ -147,16 +131,17 @@ class Learner:
 
     @torch.no_grad()
     def score(self, rollout: Rollout) -> None:
-        """Log-probabilities and values before the update, and log-probabilities under the initial policy.
+        """Compute log-probabilities and values before the update, and log-probabilities under the initial policy.
 
-        Only what is needed: where an update is one optimiser step, the log-probabilities before it are those of the
-        step's own forward passes, so without a critic there is no pass for them. That is exact for any sampler.
+        If the update is a single optimizer step, the old log-probabilities are those of the step's own forward
+        passes; without a critic no scoring pass is needed then. This is exact for any player, since the sampler's own
+        log-probabilities are not used.
         """
         one_step = self.config.epochs == self.config.minibatches == 1
         own = self.config.has_critic or not one_step
         if not own and not self.initial:
             return
-        found = []
+        scored = []
         for rows, counts in self._micro_batches(rollout.rows):
             arrays = {}
             if own:
@@ -169,44 +154,60 @@ class Learner:
                 with self.initial.active() as reference, self.accelerator.autocast():
                     arrays["ref_logp"] = self._scores(reference, rows).logp_N
             if counts:
-                found += zip((int(row.turn[0]) for row in rows), _cut(rows, arrays), strict=True)
+                scored += zip((int(row.turn[0]) for row in rows), _split(rows, arrays), strict=True)
         passes = own + (self.initial is not None)
         self.meter.sampled_tokens += passes * sum(len(row.ids) for row in rollout.rows)
-        by_turn = dict(gather_object(found))
+        by_turn = dict(gather_object(scored))
         for row in rollout.rows:
             row.arrays |= by_turn[int(row.turn[0])]
 
     def learn(self, rollout: Rollout, update: int) -> dict[str, float]:
-        """Move the policy over the rollout, ``epochs`` times."""
-        config, sums = self.config, _Sums()
+        """Train on the rollout for ``epochs`` epochs, fewer if ``target_kl`` is exceeded.
+
+        Early stopping as in Spinning Up and CleanRL (``target_kl``): an epoch is judged by the mean KL of its own
+        forward passes, and the epochs after it are skipped.
+        """
+        config, sums, norms = self.config, _Sums(), []
         share = config.rate(update) / config.lr
         for group in self.optimizer.param_groups:
             group["lr"] = share * (config.critic_lr if group["critic"] else config.lr)
-        norms = []
         for epoch in range(config.epochs):
+            of_epoch = _Sums()
             order = np.random.default_rng((config.seed, update, epoch)).permutation(len(rollout.rows))
             for part in np.array_split(order, config.minibatches):
                 rows = [rollout.rows[i] for i in part]
                 if rows:
-                    norms.append(self._step(rows, sums, warm=update < config.critic_warmup))
+                    norms.append(self._step(rows, of_epoch, warm=update < config.critic_warmup))
+            sums.merge(of_epoch)
+            if config.target_kl and self._reduced(of_epoch)["policy/approx_kl"] > config.target_kl:
+                break
         metrics = self._reduced(sums)
+        metrics["optimizer/epochs"] = epoch + 1
         return metrics | {"optimizer/grad_norm": float(np.mean(norms)), "optimizer/lr": config.rate(update)}
 
     def _step(self, rows: Sequence[Row], sums: _Sums, *, warm: bool) -> float:
-        """One optimiser step; returns the norm of the gradient."""
+        """One optimizer step on a minibatch; returns the norm of the gradient.
+
+        Args:
+            warm: train the value head only.
+        """
         world = self.accelerator.num_processes
-        weight = float(sum(row.arrays["weight"].sum() for row in rows))
-        turns = sum(len(np.unique(row.turn)) for row in rows)
+        totals = {
+            name: float(sum(row.arrays[name].sum() for row in rows))
+            for name in ("weight", "value_weight")
+            if name in rows[0].arrays
+        }
+        totals["turns"] = sum(len(np.unique(row.turn)) for row in rows)
         batches = list(self._micro_batches(rows))
         for number, (mine, counts) in enumerate(batches, 1):
             with gradients(self.accelerator, self.trained, last=number == len(batches)):
                 with self.accelerator.autocast():
                     scores = self._scores(self.trained, mine)
-                loss = self._loss(mine, scores, weight, turns, sums if counts else _Sums())
-                # Processes average their gradients; the loss is a mean over what all of them have.
+                loss = self._loss(mine, scores, totals, sums if counts else _Sums())
+                # The loss is a mean over the units of all processes, whose gradients are averaged.
                 self.accelerator.backward(loss * (world if counts else 0))
         if warm:
-            # No gradient at all, rather than one of 0: neither weight decay nor Adam's moments begin either.
+            # No gradient rather than a zero one: weight decay and Adam's moments stay out too.
             for parameter in self.policy.model.parameters():
                 parameter.grad = None
         norm = self._clip()
@@ -216,37 +217,42 @@ class Learner:
         return norm
 
     def _clip(self) -> float:
-        """Clip the gradient; returns the norm that it had (a detached critic left out)."""
+        """Clip the gradient; returns its norm before clipping (of the policy's, with a detached critic)."""
         groups = [group["params"] for group in self.optimizer.param_groups]
         if self.config.critic == "shared":
             groups = [[parameter for group in groups for parameter in group]]
-        # A detached critic is clipped by itself: how far its values are off must not shorten the policy's step.
+        # A detached critic is clipped separately: large value errors must not shorten the policy's step.
         norms = [self.accelerator.clip_grad_norm_(group, self.config.grad_clip) for group in groups]
         return float(norms[0])
 
-    def _loss(self, rows: Sequence[Row], scores: Scores, total: float, turns: int, sums: _Sums) -> torch.Tensor:
-        """This forward pass's part of the loss: a mean over the step's tokens, whose weights add up to ``total``, or
-        over its ``turns``."""
+    def _loss(self, rows: Sequence[Row], scores: Scores, totals: dict[str, float], sums: _Sums) -> torch.Tensor:
+        """This micro-batch's part of the minibatch's loss.
+
+        Args:
+            totals: sums over the minibatch, by which means are taken: of ``weight`` and ``value_weight`` over tokens,
+                and the number of turns.
+        """
         config, device = self.config, scores.logp_N.device
 
         def arrays(name: str) -> torch.Tensor:
             return torch.from_numpy(np.concatenate([row.arrays[name] for row in rows])).to(device)
 
-        old_logp_N = arrays("logp") if "logp" in rows[0].arrays else scores.logp_N.detach()
+        logp_N = scores.logp_N
+        old_logp_N = arrays("logp") if "logp" in rows[0].arrays else logp_N.detach()
         sampled_N = torch.from_numpy(np.concatenate([row.logp for row in rows])).to(device)
         sums.add(**{"rollout/logp_mismatch": (old_logp_N - sampled_N).abs()})
-        # Turns are counted anew within the forward pass; each is named by its first token.
-        first_K, turn_N = (torch.from_numpy(x).to(device) for x in _turns(rows))
-        logp_N, advantage_N, share_N = scores.logp_N, arrays("advantage"), arrays("weight") / total
-        if config.credit.kind == "ppo-turn":
+        advantage_N, share_N = arrays("advantage"), arrays("weight") / totals["weight"]
+        if self.kind.unit == "turn":
+            # Turns are numbered within the micro-batch.
+            first_K, turn_N = (torch.from_numpy(x).to(device) for x in _turns(rows))
             decisive_N = torch.from_numpy(np.concatenate([row.decisive for row in rows])).to(device)
             weight_N = torch.where(decisive_N, 1.0, config.thought_weight)
 
-            def of_turns(values_N: torch.Tensor) -> torch.Tensor:
+            def over_turns(values_N: torch.Tensor) -> torch.Tensor:
                 return values_N.new_zeros(len(first_K)).index_add(0, turn_N, weight_N * values_N)
 
-            logp, old_logp, advantage = of_turns(logp_N), of_turns(old_logp_N), advantage_N[first_K]
-            share = torch.full_like(logp, 1 / turns)
+            logp, old_logp, advantage = over_turns(logp_N), over_turns(old_logp_N), advantage_N[first_K]
+            share = torch.full_like(logp, 1 / totals["turns"])
         else:
             logp, old_logp, advantage, share = logp_N, old_logp_N, advantage_N, share_N
         policy_loss, clipped, ratio = objectives.clipped(logp, old_logp, advantage, config.clip)
@@ -259,11 +265,9 @@ class Learner:
             loss = loss + config.kl * (share_N * kl_N).sum()
             sums.add(**{"objective/kl": kl_N})
         if scores.value_N is not None:
-            # A value for each token, or for each turn: that of its first token, in front of which stands the prompt.
-            every = config.credit.kind == "ppo-bilevel"
-            at = slice(None) if every else first_K
-            share = share_N if every else torch.full_like(scores.value_N[at], 1 / turns)
-            value, old, returned = scores.value_N[at], arrays("value")[at], arrays("return")[at]
+            fitted_N = arrays("value_weight") > 0
+            share = arrays("value_weight")[fitted_N] / totals["value_weight"]
+            value, old, returned = scores.value_N[fitted_N], arrays("value")[fitted_N], arrays("return")[fitted_N]
             value_loss = objectives.value_loss(value, old, returned, config.value_clip)
             sums.add(**{"loss/value": value_loss})
             loss = loss + config.value_coefficient * (share * value_loss).sum()
@@ -274,13 +278,13 @@ class Learner:
         return micro_batches(rows, self.config.micro_batch_tokens, rank, world)
 
     def _scores(self, policy: torch.nn.Module, rows: Sequence[Row]) -> Scores:
-        batch = collate(rows, self.loaded.pad_id)
+        batch = collate(rows)
         batch = {name: tensor.to(self.accelerator.device) for name, tensor in batch.items()}
         return policy(**batch, temperature=self.config.temperature)
 
     def _reduced(self, sums: _Sums) -> dict[str, float]:
-        """The means over all processes."""
-        names = sorted({name for found in gather_object([list(sums.total)]) for name in found})
+        """Means over the units of all processes."""
+        names = sorted({name for names in gather_object([list(sums.total)]) for name in names})
         pairs = torch.tensor([[sums.total.get(n, 0.0), sums.count.get(n, 0.0)] for n in names], dtype=torch.float64)
         pairs = self.accelerator.reduce(pairs.to(self.accelerator.device), "sum").cpu()
         return {name: float(total / count) for name, (total, count) in zip(names, pairs, strict=True)}
@@ -292,15 +296,15 @@ def _turns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
     return first_K, turn_N
 
 
-def _cut(rows: Sequence[Row], arrays: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
-    """Arrays over all sampled tokens, cut into those of each row."""
+def _split(rows: Sequence[Row], arrays: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
+    """Arrays over all sampled tokens, split by row."""
     ends = np.cumsum([len(row.turn) for row in rows])[:-1]
-    cut = {name: np.split(array.float().cpu().numpy(), ends) for name, array in arrays.items()}
-    return [dict(zip(cut, parts, strict=True)) for parts in zip(*cut.values(), strict=True)]
+    split = {name: np.split(array.float().cpu().numpy(), ends) for name, array in arrays.items()}
+    return [dict(zip(split, parts, strict=True)) for parts in zip(*split.values(), strict=True)]
 
 
-def _of_play(rollout: Rollout) -> dict[str, float]:
-    """What the episodes of an update were like."""
+def _rollout_metrics(rollout: Rollout) -> dict[str, float]:
+    """Rewards, successes and lengths of the played episodes."""
     attempts = [attempt for episode in rollout.episodes for attempt in episode.attempts]
     first = [e.positions[0].attempts[0].verdict.success for e in rollout.episodes]
     return {
@@ -316,8 +320,8 @@ def _of_play(rollout: Rollout) -> dict[str, float]:
     }
 
 
-def _of_critic(rollout: Rollout) -> dict[str, float]:
-    """How well values before the update foresaw the returns of the turns."""
+def _critic_metrics(rollout: Rollout) -> dict[str, float]:
+    """How well the values before the update predict the returns, over turns."""
     mask_EK = rollout.mask_EK
     value_K, return_K = (torch.from_numpy(rollout.over_turns(name)[mask_EK]) for name in ("value", "return"))
     explained = objectives.explained_variance(value_K, return_K)

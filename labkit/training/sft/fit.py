@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,15 +18,11 @@ import torch.nn.functional as F
 from pydantic import Field
 
 from labkit.compute import Meter
-from labkit.config import Config
 from labkit.models.batches import micro_batches
 from labkit.models.forward import kl_full, target_logits
-from labkit.progress import Progress
-from labkit.training.common import distributed, trackers
-from labkit.training.common.checkpointing import recompute_layers
+from labkit.training.common import distributed
 from labkit.training.common.parameters import InitialPolicy, trainable
-from labkit.training.common.state import TrainState
-from labkit.training.common.trackers import Tracker, tracked
+from labkit.training.common.setup import Probing, TrainConfig, prepare, session
 from labkit.training.sft.examples import Example
 
 if TYPE_CHECKING:
@@ -41,45 +36,26 @@ _WIDTH = 8
 """Batches are padded to a multiple of this many tokens."""
 
 
-class Optimisation(Config):
-    """How the weights move; shared by the supervised stages."""
+class Optimisation(TrainConfig):
+    """Settings of the optimizer; shared by the supervised stages."""
 
-    seed: int = 0
-    """Of everything that is random."""
-    processes: int | None = Field(None, ge=1)
-    """How many are to train together: a run on another number refuses to start. Any number gives the same weights."""
     steps: int = Field(ge=1)
-    """Optimiser steps."""
+    """Optimizer steps."""
     batch_size: int = Field(64, ge=1)
     """Dialogues a step, over all processes."""
-    micro_batch_tokens: int = Field(2048, ge=1)
-    """Tokens a forward pass, padding included; smaller saves memory (on a CPU: stays in its cache) and changes
-    nothing else. A longer dialogue goes by itself."""
-    lr: float = Field(gt=0)
-    """Peak learning rate of AdamW."""
     warmup: int = Field(0, ge=0)
-    """Steps over which the learning rate rises from zero, linearly."""
+    """Steps over which the learning rate rises linearly from zero."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """What the learning rate does after the warm-up; cosine ends at a twentieth of the peak."""
+    """Learning rate after the warm-up; cosine ends at a twentieth of the peak."""
     betas: tuple[float, float] = (0.9, 0.98)
     """AdamW's; the paper's SFT uses .9 and .98."""
-    weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0)
     """Largest gradient norm."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of forward and backward; weights and optimiser stay in fp32."""
-    activation_checkpointing: bool = False
-    """Compute each layer again in the backward pass instead of keeping what it has computed: much less memory, a third
-    more computation, the same gradients."""
     compile: bool = False
     """Compile the forward and backward pass: worth it for long runs where a C++ compiler is at hand, since it takes
     a minute or two to begin with and then is about 1.5 times as fast on a CPU. Losses differ in the last bits."""
-    trackers: tuple[Tracker, ...] = ()
-    """Where else than in ``metrics.jsonl`` the metrics go: ``tensorboard``, ``wandb``, ``trackio``."""
     save_every: int = Field(50, ge=1)
-    """Steps between saved states, from which an interrupted run goes on."""
-    checkpoints: tuple[int, ...] = ()
-    """Steps at which a checkpoint is kept; the last step always is."""
+    """Steps between saved states, from which an interrupted run resumes."""
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -91,11 +67,14 @@ class Optimisation(Config):
         return self.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def collate(examples: Sequence[Example], pad_id: int) -> dict[str, torch.Tensor]:
-    """Right-padded ``input_ids``, ``attention_mask`` and ``labels`` (-100 where there is no loss), each ``[B, T]``."""
+def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """Right-padded ``input_ids``, ``attention_mask`` and ``labels`` (-100 where there is no loss), each ``[B, T]``.
+
+    Padding is token 0, which the attention mask hides: a tokenizer without a pad token does as well.
+    """
     # Few widths, since CPU kernels are built anew for each shape of their input.
     longest = -(-max(len(e.ids) for e in examples) // _WIDTH) * _WIDTH
-    ids_BT = torch.full((len(examples), longest), pad_id)
+    ids_BT = torch.zeros((len(examples), longest), dtype=torch.long)
     labels_BT = torch.full((len(examples), longest), -100)
     mask_BT = torch.zeros((len(examples), longest), dtype=torch.long)
     for row, example in enumerate(examples):
@@ -140,7 +119,7 @@ def fit(
     *,
     objective: Objective = CROSS_ENTROPY,
     resume: bool = False,
-    evaluate: Callable[[int, PreTrainedModel], dict[str, Any]] | None = None,
+    evaluate: Probing | None = None,
 ) -> Meter:
     """Train in place those parameters of ``model`` that require gradients.
 
@@ -153,38 +132,18 @@ def fit(
     Raises:
         KeyboardInterrupt: stopped by hand; the run goes on from its last saved state.
     """
-    # Text reaches no vision tower.
-    unused = hasattr(model.config, "vision_config")
-    logged = {"trackers": settings.trackers, "folder": trackers.folder(run)}
-    accelerator = distributed.accelerator(model.device, settings.precision, unused=unused, **logged)
-    optimizer = make_optimizer(model, settings)
-    meter = Meter.of(model)
-    initial = InitialPolicy(model) if objective.kl else None
-    if settings.activation_checkpointing:
-        recompute_layers(model)
-    state = TrainState(run, model, optimizer, meter)
-    trained, optimizer = accelerator.prepare(model, optimizer)
-    first = state.load() if resume else 0
-    if settings.compile:
-        trained = torch.compile(trained, dynamic=True)
-    main = accelerator.is_main_process
-    progress = Progress("steps", settings.steps, first, enabled=main)
-
-    def measured(done: int) -> dict[str, Any]:
-        return distributed.whole(trained, lambda: evaluate(done, model) if main else {}) if evaluate else {}
-
-    # An interrupted step may be half done: what goes on does so from the last state that was saved whole.
-    with closing(progress), tracked(accelerator, run, first) as log:
-        if evaluate and first == 0:
-            log({"step": 0, "flops": 0.0, **measured(0)})
-            progress.start()
-        for step in range(first, settings.steps):
+    ready = prepare(settings, model, model, make_optimizer(model, settings), reference=bool(objective.kl), run=run)
+    accelerator, optimizer, meter = ready.accelerator, ready.optimizer, ready.meter
+    bar = {"unit": "steps", "total": settings.steps}
+    with session(run, ready, tokenizer, **bar, resume=resume, probe=evaluate) as opened:
+        trained = torch.compile(ready.trained, dynamic=True) if settings.compile else ready.trained
+        for step in range(opened.first, settings.steps):
             began = time.perf_counter()
             model.train()
             examples = batch_of(step)
             # Dropout's noise is a function of the step too.
             torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
-            means = _gradients(trained, initial, examples, objective, settings, accelerator, tokenizer.pad_token_id)
+            means = _gradients(trained, ready.initial, examples, objective, settings, accelerator)
             norm = accelerator.clip_grad_norm_(trained.parameters(), settings.clip)
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate(step)
@@ -192,17 +151,18 @@ def fit(
             optimizer.zero_grad()
             read = sum(len(e.ids) for e in examples)
             meter.trained_tokens += read
-            meter.sampled_tokens += read if initial else 0
+            meter.sampled_tokens += read if ready.initial else 0
             metrics = {**means, "lr": settings.rate(step), "grad_norm": float(norm)}
             metrics["seconds"] = time.perf_counter() - began
-            metrics |= measured(step + 1)
-            log({"step": step + 1, **metrics, "flops": meter.flops, "trained_tokens": meter.trained_tokens})
-            progress.update(step + 1, loss=metrics["loss"], lr=metrics["lr"])
-            last = step + 1 == settings.steps
-            if last or step + 1 in settings.checkpoints:
-                state.checkpoint(step + 1, model, tokenizer)
-            if last or (step + 1) % settings.save_every == 0:
-                state.save(step + 1)
+            done = step + 1
+            metrics |= opened.probe(done)
+            opened.log(done, {**metrics, "flops": meter.flops, "trained_tokens": meter.trained_tokens})
+            opened.progress.update(done, loss=metrics["loss"], lr=metrics["lr"])
+            last = done == settings.steps
+            if last or done in settings.checkpoints:
+                opened.checkpoint(done)
+            if last or done % settings.save_every == 0:
+                opened.save(done)
     return meter
 
 
@@ -213,7 +173,6 @@ def _gradients(
     objective: Objective,
     settings: Optimisation,
     accelerator: Accelerator,
-    pad_id: int,
 ) -> dict[str, float]:
     """Leave the gradient of the objective in the parameters; returns means over the tokens that carry loss.
 
@@ -225,7 +184,7 @@ def _gradients(
     zero = torch.zeros((), device=accelerator.device)
     sums = {"loss": zero, "nll": zero} | ({"kl": zero} if initial else {})
     for number, (rows, counts) in enumerate(batches, 1):
-        batch = {name: tensor.to(accelerator.device) for name, tensor in collate(rows, pad_id).items()}
+        batch = {name: tensor.to(accelerator.device) for name, tensor in collate(rows).items()}
         labels_BT = batch.pop("labels")
         if initial:
             with initial.active() as reference, accelerator.autocast():

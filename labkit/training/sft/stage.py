@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from labkit.models.loader import load
-from labkit.players.registry import resolve_checkpoint
 from labkit.runs import Run
-from labkit.training.common.parameters import LoRA, prepare_parameters
 from labkit.training.common.probe import Probe
+from labkit.training.common.setup import StartConfig, start_from
 from labkit.training.sft.data import Learn, epoch_order, expert_dialogues, read
 from labkit.training.sft.examples import Dialogue, encode
 from labkit.training.sft.fit import Objective, Optimisation, fit
 
 
-class SFTConfig(Optimisation):
+class SFTConfig(Optimisation, StartConfig):
     """Settings of the stage."""
 
     stage: Literal["sft"]
@@ -32,12 +29,6 @@ class SFTConfig(Optimisation):
     """Last part of the run's id."""
     seed: int = 0
     """Of the deals, of the choice among solutions, of a file's order, of new adapters and of dropout."""
-    model: str
-    """Where to start: a bundled checkpoint (``tiny:base``), a directory, a hub id, ``run:ID`` or ``run:ID@STEP``."""
-    lora: LoRA | None = None
-    """Train adapters; without it, the weights."""
-    freeze: tuple[str, ...] = ()
-    """What stays as it is: ``vision``, ``connector``, ``language``, ``embeddings``, or patterns of parameter names."""
     cell: str = "gp-l"
     """A text cell: whose expert is learnt from, and what is probed."""
     data: str | None = None
@@ -84,11 +75,9 @@ class SFTConfig(Optimisation):
 def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> None:
     """Fine-tune a checkpoint."""
     dialogues_of, steps = _source(config)
-    loaded = load(resolve_checkpoint(config.model), device=device)
-    model = prepare_parameters(loaded.model, config.lora, config.freeze, seed=config.seed)
-    loaded = replace(loaded, model=model)
+    loaded = start_from(config, device)
     fit(
-        model,
+        loaded.model,
         loaded.tokenizer,
         lambda step: encode(loaded.tokenizer, dialogues_of(step), parts=loaded.is_vlm),
         config.model_copy(update={"steps": steps}),

@@ -116,19 +116,19 @@ def test_what_accelerate_launch_cannot_do_is_refused(tmp_path):
 
 
 def test_processes_that_do_not_know_of_each_other_are_refused(monkeypatch):
-    distributed.join("cpu")
+    distributed.init("cpu")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="2 processes were started, and each would train by itself"):
-        distributed.join("cpu")
+        distributed.init("cpu")
 
 
 def test_sharding_is_not_dropped_without_a_word(monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(UsageError, match="--device cuda"):
-        distributed.join("cpu")
+        distributed.init("cpu")
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     with pytest.raises(UsageError, match="eight-80gb-fsdp2"):
-        distributed.join("cpu")
+        distributed.init("cpu")
 
 
 @pytest.mark.parametrize(
@@ -220,14 +220,15 @@ from labkit.models.policy import Policy
 from labkit.runs import Run
 from labkit.training.common import distributed
 from labkit.training.common.parameters import InitialPolicy
+from labkit.training.common.setup import Prepared
 from labkit.training.rl.update import Learner
 from labkit.training.common.checkpointing import recompute_layers
-from labkit.training.rl.loop import _optimizer
+from labkit.training.rl.loop import make_optimizer
 from labkit.training.common.state import TrainState
 from tests.training import small_games
 
 shard, folder, model = sys.argv[1] == "2", Path(sys.argv[2]), sys.argv[3]
-distributed.join("cpu")
+distributed.init("cpu")
 settings = small_games.config(
     cell="highest", episodes=13, minibatches=2, epochs=2, attempts=3, max_new_tokens=5, lr=1e-3, critic="shared",
     kl=0.1, micro_batch_tokens=70,
@@ -244,12 +245,12 @@ def begin():
         for layer in policy.model.model.layers:
             fully_shard(layer)
         fully_shard(policy)
-    optimizer = _optimizer(policy, settings)
+    optimizer = make_optimizer(policy, settings)
     here = small_games.replace(loaded, model=policy.model)
     meter = Meter(loaded.parameters)
     accelerator = distributed.accelerator("cpu", "fp32", unused=False)
-    learner = Learner(settings, here, policy, policy, optimizer, accelerator, meter, initial)
-    return learner, TrainState(run, policy, optimizer, meter)
+    ready = Prepared(policy.model, policy, policy, optimizer, accelerator, meter, initial)
+    return Learner(settings, ready, small_games.player_of(here, settings)), TrainState(run, policy, optimizer, meter)
 
 
 learner, state = begin()

@@ -21,7 +21,8 @@ from labkit.runs import store as run_store
 from labkit.training import train
 from labkit.training.common.state import TrainState
 from labkit.training.rl import loop as stage
-from labkit.training.rl.loop import RLConfig, rl
+from labkit.training.rl.config import RLConfig
+from labkit.training.rl.loop import rl
 from tests.training import small_games
 
 ROOT = Path(__file__).parents[3]
@@ -348,10 +349,10 @@ def test_the_critics_rate_goes_down_with_the_policys(tmp_path):
     ("wrong", "says"),
     [
         ({"credit": {"kind": "grpo"}}, "set group to 2 or more"),
-        ({"group": 3}, "64 episodes cannot be cut into groups of 3"),
+        ({"group": 3}, "64 episodes cannot be divided into groups of 3"),
         ({"critic": "none"}, "credit ppo needs a critic"),
         ({"credit": {"kind": "reinforce"}, "critic_warmup": 2}, "no critic to warm up"),
-        ({"cell": "gp-vl"}, "take the cell in text"),
+        ({"cell": "gp-vl"}, "take the text cell"),
         ({"cell": "nowhere"}, "no cell 'nowhere'"),
         ({"credit": {"knd": "ppo"}}, "did you mean 'kind'"),
     ],

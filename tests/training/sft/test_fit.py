@@ -71,7 +71,7 @@ def train(tokenizer, folder, *, steps=6, batch_of=examples, model=None, objectiv
 
 
 def test_loss_falls_on_marked_tokens_only_and_each_is_predicted_by_the_one_before():
-    labels = collate([Example(np.array([5, 1, 0, 7]), np.array([True, False, True, True]))], 9)["labels"]
+    labels = collate([Example(np.array([5, 1, 0, 7]), np.array([True, False, True, True]))])["labels"]
     logits = torch.arange(labels.numel(), dtype=torch.bfloat16)[None, :, None].expand(-1, -1, 4)
     logits_NV, labels_N = select_targets(logits, labels)
     # The first token is predicted by none; the third by the logits at the second (1), the fourth by those at the third.
@@ -169,9 +169,9 @@ def test_the_initial_policy_costs_forward_passes(tokenizer, tmp_path):
 
 def test_collate_pads_on_the_right_and_hides_padding_from_the_loss():
     batch = collate(
-        [Example(np.array([1, 2, 3]), np.array([0, 0, 1], bool)), Example(np.array([4]), np.array([0], bool))], 9
+        [Example(np.array([1, 2, 3]), np.array([0, 0, 1], bool)), Example(np.array([4]), np.array([0], bool))]
     )
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 9, 9, 9, 9, 9], [4, 9, 9, 9, 9, 9, 9, 9]]
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 0, 0, 0, 0, 0], [4, 0, 0, 0, 0, 0, 0, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
     assert batch["labels"].tolist() == [[-100, -100, 3, *[-100] * 5], [-100] * 8]
 

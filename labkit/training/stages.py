@@ -1,0 +1,56 @@
+"""The training stages: one row each, loaded when it is used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from labkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from labkit.training.common.setup import TrainConfig
+
+
+class Stage(NamedTuple):
+    """A row: where the stage's config class and its runner are, as ``module:name``.
+
+    A runner is called as ``runner(config, run, resume=..., device=...)``. It returns None, or why the run was stopped
+    (:class:`labkit.training.rl.collapse.Collapse`).
+    """
+
+    config: str
+    runner: str
+
+
+STAGES = {
+    "pretrain": Stage("labkit.training.sft.pretrain:PretrainConfig", "labkit.training.sft.pretrain:pretrain"),
+    "sft": Stage("labkit.training.sft.stage:SFTConfig", "labkit.training.sft.stage:sft"),
+    "rl": Stage("labkit.training.rl.config:RLConfig", "labkit.training.rl.loop:rl"),
+}
+
+
+def parse(data: Mapping[str, Any], where: str = "config") -> TrainConfig:
+    """The checked config of a stage.
+
+    Raises:
+        UsageError: no such stage, or a key or a value is wrong.
+    """
+    stage = data.get("stage")
+    if stage not in STAGES:
+        near = difflib.get_close_matches(str(stage), STAGES, 1)
+        hint = f"did you mean {near[0]}?" if near else f"the stages are {', '.join(STAGES)}"
+        problem = f"no stage {stage!r}" if stage else "the key 'stage' is missing"
+        raise UsageError(f"{where}: {problem}; {hint}")
+    return _load(STAGES[stage].config).parse(data, where)
+
+
+def runner(stage: str) -> Callable[..., Any]:
+    """The function that runs a stage."""
+    return _load(STAGES[stage].runner)
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
