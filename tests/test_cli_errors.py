@@ -156,8 +156,9 @@ def test_ctrl_c_is_told(capsys, monkeypatch):
 
     monkeypatch.setattr("labkit.play.judge", interrupted)
     assert main(["eval", "gp-l", "--player", "expert", "--suite", "id", "--episodes", "3"]) == 130
-    assert capsys.readouterr().err.endswith("labkit: stopped\n")
-    assert only_run().status["status"] == "stopped"
+    run = only_run()
+    assert capsys.readouterr().err.endswith(f"labkit: stopped; go on with `labkit eval --resume {run.id}`\n")
+    assert run.status["status"] == "stopped"
 
 
 def test_training_that_is_stopped_says_how_to_go_on(capsys, monkeypatch):

@@ -1,6 +1,10 @@
 """`labkit eval` of several players, several samples, and against a reference."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -136,3 +140,115 @@ def test_what_cannot_be_is_told_before_anything_is_played(words, said, capsys):
     err = capsys.readouterr().err
     assert said in err and "episodes," not in err
     assert not listing("runs")
+
+
+# Going on with an evaluation
+
+
+def shortened(run, suite, episodes):
+    """The run as an interrupt leaves it: some episodes, a line cut short, no results."""
+    kept = list(run.episodes(suite))[:episodes]
+    run.put_episodes(suite, kept)
+    with run.episodes_path(suite).open("a") as handle:
+        handle.write('{"schema": 1, "ta')
+    (run.path / "results.json").unlink()
+    run.set_status("stopped")
+
+
+def test_a_resumed_evaluation_equals_one_that_was_not_interrupted(capsys):
+    words = "eval gp-l --player tiny:gp-l/init --suite id,rule-ood --episodes 8 --attempts 2 --temperature 1 --json"
+    assert main(words.split()) == 0
+    document = json.loads(capsys.readouterr().out)
+    run = find(document["run"])
+
+    def answers():
+        return {s: sorted([a.answer for a in e.attempts] for e in run.episodes(s)) for s in ("id", "rule-ood")}
+
+    before = answers()
+    shortened(run, "id", 5)
+    run.put_episodes("rule-ood", [])
+    assert main(["eval", "--resume", run.id, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert answers() == before and json.loads(out)["suites"] == document["suites"]
+    # Of 16 episodes, 5 were there.
+    assert "16/16" in err and run.status["status"] == "finished" and len(listing("runs")) == 1
+
+
+def test_a_deal_that_lacks_a_sample_is_played_again(capsys):
+    assert main("eval gp-l --player random --suite id --episodes 3 --samples 4 --json".split()) == 0
+    document = json.loads(capsys.readouterr().out)
+    run = find(document["run"])
+    shortened(run, "id", 10)
+    assert main(["eval", "--resume", run.id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["suites"] == document["suites"]
+    assert len(list(run.episodes("id"))) == 12
+
+
+def test_finished_runs_of_the_same_deals_are_compared_without_playing(capsys):
+    assert main("eval gp-l --player expert random --suite id --episodes 12 --json".split()) == 0
+    document = json.loads(capsys.readouterr().out)
+    runs = [player["run"] for player in document["players"]]
+    assert main(["eval", "--resume", *runs, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--resume RUN --seed 3", "leave --seed out"),
+        ("gp-l --resume RUN", "leave CELL out"),
+        ("--resume RUN --max-new-tokens 9", "leave --max-new-tokens out"),
+        ("--resume nothing", "no run nothing"),
+        ("--resume RUN OTHER", "differ in seed"),
+        ("--resume RUN AGAIN", "of one player"),
+    ],
+)
+def test_what_cannot_be_resumed(words, said, capsys):
+    for name, more in (("RUN", ""), ("AGAIN", ""), ("OTHER", "--seed 4")):
+        assert main(f"eval gp-l --player expert --suite id --episodes 2 {more} --json".split()) == 0
+        words = words.replace(name, json.loads(capsys.readouterr().out)["run"])
+    assert main(["eval", *words.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_evaluation_whose_checkpoint_was_replaced_is_not_resumed(capsys, tmp_path):
+    from labkit.players import registry
+
+    model = tmp_path / "model"
+    shutil.copytree(registry.resolve_checkpoint("tiny:gp-l/init"), model)
+    assert main(f"eval gp-l --player {model} --suite id --episodes 2 --attempts 1 --json".split()) == 0
+    run = find(json.loads(capsys.readouterr().out)["run"])
+    assert main(["eval", "--resume", run.id]) == 0
+    later = (run.path / "config.yaml").stat().st_mtime + 1
+    os.utime(model / "model.safetensors", (later, later))
+    assert main(["eval", "--resume", run.id]) == 2
+    assert "has changed since" in capsys.readouterr().err
+
+
+def test_progress_shows_a_count_of_solved_episodes_not_a_rate(capsys):
+    assert main("eval gp-l --player expert --suite id --episodes 5".split()) == 0
+    assert "solved=5" in capsys.readouterr().err
+
+
+FULL = """
+import resource, sys
+from labkit.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), -1))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_full_disk_ends_an_evaluation_with_the_way_on(capsys):
+    """The limit is on the size of a file: the system refuses what goes beyond it, as it does on a full disk."""
+    pytest.importorskip("resource")
+    words = "eval gp-l --player random --suite id --episodes 12".split()
+    done = subprocess.run([sys.executable, "-c", FULL, "25000", *words], capture_output=True, text=True)
+    (run,) = listing("runs")
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("labkit:"))
+    assert done.returncode == 2 and f"cannot write {run.episodes_path('id')}: File too large" in line
+    assert line.endswith(f"Free some space, then go on with `labkit eval --resume {run.id}`")
+    stored = len(list(run.episodes("id")))
+    assert 0 < stored < 12 and run.status["status"] == "failed"
+    assert main(["eval", "--resume", run.id, "--json"]) == 0
+    suite = json.loads(capsys.readouterr().out)["suites"]["id"]
+    assert suite["n"] == 12 and len(list(run.episodes("id"))) == 12

@@ -63,10 +63,13 @@ def count(text: str) -> int:
     return int(text[:19])
 
 
-def add_cell(parser: argparse.ArgumentParser) -> None:
-    """Add CELL."""
+def add_cell(parser: argparse.ArgumentParser, *, without: str | None = None) -> None:
+    """Add CELL; it may be left out where the option ``without`` is given."""
     known_cells = "; ".join(", ".join(f"{cell} ({title})" for cell, title in row.cells.items()) for row in rows())
-    parser.add_argument("cell", metavar="CELL", help=known_cells)
+    if without:
+        parser.add_argument("cell", metavar="CELL", nargs="?", help=f"{known_cells}; left out with {without}")
+    else:
+        parser.add_argument("cell", metavar="CELL", help=known_cells)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -104,8 +107,11 @@ def load_player(args: argparse.Namespace) -> Player:
 
 
 @contextmanager
-def stored(args: argparse.Namespace, name: str, *, player: str) -> Iterator[Run]:
-    """A new run's folder for what goes on inside; its status says how that ended.
+def stored(args: argparse.Namespace, name: str, *, run: Run | None = None, **settings: Any) -> Iterator[Run]:
+    """A run's folder for what goes on inside, a new one or ``run``; its status says how that ended.
+
+    Args:
+        settings: written to a new run's config beside the arguments, or in their place.
 
     Raises:
         UsageError: the folder cannot be made.
@@ -114,10 +120,13 @@ def stored(args: argparse.Namespace, name: str, *, player: str) -> Iterator[Run]
 
     from labkit.runs import Run
 
-    settings = {k: v for k, v in vars(args).items() if k not in ("run", "debug", "json", "out")}
-    config = {"stage": name.partition("-")[0], **settings, "player": player}
+    given = {k: v for k, v in vars(args).items() if k not in ("run", "debug", "json", "out", "resume")}
+    config = {"stage": name.partition("-")[0], **given, **settings}
     try:
-        run = Run.create(args.out, name, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        if run is None:
+            run = Run.create(args.out, name, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        else:
+            run.set_status("running")
     except OSError as error:
         raise UsageError(f"cannot make a run in {args.out}: {error.strerror}; name another folder with --out") from None
     try:

@@ -7,12 +7,14 @@ examples:
   labkit eval gp-l --player tiny:gp-l/init --temperature 1 --samples 16 --episodes 200
   labkit eval gp-l --player run:sft-gp-l --reference tiny:gp-l/init
   labkit eval gp-l --player run:20261121-101502-sft-gp-l@400 --json > results.json
+  labkit eval --resume 20261121-101502-eval-gp-l
 
 --episodes N plays N seeded deals, the same for every player; all plays every hand once, in one seeded order
 of its cards, weighted by how often a deck deals it. Success is success within --attempts; the table also
 shows it for fewer attempts. Of several players, each but the first is compared with the first, deal by deal.
-Episodes and results are stored as a run for each player (see `labkit runs`). docs/evaluation.md explains
-every measure.
+Episodes and results are stored as a run for each player (see `labkit runs`). --resume RUN plays the deals that
+an interrupted evaluation still lacks and takes every setting from the run; of several runs of the same deals, each
+but the first is compared with the first. docs/evaluation.md explains every measure.
 """
 
 from __future__ import annotations
@@ -22,23 +24,24 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from labkit.commands import common, games
+from labkit.commands import common, eval_resume, games
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from labkit.episode import Episode
     from labkit.evaluation import SuiteResult
     from labkit.players import Player
+    from labkit.runs import Run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_cell(parser)
+    common.add_cell(parser, without="--resume")
+    parser.add_argument("--resume", metavar="RUN", nargs="+", help="finish evaluations that were interrupted")
     parser.add_argument(
         "--player",
         metavar="P",
         nargs="+",
         action="extend",
-        required=True,
         help="who plays (see `labkit players`); of several, the first is what the others are compared with",
     )
     parser.add_argument(
@@ -86,6 +89,11 @@ def run(args: argparse.Namespace) -> int:
     from labkit.envs import game
     from labkit.progress import Progress
 
+    runs: list[Run] = []
+    if args.resume:
+        args, runs = eval_resume.settings(args, configure)
+    if args.cell is None or not args.player:
+        raise UsageError("name a cell and --player, or a run to --resume; see `labkit eval --help`")
     cell = common.cell_of(args.cell)
     suites = args.suite.split(",") if args.suite else game(cell).suites
     suites = list(dict.fromkeys(common.suite_of(cell, name.strip()) for name in suites))
@@ -97,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     settings = games.settings(args, cell) | {n: getattr(args, n) for n in ("split", "episodes", "seed", "samples")}
     names = list(dict.fromkeys(args.player))
     total = len(names) * args.samples * sum(_deals(cell, suite, settings) for suite in suites)
-    _check(args, names)
+    checkpoints = _check(args, names)
     reference = _load(args, args.reference) if args.reference else None
     # What cannot be loaded, or compared, is told before anything is shown or stored; loaded models stay at hand.
     first = _load(args, names[0])
@@ -106,15 +114,19 @@ def run(args: argparse.Namespace) -> int:
 
         Drift(first, reference)
     del first
-    bar, played = Progress("episodes", total), count(1)
+    kept = [eval_resume.kept(run, cell, suites, settings) for run in runs]
+    first = sum(len(episodes) for of_run in kept for episodes in of_run.values())
+    bar, played = Progress("episodes", total, first), count(first + 1)
 
     def progress(**figures: float) -> None:
         bar.update(next(played), **figures)
 
     done = []
     try:
-        for name in names:
-            done.append(_evaluate(args, name, cell, suites, settings, reference, progress))
+        for number, name in enumerate(names):
+            started = (runs[number], kept[number]) if runs else (None, {})
+            checkpoint = checkpoints.get(name)
+            done.append(_evaluate(args, name, cell, suites, settings, reference, progress, checkpoint, *started))
             bar.say(eval_tables.summary(done[-1][1].values()))
     finally:
         bar.close()
@@ -145,11 +157,15 @@ def _deals(cell: str, suite: str, settings: Mapping[str, Any]) -> int:
     return len(tasks_of(cell, suite, **dealt))
 
 
-def _check(args: argparse.Namespace, names: Sequence[str]) -> None:
-    """Raises UsageError for what can be told of players before they are loaded."""
+def _check(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+    """The checkpoints of the players that are models.
+
+    Raises:
+        UsageError: a player cannot be evaluated as asked.
+    """
     from labkit.players import registry
 
-    models = [name for name in names if registry.info(name, runs=args.out).path is not None]
+    models = {name: str(path) for name in names if (path := registry.info(name, runs=args.out).path) is not None}
     if args.samples > 1 and models and args.temperature == 0:
         raise UsageError("at temperature 0 all samples of a deal are alike; add --temperature, such as 1")
     if args.reference:
@@ -157,6 +173,7 @@ def _check(args: argparse.Namespace, names: Sequence[str]) -> None:
         for name in names:
             if name not in models:
                 raise UsageError(f"{name} is not a model: --reference compares checkpoints; leave one of them out")
+    return models
 
 
 def _load(args: argparse.Namespace, name: str) -> Player:
@@ -171,8 +188,15 @@ def _evaluate(
     settings: Mapping[str, Any],
     reference: Player | None,
     progress: Callable[..., None],
+    checkpoint: str | None,
+    run: Run | None,
+    kept: Mapping[str, Sequence[Episode]],
 ) -> tuple[dict[str, Any], dict[str, SuiteResult]]:
-    """Play one player's suites and store them; what ``results.json`` holds, and the results themselves."""
+    """Play one player's suites and store them; what ``results.json`` holds, and the results themselves.
+
+    Args:
+        run: to go on with, whose episodes ``kept`` are not played again.
+    """
     from labkit.evaluation import evaluate
     from labkit.players.simple import Script
     from labkit.runs.store import write_json
@@ -181,18 +205,20 @@ def _evaluate(
     # A script's answers are in the order of the episodes; side by side these would take each other's.
     settings = {**settings, "reference": reference, "batch": 1 if isinstance(player, Script) else args.batch}
     results: dict[str, SuiteResult] = {}
-    with common.stored(args, f"eval-{cell}", player=player.name) as stored:
+    more = {"player": player.name, "checkpoint": checkpoint}
+    with common.stored(args, f"eval-{cell}", run=run, **more) as stored, eval_resume.hint(stored, args.out):
         for suite in suites:
-            solved = 0
+            solved = sum(episode.success for episode in kept.get(suite, ()))
 
             def ended(done: int, total: int, episode: Episode, suite: str = suite) -> None:
                 nonlocal solved
                 solved += episode.success
                 # Stored as they end, so that an evaluation that is stopped leaves what it has seen.
                 stored.add_episodes(suite, [episode])
-                progress(solved=solved / done)
+                # A count, not a rate: solved episodes end first.
+                progress(solved=solved)
 
-            results[suite] = evaluate(player, cell, suite, progress=ended, **settings)
+            results[suite] = evaluate(player, cell, suite, progress=ended, stored=kept.get(suite, ()), **settings)
         document = {
             "cell": cell,
             "player": player.name,

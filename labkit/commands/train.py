@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.config is None and args.resume is None:
         raise UsageError("name a config, or a run to --resume; configs/experiments holds some")
-    from labkit.runs import listing
+    from labkit.runs import CannotWrite, listing
     from labkit.training import train
     from labkit.training.common.distributed import is_main
 
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         mine = [r for r in listing(args.out) if r.status.get("pid") == os.getpid()]
         hint = f"; go on with `labkit train --resume {mine[0].id}`" if mine else ""
         raise KeyboardInterrupt(f"stopped{hint}") from None
+    except CannotWrite as error:
+        raise UsageError(f"{error}. Free some space, then go on with `labkit train --resume RUN`") from error
     if not is_main():
         return 0
     if args.json:

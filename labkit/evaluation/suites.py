@@ -11,8 +11,9 @@ How deals are chosen:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,7 @@ from labkit.errors import UsageError
 from labkit.evaluation.games import measures_of, trials_of
 from labkit.evaluation.metrics import Estimate, overview, plain, share
 from labkit.evaluation.samples import pass_at
-from labkit.play import play_many
+from labkit.play import Played, play_many
 from labkit.players.base import Player
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def evaluate(
     samples: int = 1,
     reference: Checkpoint | None = None,
     progress: Callable[[int, int, Episode], None] | None = None,
+    keep: Callable[[Played], None] | None = None,
+    stored: Sequence[Episode] = (),
     **settings: Any,
 ) -> SuiteResult:
     """Play a suite and measure it.
@@ -87,6 +90,9 @@ def evaluate(
             is the one that a single sample would be.
         reference: also measure how far the player has moved from this one: see :mod:`labkit.evaluation.drift`.
         progress: called with (done, total, episode) as each episode ends.
+        keep: called with each episode and its tokens as it ends, to store them.
+        stored: episodes of these deals that were played before, as :func:`whole_deals` leaves them; they are
+            measured and not played again.
         settings: what else the game's tasks take: ``attempts``, ``prompts``, ``reward``, ``picture``;
             ``faces`` and ``target`` in GeneralPoints, ``actions``, ``walk`` and ``data`` in V-IRL.
 
@@ -103,17 +109,24 @@ def evaluate(
     if reference is not None:
         from labkit.evaluation.drift import Drift
 
+        if stored:
+            raise UsageError("the distance to a reference is measured as episodes are played; play all of them again")
         drift = Drift(player, reference)
+    kept = whole_deals(tasks, stored, samples)
+    played = [(deal, deal, episode) for deal, of_deal in kept.items() for episode in of_deal]
     # A deal's samples go together: they have their prompt in common.
-    places = [deal + SAMPLES_APART * sample for deal in range(len(tasks)) for sample in range(samples)]
-    asked = (task for task in tasks for _ in range(samples))
-    played = []
-    for done, finished in enumerate(play_many(asked, player, batch=batch, key=(seed,), places=places), 1):
+    waiting = [deal for deal in range(len(tasks)) if deal not in kept]
+    places = [deal + SAMPLES_APART * sample for deal in waiting for sample in range(samples)]
+    asked = (tasks[deal] for deal in waiting for _ in range(samples))
+    total = len(tasks) * samples
+    for finished in play_many(asked, player, batch=batch, key=(seed,), places=places):
         played.append((finished.index % SAMPLES_APART, finished.index, finished.episode))
         if drift:
             drift.add(finished)
+        if keep:
+            keep(finished)
         if progress:
-            progress(done, len(places), finished.episode)
+            progress(len(played), total, finished.episode)
     played.sort(key=lambda row: row[:2])
     result = measure([episode for _, _, episode in played], every_hand=episodes == "all")
     if drift:
@@ -121,6 +134,31 @@ def evaluate(
         measured = drift.estimate(order, [e.task.id for e in result.episodes] if samples > 1 else None)
         result = replace(result, details={**result.details, "kl": measured, "reference": reference.name})
     return result
+
+
+def whole_deals(tasks: Sequence[Task], stored: Iterable[Episode], samples: int = 1) -> dict[int, list[Episode]]:
+    """Stored episodes by the number of their deal in ``tasks``, of those deals that have all their samples.
+
+    A deal that lacks some of its samples is left out: a stored episode does not say which sample it was.
+
+    Raises:
+        UsageError: an episode is of none of the tasks, or a deal has too many.
+    """
+    numbers = {_identity(task): number for number, task in enumerate(tasks)}
+    found: dict[int, list[Episode]] = {}
+    for episode in stored:
+        number = numbers.get(_identity(episode.task))
+        if number is None:
+            raise UsageError(f"stored episode {episode.task.id} is of another deal or other prompts than asked for")
+        found.setdefault(number, []).append(episode)
+        if len(found[number]) > samples:
+            raise UsageError(f"{episode.task.id} is stored more often than its {samples} sample(s)")
+    return {number: episodes for number, episodes in sorted(found.items()) if len(episodes) == samples}
+
+
+def _identity(task: Task) -> str:
+    """The task as stored: JSON has lists where a task may have tuples."""
+    return json.dumps(asdict(task), sort_keys=True)
 
 
 def tasks_of(

@@ -1,5 +1,9 @@
-"""The run store: one folder a run, and queries over them."""
+"""The run store: one folder a run, and queries over the episodes in them.
 
-from labkit.runs.store import Run, find, listing
+* :class:`Run`, :func:`find`, :func:`listing`: a run's folder, and the runs below a folder.
+* :class:`CannotWrite`: raised when the disk is full; what was stored before is whole.
+"""
 
-__all__ = ["Run", "find", "listing"]
+from labkit.runs.store import CannotWrite, Run, find, listing
+
+__all__ = ["CannotWrite", "Run", "find", "listing"]

@@ -12,8 +12,9 @@
       trackers/            what TensorBoard and the like write, where they were asked for
       state/               what --resume needs; replaced as a whole, never edited
 
-Whoever follows a run reads these files while they grow: lines are appended whole. Of a run that is kept for good,
-the ``.jsonl`` files may be compressed (``.jsonl.gz``).
+The ``.jsonl`` files can be read while they grow. Lines are appended whole: if a write fails, the file is cut back to
+its last whole line. A last line that a crash has cut short is ignored by readers and removed by the next append.
+The ``.jsonl`` files of a run that is kept for good may be compressed (``.jsonl.gz``).
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -37,6 +39,17 @@ from labkit.episode import Episode
 from labkit.errors import UsageError
 
 ROOT = Path("runs")
+
+
+class CannotWrite(UsageError):
+    """A file of a run cannot be written: the disk is full, or the folder is read-only.
+
+    What was stored before is whole. The command that ran adds how to go on.
+    """
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        super().__init__(f"cannot write {path}: {reason}; what was stored before is kept")
 
 
 class Run:
@@ -84,8 +97,10 @@ class Run:
         return status
 
     def set_status(self, status: str, **more: Any) -> None:
+        """Write down how the run stands; on a full disk the old status stays, and no error hides what filled it."""
         here = {"pid": os.getpid(), "host": platform.node(), "time": time.time()}
-        write_json(self.path / "status.json", {"status": status, **here, **more})
+        with suppress(CannotWrite):
+            write_json(self.path / "status.json", {"status": status, **here, **more})
 
     @property
     def metrics_path(self) -> Path:
@@ -106,7 +121,11 @@ class Run:
         _replace_text(self.path / "metrics.jsonl", "".join(line + "\n" for line in kept))
 
     def add_episodes(self, name: str, episodes: Iterable[Episode]) -> Path:
-        """Append episodes to ``episodes/NAME.jsonl``."""
+        """Append episodes to ``episodes/NAME.jsonl``.
+
+        Raises:
+            CannotWrite: the disk is full or the folder is read-only; none of these episodes is stored.
+        """
         path = self.path / "episodes" / f"{name}.jsonl"
         path.parent.mkdir(exist_ok=True)
         _append(path, [e.to_json() for e in episodes])
@@ -166,23 +185,33 @@ def listing(root: str | Path = ROOT) -> list[Run]:
     return [Run(p.parent) for p in sorted(Path(root).glob("*/config.yaml"), reverse=True)]
 
 
-def replace_folder(path: Path, fill: Any) -> None:
+def replace_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """Fill a folder and put it in the place of ``path`` as a whole.
 
-    Whoever looks sees the old folder or the new one, complete; after a crash between the two renames the new
-    one is found under ``.new`` (see :func:`settle`).
+    A reader sees the old folder or the new one, complete. After a crash between the two renames the new folder is
+    found under ``.new`` (see :func:`settle`).
+
+    Raises:
+        CannotWrite: the disk is full or the folder is read-only; the old folder stays.
     """
     fresh, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    fill(part)
-    for file in part.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+    try:
+        part.mkdir(parents=True)
+        fill(part)
+        for file in part.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+    except Exception as error:
+        shutil.rmtree(part, ignore_errors=True)
+        # safetensors reports a full disk by an exception of its own, with the system's words in it.
+        if isinstance(error, OSError) or "os error" in str(error):
+            raise CannotWrite(path, error) from error
+        raise
     part.rename(fresh)
     if path.exists():
         path.rename(old)
@@ -214,19 +243,66 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON such that a reader never sees half of it."""
+    """Write JSON such that a reader never sees half of it.
+
+    Raises:
+        CannotWrite: the disk is full or the folder is read-only; an old file stays.
+    """
     _replace_text(path, json.dumps(data, indent=2) + "\n")
 
 
 def _replace_text(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CannotWrite(path, error) from error
 
 
 def _append(path: Path, lines: Iterable[str]) -> None:
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write("".join(line + "\n" for line in lines))
+    """Append lines, all of them or none; a last line without its end is cut off first."""
+    data = memoryview("".join(line + "\n" for line in lines).encode("utf-8"))
+    try:
+        _unpack(path)
+        with path.open("a+b", buffering=0) as handle:
+            whole = _end_of_last_line(handle)
+            handle.truncate(whole)
+            try:
+                while data:
+                    data = data[handle.write(data) :]
+            except OSError:
+                handle.truncate(whole)
+                raise
+    except OSError as error:
+        raise CannotWrite(path, error) from error
+
+
+def _end_of_last_line(handle: BinaryIO, block: int = 1 << 16) -> int:
+    """The offset behind the last line break; 0 if there is none."""
+    end = handle.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - block)
+        handle.seek(start)
+        found = handle.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _unpack(path: Path) -> None:
+    """Put a file back in the place of its compressed form, so that it can be appended to."""
+    packed = _packed(path)
+    if packed == path:
+        return
+    part = path.with_name(path.name + ".part")
+    with gzip.open(packed, "rb") as source, part.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    part.replace(path)
+    packed.unlink()
 
 
 def _packed(path: Path) -> Path:
@@ -236,12 +312,17 @@ def _packed(path: Path) -> Path:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file as data, without a last one that has no end yet."""
     if not path.exists():
         return
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as handle:
-        for line in handle:
-            if line.endswith("\n"):
+        for number, line in enumerate(handle, 1):
+            if not line.endswith("\n"):
+                return
+            try:
                 yield json.loads(line)
+            except ValueError:
+                raise UsageError(f"{path}, line {number} is not JSON; delete that line to read the others") from None
 
 
 def _alive(status: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from labkit.envs import game, judge, start
 from labkit.errors import UsageError
 from labkit.runs import Run, find, listing
-from labkit.runs.store import replace_folder, settle
+from labkit.runs.store import CannotWrite, replace_folder, settle, write_json
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_failure_while_filling_leaves_the_old_folder(tmp_path):
         (folder / "b").write_text("2")
         raise OSError("disk full")
 
-    with pytest.raises(OSError):
+    with pytest.raises(CannotWrite, match="state: disk full"):
         replace_folder(path, fail)
     assert settle(path)
     assert os.listdir(path) == ["a"]
@@ -125,3 +125,80 @@ def test_a_run_whose_lines_are_compressed_reads_as_the_same(run):
     run.put_episodes("id-0", [episode, episode])
     assert len(list(run.episodes("id-0"))) == 2
     assert run.episode_names() == ["id-0"]
+
+
+# A write that fails, and a line that was cut short
+
+EPISODE = judge(start(game("gp-l").task(hand=["3", "3", "8", "8"])), "no idea")
+
+
+def test_an_append_cuts_off_a_last_line_without_its_end(run):
+    run.add_episodes("id", [EPISODE])
+    path = run.episodes_path("id")
+    with path.open("a") as handle:
+        handle.write('{"schema": 1, "task": {"ce')
+    assert list(run.episodes("id")) == [EPISODE]
+    run.add_episodes("id", [EPISODE, EPISODE])
+    assert list(run.episodes("id")) == [EPISODE] * 3
+    assert path.read_bytes().count(b"\n") == 3 and path.read_bytes().endswith(b"}\n")
+
+
+def test_a_file_that_is_one_cut_line_becomes_empty_before_an_append(run):
+    (run.path / "metrics.jsonl").write_text('{"step": 0, ' + "9" * 200_000)
+    run.log({"step": 1})
+    assert run.metrics() == [{"step": 1}]
+
+
+def test_a_broken_line_inside_a_file_is_named(run):
+    (run.path / "metrics.jsonl").write_text('{"step": 0}\n{"step":{"step": 2}\n')
+    with pytest.raises(UsageError, match=r"metrics\.jsonl, line 2 is not JSON"):
+        run.metrics()
+
+
+def test_appending_to_compressed_episodes_keeps_those_that_are_there(run):
+    path = run.add_episodes("id", [EPISODE])
+    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    run.add_episodes("id", [EPISODE])
+    assert len(list(run.episodes("id"))) == 2 and run.episode_names() == ["id"]
+
+
+LIMITED = """
+import resource, sys
+from labkit.runs import Run
+from labkit.runs.store import CannotWrite, replace_folder, write_json
+run = Run(sys.argv[1])
+(episode,) = run.episodes("id")
+size = run.episodes_path("id").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size * 5 // 2, -1))  # room for two and a half
+for write in (
+    lambda: run.add_episodes("id", [episode, episode]),
+    lambda: write_json(run.path / "results.json", "x" * 3 * size),
+    lambda: replace_folder(run.path / "state", lambda folder: (folder / "a").write_bytes(b"x" * 3 * size)),
+):
+    try:
+        write()
+    except CannotWrite as error:
+        print(error)
+run.set_status("failed", error="x" * 3 * size)
+run.add_episodes("id", [episode])
+"""
+
+
+def test_a_write_beyond_the_limit_names_the_file_and_leaves_what_was_there(run):
+    """The limit is on the size of a file: the system refuses what goes beyond it, as it does on a full disk."""
+    pytest.importorskip("resource")
+    run.add_episodes("id", [EPISODE])
+    write_json(run.path / "results.json", "old")
+    replace_folder(run.path / "state", lambda folder: (folder / "a").write_text("old"))
+    done = subprocess.run([sys.executable, "-c", LIMITED, run.path], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    names = ("episodes/id.jsonl", "results.json", "state")
+    assert len(lines) == 3
+    for line, name in zip(lines, names, strict=True):
+        assert line.startswith(f"cannot write {run.path / name}: File too large; what was stored before is kept")
+    # One more episode had room, after two had not.
+    assert list(run.episodes("id")) == [EPISODE] * 2
+    assert json.loads((run.path / "results.json").read_text()) == "old"
+    assert (run.path / "state" / "a").read_text() == "old"
+    assert not list(run.path.rglob("*.part"))
