@@ -26,7 +26,9 @@ from labkit.bench.play import checkpoint
 from labkit.bench.timing import Row, Work, compare_all
 from labkit.envs import game, prompt
 from labkit.episode import Episode, Sample
-from labkit.models.loader import ModelBundle, load, render
+from labkit.models.bundle import ModelBundle
+from labkit.models.chat import render
+from labkit.models.loader import load
 from labkit.play import play_many, stream
 from labkit.players.base import Answer, Player, Request
 from labkit.players.checkpoint import Checkpoint

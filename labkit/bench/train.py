@@ -23,8 +23,10 @@ import transformers
 from labkit.bench.play import checkpoint
 from labkit.bench.timing import Row, compare
 from labkit.models.batches import micro_batches
+from labkit.models.bundle import ModelBundle
+from labkit.models.chat import Example, encode
 from labkit.models.forward import target_logits
-from labkit.models.loader import ModelBundle, load
+from labkit.models.loader import load
 from labkit.models.policy import Policy
 from labkit.players.checkpoint import Checkpoint
 from labkit.rollout import Rollout
@@ -35,7 +37,6 @@ from labkit.training.rl.credit import assign
 from labkit.training.rl.loop import make_optimizer
 from labkit.training.rl.update import Learner
 from labkit.training.sft.data import expert_dialogues
-from labkit.training.sft.examples import Example, encode
 from labkit.training.sft.fit import Optimisation, collate, fit
 
 STEPS, BATCH = 4, 64

@@ -15,7 +15,8 @@ import torch
 
 from labkit.envs import game, judge, prompt, start
 from labkit.errors import UsageError
-from labkit.models.loader import ModelBundle, render, suffix
+from labkit.models.bundle import ModelBundle
+from labkit.models.chat import render, suffix
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from labkit.envs import game, judge, start
 from labkit.evaluation import measure
 from labkit.exercises import NotYet, exercise, expect, same
+from labkit.models.chat import encode
 from labkit.models.forward import select_targets
 from labkit.training.sft.data import expert_dialogues
-from labkit.training.sft.examples import encode
 
 ANSWERS = {
     "unreadable": "I think it is 24.",

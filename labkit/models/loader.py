@@ -1,19 +1,13 @@
-"""Load any causal language model, text or vision, whole or as an adapter, and speak its chat template.
-
-A dialogue with a loaded model is a list of token ids that only grows: :func:`render` gives the ids of one
-that is known as text, :func:`suffix` those that lead from a sampled answer to the next one, so that what was
-sampled is never encoded again.
-"""
+"""Load any causal language model, text or vision, whole or as an adapter."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
@@ -24,42 +18,11 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from labkit.errors import UsageError
-from labkit.models import files
+from labkit.models import chat, files
+from labkit.models.bundle import ModelBundle
 from labkit.models.files import first_line
 
-if TYPE_CHECKING:
-    from labkit.episode import Message
-
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass(frozen=True)
-class ModelBundle:
-    """A model that is ready to be played or trained."""
-
-    model: transformers.PreTrainedModel
-    """In evaluation mode; a ``PeftModel`` around it if it is an adapter."""
-    tokenizer: transformers.PreTrainedTokenizerBase
-    processor: transformers.ProcessorMixin | None
-    """A vision model's; None where it cannot be built here (some need torchvision): text needs none."""
-    is_vlm: bool
-    adapter: bool
-    model_type: str
-    path: Path
-    parameters: int
-    closing: tuple[int, ...] = ()
-    """What the chat template puts behind an answer, up to the token that ends a turn."""
-
-    @property
-    def stop_ids(self) -> tuple[int, ...]:
-        """The tokens that end an answer: the tokenizer's, the model's own and the chat template's."""
-        own = self.model.generation_config.eos_token_id
-        found = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), *self.closing[-1:]]
-        return tuple(sorted({i for i in found if i is not None}))
-
-    @property
-    def pad_id(self) -> int:
-        return self.tokenizer.pad_token_id or 0
 
 
 def load(
@@ -95,7 +58,7 @@ def load(
             model = _model(root, config, weights, trust_remote_code)
             if adapter:
                 model = _adapted(model, folder)
-            return _loaded(model.to(place).eval(), folder, root, config, trust_remote_code)
+            return _bundle(model.to(place).eval(), folder, root, config, trust_remote_code)
     except UsageError:
         raise
     except Exception as error:
@@ -103,7 +66,7 @@ def load(
         raise UsageError(_why(path, error, place)) from error
 
 
-def _loaded(
+def _bundle(
     model: transformers.PreTrainedModel,
     folder: Path,
     root: Path,
@@ -118,7 +81,10 @@ def _loaded(
             f"the tokenizer of {folder} knows {len(tokenizer)} tokens and its model {rows}; "
             "put the tokenizer there that it was trained with"
         )
-    loaded = ModelBundle(
+    if tokenizer.pad_token_id is None:
+        # Padding is masked wherever it is used, so any token will do.
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return ModelBundle(
         model,
         tokenizer,
         processor,
@@ -127,8 +93,8 @@ def _loaded(
         model_type=config["model_type"],
         path=folder,
         parameters=sum(p.numel() for p in model.parameters()),
+        layout=chat.layout(tokenizer, parts=_is_vlm(config)),
     )
-    return replace(loaded, closing=_closing(loaded))
 
 
 def device_of(name: str) -> torch.device:
@@ -259,76 +225,3 @@ def _why(path: str | Path, error: Exception, device: torch.device) -> str:
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in said:
         return f"{path} does not fit into the memory of {device}; try bfloat16, or another device"
     return f"cannot load {path}: {said}"
-
-
-_ASKED, _SAID = "what-is-asked", "what-is-said"
-"""Stand in for a question and an answer where only the template around them matters."""
-
-
-def render(loaded: ModelBundle, messages: Sequence[Message]) -> list[int]:
-    """The ids of a dialogue known as text, up to where the next answer begins.
-
-    Encoded piece by piece, cut where sampling would have cut it.
-
-    Args:
-        messages: user and assistant in turn; the first and the last are the user's.
-    """
-    ids = _encode(loaded, _template(loaded, [messages[0].text]))
-    for answer, feedback in zip(messages[1::2], messages[2::2], strict=True):
-        ids += _encode(loaded, answer.text) + suffix(loaded, feedback.text, ended=False)
-    return ids
-
-
-def suffix(loaded: ModelBundle, feedback: str, *, ended: bool) -> list[int]:
-    """The ids that lead from an answer through the user's ``feedback`` to where the next answer begins.
-
-    Args:
-        ended: the answer came with its end token; otherwise it was cut short and the turn is closed here.
-    """
-    _, _, behind = _template(loaded, [_ASKED, _SAID, feedback]).partition(_SAID)
-    ids = _encode(loaded, behind)
-    return ids[len(loaded.closing) :] if ended else ids
-
-
-def _closing(loaded: ModelBundle) -> tuple[int, ...]:
-    """What the template puts behind an answer, up to and with the first special token.
-
-    Raises:
-        UsageError: the template changes earlier turns, so that a dialogue cannot just grow.
-    """
-    said, before = [_ASKED], _template(loaded, [_ASKED])
-    for _ in range(2):
-        said += [_SAID, _ASKED]
-        longer = _template(loaded, said)
-        # Some templates expect an answer to begin with the space that they write in front of it.
-        if not (longer.startswith(before) and longer[len(before) :].lstrip().startswith(_SAID)):
-            raise UsageError(
-                f"the chat template of {loaded.path} rewrites earlier turns, so no dialogue can go on; "
-                "give it one that only appends"
-            )
-        before = longer
-    behind = before.rpartition(_SAID)[2].partition(_ASKED)[0]
-    ids = _encode(loaded, behind)
-    special = {i for i, token in loaded.tokenizer.added_tokens_decoder.items() if token.special}
-    ends = [at for at, i in enumerate(ids) if i in special]
-    return tuple(ids[: ends[0] + 1]) if ends else ()
-
-
-def _template(loaded: ModelBundle, said: Sequence[str]) -> str:
-    """The template filled with turns, the user's first, up to where the assistant's next one begins."""
-    messages = [
-        {
-            "role": "assistant" if turn % 2 else "user",
-            "content": [{"type": "text", "text": text}] if loaded.is_vlm else text,
-        }
-        for turn, text in enumerate(said)
-    ]
-    try:
-        return loaded.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except Exception as error:
-        # A template is a program that comes with the checkpoint and may fail in any way.
-        raise UsageError(f"the chat template of {loaded.path} fails: {first_line(error)}") from error
-
-
-def _encode(loaded: ModelBundle, text: str) -> list[int]:
-    return loaded.tokenizer(text, add_special_tokens=False)["input_ids"]

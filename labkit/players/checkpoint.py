@@ -15,7 +15,8 @@ import numpy as np
 from labkit.envs import game, prompt
 from labkit.episode import Sample
 from labkit.errors import UsageError
-from labkit.models.loader import DTYPES, render, suffix
+from labkit.models.chat import check_dialogue, render, suffix
+from labkit.models.loader import DTYPES
 from labkit.models.sampling.cache import PrefixCache
 from labkit.models.sampling.copy import RolloutModel
 from labkit.models.sampling.decode import Generated, generate
@@ -25,7 +26,7 @@ from labkit.players.base import Answer, Request, Tokens
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from labkit.models.loader import ModelBundle
+    from labkit.models.bundle import ModelBundle
 
 MAX_NEW_TOKENS = 256
 """The longest answer unless told otherwise."""
@@ -120,6 +121,9 @@ class Checkpoint:
         messages = prompt(turn.episode)
         if any(message.picture is not None for message in messages):
             raise UsageError(f"{self.name} reads text only for now; pick a text cell")
+        if turn.episode.task.attempts > 1:
+            # Said before the first answer, not in the middle of an episode.
+            check_dialogue(self.loaded)
         last = turn.history[-1] if turn.history else None
         if last is None or last.tokens is None or last.sample is None:
             return render(self.loaded, messages)

@@ -22,7 +22,7 @@ from labkit.players.simple import Expert, Random, Script
 from labkit.runs import store
 
 if TYPE_CHECKING:
-    from labkit.models.loader import ModelBundle
+    from labkit.models.bundle import ModelBundle
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 """Checkpoints that come with the package, in folders named after their specs."""

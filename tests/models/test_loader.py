@@ -10,14 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from labkit.episode import Message
 from labkit.errors import UsageError
-from labkit.models.loader import load, render
+from labkit.models.chat import render
+from labkit.models.loader import load
 from labkit.models.sampling.decode import generate
 from tests import tiny_models
-
-FORGETFUL = (
-    "{% for message in messages[-1:] %}<|im_start|>{{ message['content'] }}<|im_end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>{% endif %}"
-)
 
 
 def text(loaded, ids):
@@ -206,10 +202,6 @@ def _raising_template(path):
     (path / "chat_template.jinja").write_text("{{ raise_exception('only with tools\nplease') }}")
 
 
-def _forgetful_template(path):
-    (path / "chat_template.jinja").write_text(FORGETFUL)
-
-
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -230,9 +222,8 @@ def _forgetful_template(path):
         (_no_tokenizer, "no tokenizer.*save one beside"),
         (_broken_tokenizer, "cannot load .*llama"),
         (_no_template, "no chat template.*chat_template.jinja"),
-        (_broken_template, "chat template of .*llama fails"),
-        (_raising_template, "chat template of .*llama fails: only with tools$"),
-        (_forgetful_template, "chat template of .*llama rewrites earlier turns.*only appends"),
+        (_broken_template, "chat template fails: .*change .*llama/chat_template.jinja"),
+        (_raising_template, "chat template fails: only with tools; change .*llama/chat_template.jinja$"),
     ],
 )
 def test_a_spoilt_checkpoint_is_refused_in_one_line(copy, spoil, said):

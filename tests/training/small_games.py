@@ -22,7 +22,8 @@ from transformers import (
 from labkit.envs import cells, register
 from labkit.envs.games import Row
 from labkit.episode import Attempt, Episode, Position, Task, Verdict
-from labkit.models.loader import ModelBundle, load
+from labkit.models.bundle import ModelBundle
+from labkit.models.loader import load
 from labkit.models.policy import Policy
 from labkit.players.base import Player
 from labkit.players.checkpoint import Checkpoint

@@ -8,7 +8,8 @@ import pytest
 
 from labkit.bench.trl_grpo import trainer
 from labkit.envs import game, judge, prompt, start
-from labkit.models.loader import load, render
+from labkit.models.chat import render
+from labkit.models.loader import load
 from labkit.players.registry import resolve_checkpoint
 from labkit.training.rl.config import RLConfig
 

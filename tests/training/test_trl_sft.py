@@ -2,10 +2,10 @@
 
 import pytest
 
+from labkit.models.chat import encode
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.training.sft.data import expert_dialogues
-from labkit.training.sft.examples import encode
 from labkit.training.sft.fit import Objective, Optimisation, fit
 from labkit.training.sft.mixture import vocabulary
 

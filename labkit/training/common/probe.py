@@ -12,7 +12,7 @@ from labkit.config import Config
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from labkit.models.loader import ModelBundle
+    from labkit.models.bundle import ModelBundle
     from labkit.runs import Run
 
 

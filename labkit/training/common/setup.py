@@ -20,7 +20,8 @@ from torch import nn
 
 from labkit.compute import Meter
 from labkit.config import Config
-from labkit.models.loader import ModelBundle, load
+from labkit.models.bundle import ModelBundle
+from labkit.models.loader import load
 from labkit.players.registry import resolve_checkpoint
 from labkit.progress import Progress
 from labkit.training.common import distributed, trackers

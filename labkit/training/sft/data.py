@@ -19,7 +19,7 @@ from typing import Any, Literal
 from labkit.envs import fork, game, judge, prompt, start
 from labkit.episode import Message, Task
 from labkit.errors import UsageError
-from labkit.training.sft.examples import Dialogue
+from labkit.models.chat import Dialogue
 
 Learn = Literal["all", "last"]
 """On which of the assistant's turns loss falls."""

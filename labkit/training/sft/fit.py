@@ -19,11 +19,11 @@ from pydantic import Field
 
 from labkit.compute import Meter
 from labkit.models.batches import micro_batches
+from labkit.models.chat import Example
 from labkit.models.forward import kl_full, target_logits
 from labkit.training.common import distributed
 from labkit.training.common.parameters import InitialPolicy, trainable
 from labkit.training.common.setup import Probing, TrainConfig, prepare, session
-from labkit.training.sft.examples import Example
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

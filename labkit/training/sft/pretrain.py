@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from labkit.models.chat import encode
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.training.sft import mixture
-from labkit.training.sft.examples import encode
 from labkit.training.sft.fit import Optimisation, fit
 
 _TOKENIZER_DOCUMENTS = 20_000

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from labkit.models.chat import Dialogue, encode
 from labkit.runs import Run
 from labkit.training.common.probe import Probe
 from labkit.training.common.setup import StartConfig, start_from
 from labkit.training.sft.data import Learn, epoch_order, expert_dialogues, read
-from labkit.training.sft.examples import Dialogue, encode
 from labkit.training.sft.fit import Objective, Optimisation, fit
 
 

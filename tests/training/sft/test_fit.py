@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from labkit.models.chat import Example
 from labkit.models.forward import select_targets
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.training.common.parameters import LoRA, prepare_parameters, trainable
-from labkit.training.sft.examples import Example
 from labkit.training.sft.fit import Objective, Optimisation, collate, dft, fit
 
 

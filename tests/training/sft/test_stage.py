@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from labkit.envs import game, judge, start
 from labkit.envs.general_points.cards import numbers_of, split_of
 from labkit.errors import UsageError
+from labkit.models.chat import encode
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.play import play
 from labkit.players import registry
 from labkit.runs import find
 from labkit.training import train
 from labkit.training.sft.data import expert_dialogue, expert_dialogues, write
-from labkit.training.sft.examples import encode
 from labkit.training.sft.mixture import vocabulary
 from tests import tiny_models
 

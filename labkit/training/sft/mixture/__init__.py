@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from labkit.training.sft.examples import Dialogue
+from labkit.models.chat import Dialogue
 from labkit.training.sft.mixture import cards, streets
 
 SHARES: dict[Callable[[random.Random], Dialogue], float] = {

@@ -34,7 +34,7 @@ from labkit.envs.general_points.answers import answer_text, mistaken, random_for
 from labkit.envs.general_points.cards import FACES, RANKS, numbers_of, split_of
 from labkit.envs.general_points.prompts import face_sentence
 from labkit.episode import Message
-from labkit.training.sft.examples import Dialogue
+from labkit.models.chat import Dialogue
 
 SIMPLEST = 2
 """A hand's formula is one of this many simplest ones; more would blur what the model can learn in minutes."""

@@ -34,7 +34,7 @@ from labkit.envs.virl.instruction import sentences
 from labkit.envs.virl.observation import Seen
 from labkit.envs.virl.records import LatLng, Milestone, Place, Route, Sighting
 from labkit.episode import Message
-from labkit.training.sft.examples import Dialogue
+from labkit.models.chat import Dialogue
 
 RELATIVE = 0.3
 """Share of the documents whose turns are left and right."""

@@ -1,10 +1,12 @@
+"""Training examples: the ids that sampling sees, and the loss on answers only."""
+
 import pytest
 
 from labkit.episode import Message
 from labkit.errors import UsageError
-from labkit.models.loader import load, render
+from labkit.models.chat import Dialogue, encode, render
+from labkit.models.loader import load
 from labkit.models.tiny import build_tokenizer
-from labkit.training.sft.examples import Dialogue, encode
 from tests import tiny_models
 
 TALK = (
@@ -54,7 +56,8 @@ def test_loss_by_token_positions(tokenizer):
 def test_what_a_template_writes_behind_the_end_of_a_turn_is_not_learnt(parts):
     words = tiny_models.tokenizer(tiny_models.CHATML_PARTS if parts else tiny_models.CHATML)
     (example,) = encode(words, [Dialogue(TALK, (1, 3))], parts=parts)
-    assert words.decode(example.ids).endswith("3*8<|im_end|>\n")
+    assert words.decode(example.ids).endswith("3*8<|im_end|>")
+    assert "2*12<|im_end|>\n<|im_start|>user" in words.decode(example.ids)
     assert learnt_text(words, example) == "2*12<|im_end|>3*8<|im_end|>"
 
 
@@ -73,12 +76,6 @@ def test_tokenising_together_changes_nothing(tokenizer):
     one, two = encode(tokenizer, [Dialogue(TALK, (3,)), Dialogue(TALK[:2], (1,))])
     assert encode(tokenizer, [Dialogue(TALK[:2], (1,))])[0].ids.tolist() == two.ids.tolist()
     assert len(one.ids) > len(two.ids)
-
-
-def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer):
-    tokenizer.chat_template = "{{ messages | length }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    with pytest.raises(UsageError, match="rewrites earlier turns"):
-        encode(tokenizer, [Dialogue(TALK, (3,))])
 
 
 def test_no_template_is_one_line(tokenizer):

@@ -1,0 +1,48 @@
+"""A loaded model with what is needed to talk to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.models import chat
+
+if TYPE_CHECKING:
+    import transformers
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A model that is ready to be played or trained."""
+
+    model: transformers.PreTrainedModel
+    """In evaluation mode; a ``PeftModel`` around it if it is an adapter."""
+    tokenizer: transformers.PreTrainedTokenizerBase
+    """Always has a pad token."""
+    processor: transformers.ProcessorMixin | None
+    """A vision model's; None where it cannot be built here (some need torchvision). Text needs none."""
+    is_vlm: bool
+    adapter: bool
+    model_type: str
+    path: Path
+    parameters: int
+    layout: chat.Layout = field(repr=False)
+    """What the chat template writes around answers."""
+
+    @cached_property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The tokens that end an answer: the tokenizer's, the model's own and the chat template's."""
+        own = self.model.generation_config.eos_token_id
+        found = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), *chat.end_ids(self)[-1:]]
+        return tuple(sorted({i for i in found if i is not None}))
+
+    @property
+    def pad_id(self) -> int:
+        return self.tokenizer.pad_token_id
+
+    @property
+    def context(self) -> int | None:
+        """The longest dialogue, in tokens; None if the model has no limit."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

@@ -1,0 +1,273 @@
+"""Chat templates: messages to token ids, for playing and for supervised training. No other module knows a template.
+
+A dialogue with a model is a list of token ids that only grows. :func:`render` gives the ids up to where the first
+answer begins; :func:`suffix` gives the ids from the end of a sampled answer to where the next one begins. Sampled ids
+are never decoded and encoded again. :func:`encode` builds training examples from the same pieces, so a model is
+trained on exactly what it will be sent and asked to sample.
+
+A template may write a thought into the prompt or into the last answer, and drop it from earlier ones (Qwen 3,
+DeepSeek-R1). So a dialogue is continued by the text that the template puts between one answer and the next; it is
+never compared with the rendering of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+from os.path import commonprefix
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from labkit.errors import UsageError
+from labkit.models.files import first_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from labkit.episode import Message
+    from labkit.models.bundle import ModelBundle
+
+PROMPT_DATE = date(2024, 7, 26)
+"""Today's date, for templates that write it into the prompt: always the same, so that prompts do not change overnight.
+It is the date that Llama 3's templates fall back to."""
+TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
+
+# A macro of this name hides the function of transformers that asks the clock.
+_FIXED_CLOCK = (
+    "{%- macro strftime_now(format) -%}{{ format"
+    + "".join(f" | replace('%{c}', '{PROMPT_DATE.strftime('%' + c)}')" for c in "aAbBdejmyYFDUWuwxHIMSpX")
+    + " }}{%- endmacro %}\n"
+)
+_ASKED, _SAID = "what-is-asked", "what-is-said"
+"""Stand for a question and an answer where only the template's text around them matters."""
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class Example(NamedTuple):
+    """One dialogue as tokens."""
+
+    ids: np.ndarray
+    """``int64 [T]``."""
+    loss: np.ndarray
+    """``bool [T]``, the assistant mask: True at tokens that are to be predicted."""
+
+
+class Dialogue(NamedTuple):
+    """A chat, and which of its answers are trained on."""
+
+    messages: tuple[Message, ...]
+    learnt: tuple[int, ...]
+    """Indices into ``messages``."""
+
+
+class Layout(NamedTuple):
+    """The text that a template puts around an answer."""
+
+    closing: str
+    """After the last answer, through the token that ends it; empty where no special token follows."""
+    tail: str
+    """After the last answer, to the end."""
+    between: str
+    """As ``closing``, after an answer that another message follows."""
+    fault: str | None
+    """Why the dialogue cannot go on after an answer; None if it can."""
+
+
+def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout:
+    """Read off the template what it writes around answers.
+
+    Args:
+        parts: the template takes a message as a list of parts, as those of vision models do.
+
+    Raises:
+        UsageError: the template fails on a single question.
+    """
+    chat = [_message(role, text, parts) for role, text in [("user", _ASKED), ("assistant", _SAID)] * 2]
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    asked = _fill(tokenizer, chat[:1], prompt=True)
+    try:
+        tail = _fill(tokenizer, chat[:2], prompt=False).rpartition(_SAID)[2]
+        longer = _fill(tokenizer, chat[:3], prompt=True)
+        longest = _fill(tokenizer, [*chat, chat[0]], prompt=True)
+    except UsageError as error:
+        return Layout("", "", "", str(error))
+    between = _through_end(longer.partition(_SAID)[2].partition(_ASKED)[0], special)
+    closing = _through_end(tail, special) or between
+    fault = None
+    if longer.count(_SAID) != 1 or longest.count(_SAID) != 2:
+        fault = "drops or repeats earlier answers"
+    elif not (_begins_alike(asked, longer) and _begins_alike(longer, longest)):
+        fault = "rewrites earlier turns"
+    if fault:
+        fault = f"the chat template {fault}, so no dialogue can go on; change {template_of(tokenizer)} to only append"
+    return Layout(closing, tail, between, fault)
+
+
+def _begins_alike(shorter: str, longer: str) -> bool:
+    """Whether a longer dialogue has the same text up to and with the shorter one's last question.
+
+    Behind the question stands the prompt for an answer, which may open a thought that the answer then lacks.
+    """
+    end = shorter.rindex(_ASKED) + len(_ASKED) if _ASKED in shorter else len(shorter)
+    return longer.startswith(shorter[:end])
+
+
+def _through_end(text: str, special: Collection[str]) -> str:
+    """The beginning of a text through its first special token; empty where there is none."""
+    ends = [(text.find(token), -len(token)) for token in special if token and token in text]
+    if not ends:
+        return ""
+    at, length = min(ends)
+    return text[: at - length]
+
+
+def template_of(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The file that a tokenizer's chat template was read from, or what to call the template where there is none."""
+    folder = Path(tokenizer.name_or_path or "")
+    found = (folder / name for name in TEMPLATE_FILES if (folder / name).is_file())
+    return str(next(found, "its chat_template"))
+
+
+def check_dialogue(bundle: ModelBundle) -> None:
+    """Make sure that a dialogue can go on after the first answer.
+
+    Raises:
+        UsageError: the template rewrites or drops what was said before; the message names its file.
+    """
+    if bundle.layout.fault:
+        raise UsageError(bundle.layout.fault)
+
+
+def render(bundle: ModelBundle, messages: Sequence[Message]) -> list[int]:
+    """The ids of a dialogue known as text, up to where the next answer begins.
+
+    It is encoded piece by piece, cut where sampling would have cut it.
+
+    Args:
+        messages: user and assistant in turn; the first and the last are the user's.
+
+    Raises:
+        UsageError: the template fails, or has no way to go on after an answer.
+    """
+    ids = _encode(bundle.tokenizer, _fill(bundle.tokenizer, _chat(messages[:1], bundle.is_vlm), prompt=True))
+    for answer, feedback in zip(messages[1::2], messages[2::2], strict=True):
+        ids += _encode(bundle.tokenizer, answer.text) + suffix(bundle, feedback.text, ended=False)
+    return ids
+
+
+def suffix(bundle: ModelBundle, feedback: str, *, ended: bool) -> list[int]:
+    """The ids from the end of an answer, through the user's feedback, to where the next answer begins.
+
+    Args:
+        ended: the answer came with its end token. Otherwise it was cut short, and the turn is closed here.
+
+    Raises:
+        UsageError: the template has no way to go on after an answer.
+    """
+    check_dialogue(bundle)
+    chat = [("user", _ASKED), ("assistant", _SAID), ("user", feedback)]
+    text = _fill(bundle.tokenizer, [_message(*turn, bundle.is_vlm) for turn in chat], prompt=True)
+    ids = _encode(bundle.tokenizer, text.partition(_SAID)[2])
+    return ids[len(_encode(bundle.tokenizer, bundle.layout.between)) :] if ended else ids
+
+
+def end_ids(bundle: ModelBundle) -> tuple[int, ...]:
+    """The ids that the template puts after the last answer, through the token that ends it; may be empty."""
+    return tuple(_encode(bundle.tokenizer, bundle.layout.closing))
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, dialogues: Iterable[Dialogue], *, parts: bool = False) -> list[Example]:
+    """Dialogues as training examples, tokenised together.
+
+    Each example is what sampling would have grown, up to the last answer that is trained on: the prompt, an answer
+    with what the template writes in front of a last answer (an empty thought, say) and the token that ends it, the
+    text up to the next answer, and so on. Loss falls on the answers that are trained on.
+
+    Args:
+        parts: the template takes a message as a list of parts, as those of vision models do.
+
+    Raises:
+        UsageError: the template fails, or a dialogue has several answers and it cannot go on after the first.
+    """
+    around = layout(tokenizer, parts=parts)
+    cut = [_pieces(tokenizer, dialogue, around, parts) for dialogue in dialogues]
+    ids = iter(_encode(tokenizer, [text for pieces in cut for text, _ in pieces]))
+    examples = []
+    for pieces in cut:
+        encoded = [(next(ids), learnt) for _, learnt in pieces]
+        loss = np.repeat([learnt for _, learnt in encoded], [len(piece) for piece, _ in encoded])
+        examples.append(Example(np.array([i for piece, _ in encoded for i in piece], dtype=np.int64), loss))
+    return examples
+
+
+def _pieces(
+    tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, around: Layout, parts: bool
+) -> list[tuple[str, bool]]:
+    """The text of a dialogue, cut around each answer; True marks the answers that are trained on."""
+    chat, last = _chat(dialogue.messages, parts), max(dialogue.learnt)
+    answers = [turn for turn, message in enumerate(chat[: last + 1]) if message["role"] == "assistant"]
+    if around.fault and len(answers) > 1:
+        raise UsageError(around.fault)
+    pieces, before = [], 0
+    for turn in answers:
+        asked = _fill(tokenizer, chat[:turn], prompt=True)
+        if pieces:
+            marked = [*chat[:before], _message("assistant", _SAID, parts), *chat[before + 1 : turn]]
+            behind = _fill(tokenizer, marked, prompt=True).rpartition(_SAID)[2]
+            pieces.append((behind.removeprefix(around.between), False))
+        else:
+            pieces.append((asked, False))
+        said = _answer(tokenizer, chat[: turn + 1], asked, around.tail)
+        pieces.append((said + around.closing, turn in dialogue.learnt))
+        before = turn
+    return pieces
+
+
+def _answer(tokenizer: PreTrainedTokenizerBase, chat: Sequence[Mapping[str, Any]], asked: str, tail: str) -> str:
+    """The text of a chat's last answer as the model is to say it: behind the prompt ``asked``, without the ``tail``."""
+    said = _fill(tokenizer, chat, prompt=False).removesuffix(tail)
+    same = len(commonprefix([asked, said]))
+    opened, answer = asked[same:], said[same:]
+    if opened.count(_OPEN) > opened.count(_CLOSE) and not answer.lstrip().startswith(_CLOSE):
+        # The prompt opens a thought and the answer has none: it is closed at once, as Qwen's templates do.
+        answer = f"\n{_CLOSE}\n\n{answer}"
+    return answer
+
+
+def _chat(messages: Sequence[Message], parts: bool) -> list[dict[str, Any]]:
+    return [_message(m.role, m.text, parts) for m in messages]
+
+
+def _message(role: str, text: str, parts: bool) -> dict[str, Any]:
+    """A message as templates take it."""
+    return {"role": role, "content": [{"type": "text", "text": text}] if parts else text}
+
+
+def _fill(tokenizer: PreTrainedTokenizerBase, chat: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
+    """The template's text for a chat.
+
+    A system message goes in front of the first question where the template refuses it.
+
+    Args:
+        prompt: up to where the assistant's next answer begins.
+    """
+    try:
+        template = tokenizer.get_chat_template()
+        if "strftime_now" in template:
+            template = _FIXED_CLOCK + template
+        return tokenizer.apply_chat_template(
+            list(chat), chat_template=template, tokenize=False, add_generation_prompt=prompt
+        )
+    except Exception as error:
+        # A template is a program that comes with the checkpoint and may fail in any way.
+        if len(chat) > 1 and chat[0]["role"] == "system":
+            system, question = chat[0]["content"], chat[1]["content"]
+            joined = f"{system}\n\n{question}" if isinstance(system, str) else [*system, *question]
+            return _fill(tokenizer, [{"role": "user", "content": joined}, *chat[2:]], prompt=prompt)
+        raise UsageError(f"the chat template fails: {first_line(error)}; change {template_of(tokenizer)}") from error
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, text: Any) -> Any:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
