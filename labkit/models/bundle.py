@@ -5,12 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from labkit.models import chat
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import transformers
+
+
+class Layout(NamedTuple):
+    """The text that a template puts around an answer."""
+
+    closing: str
+    """After the last answer, through the token that ends it; empty where no special token follows."""
+    tail: str
+    """After the last answer, to the end."""
+    between: str
+    """As ``closing``, after an answer that another message follows."""
+    end_ids: tuple[int, ...]
+    """Of ``closing``."""
+    between_ids: tuple[int, ...]
+    fault: str | None
+    """Why the dialogue cannot go on after an answer; None if it can."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +42,14 @@ class ModelBundle:
     model_type: str
     path: Path
     parameters: int
-    layout: chat.Layout = field(repr=False)
+    layout: Layout = field(repr=False)
     """What the chat template writes around answers."""
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
         """The tokens that end an answer: the tokenizer's, the model's own and the chat template's."""
         own = self.model.generation_config.eos_token_id
-        found = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), *chat.end_ids(self)[-1:]]
+        found = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), *self.layout.end_ids[-1:]]
         return tuple(sorted({i for i in found if i is not None}))
 
     @property

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from labkit.errors import UsageError
+from labkit.models.bundle import Layout
 from labkit.models.files import first_line
 
 if TYPE_CHECKING:
@@ -62,19 +63,6 @@ class Dialogue(NamedTuple):
     """Indices into ``messages``."""
 
 
-class Layout(NamedTuple):
-    """The text that a template puts around an answer."""
-
-    closing: str
-    """After the last answer, through the token that ends it; empty where no special token follows."""
-    tail: str
-    """After the last answer, to the end."""
-    between: str
-    """As ``closing``, after an answer that another message follows."""
-    fault: str | None
-    """Why the dialogue cannot go on after an answer; None if it can."""
-
-
 def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout:
     """Read off the template what it writes around answers.
 
@@ -92,7 +80,7 @@ def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout
         longer = _fill(tokenizer, chat[:3], prompt=True)
         longest = _fill(tokenizer, [*chat, chat[0]], prompt=True)
     except UsageError as error:
-        return Layout("", "", "", str(error))
+        return Layout("", "", "", (), (), str(error))
     between = _through_end(longer.partition(_SAID)[2].partition(_ASKED)[0], special)
     closing = _through_end(tail, special) or between
     fault = None
@@ -102,7 +90,8 @@ def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout
         fault = "rewrites earlier turns"
     if fault:
         fault = f"the chat template {fault}, so no dialogue can go on; change {template_of(tokenizer)} to only append"
-    return Layout(closing, tail, between, fault)
+    ids = [tuple(_encode(tokenizer, text)) for text in (closing, between)]
+    return Layout(closing, tail, between, *ids, fault)
 
 
 def _begins_alike(shorter: str, longer: str) -> bool:
@@ -170,12 +159,7 @@ def suffix(bundle: ModelBundle, feedback: str, *, ended: bool) -> list[int]:
     chat = [("user", _ASKED), ("assistant", _SAID), ("user", feedback)]
     text = _fill(bundle.tokenizer, [_message(*turn, bundle.is_vlm) for turn in chat], prompt=True)
     ids = _encode(bundle.tokenizer, text.partition(_SAID)[2])
-    return ids[len(_encode(bundle.tokenizer, bundle.layout.between)) :] if ended else ids
-
-
-def end_ids(bundle: ModelBundle) -> tuple[int, ...]:
-    """The ids that the template puts after the last answer, through the token that ends it; may be empty."""
-    return tuple(_encode(bundle.tokenizer, bundle.layout.closing))
+    return ids[len(bundle.layout.between_ids) :] if ended else ids
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, dialogues: Iterable[Dialogue], *, parts: bool = False) -> list[Example]:

@@ -12,7 +12,7 @@ from labkit.envs import game, start
 from labkit.envs import prompt as prompt_of
 from labkit.episode import Message
 from labkit.errors import UsageError
-from labkit.models.chat import Dialogue, encode, end_ids, render, suffix
+from labkit.models.chat import Dialogue, encode, render, suffix
 from labkit.models.loader import load
 from tests import tiny_models
 
@@ -150,7 +150,7 @@ def test_templates_with_thoughts_play_and_train_over_several_turns(copy, templat
     assert text(loaded, render(loaded, [Message("user", "Ask")])) == prompt
     assert text(loaded, suffix(loaded, "No.", ended=True)) == between
     end = answer.partition("{}")[2]
-    assert text(loaded, end_ids(loaded)) == end and end_ids(loaded)[-1] in loaded.stop_ids
+    assert text(loaded, loaded.layout.end_ids) == end and loaded.layout.end_ids[-1] in loaded.stop_ids
     talk = (Message("user", "Ask"), Message("assistant", "24"), Message("user", "No."), Message("assistant", "3*8"))
     for learnt in ((1,), (1, 3), (3,)):
         (example,) = encode(loaded.tokenizer, [Dialogue(talk, learnt)])

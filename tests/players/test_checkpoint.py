@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from labkit.envs import fork, game, judge, prompt, start
 from labkit.episode import Sample
 from labkit.errors import UsageError
-from labkit.models.chat import end_ids, render, suffix
+from labkit.models.chat import render, suffix
 from labkit.models.loader import load
 from labkit.models.sampling import decode as decoding
 from labkit.models.sampling.decode import generate
@@ -49,7 +49,7 @@ def parrot(tmp_path_factory):
     loaded = load(tiny_models.save(path, model, tiny_models.tokenizer()))
     episode = judge(start(task()), ANSWER)
     question = render(loaded, prompt(episode)[:1])
-    answer = [*loaded.tokenizer(ANSWER)["input_ids"], *end_ids(loaded)]
+    answer = [*loaded.tokenizer(ANSWER)["input_ids"], *loaded.layout.end_ids]
     again = suffix(loaded, episode.attempts[0].verdict.feedback, ended=True)
     ids = torch.tensor([[*question, *answer, *again, *answer]])
     learnt = [False] * len(question) + [True] * len(answer) + [False] * len(again) + [True] * len(answer)
