@@ -555,7 +555,7 @@ predict("At equal compute: which training gains most under the changed rule?", t
 # %%
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import count, findings
-from labkit.replication.missing import how_many, lacking
+from labkit.replication.missing import how_many, missing_jobs
 from labkit.replication.series import collect, common_compute, growth
 
 plan, archive = load_plan("../configs/figures/10.yaml"), Archive(["../results", "../runs"])
@@ -571,7 +571,7 @@ for line in plan.curves:
         ours = f"{100 * found.change.value:+5.1f} [{low:+5.1f}, {high:+5.1f}] at {found.flops / 1e12:.1f} TFLOP"
         ours += f", {count(found.seeds, 'seed')}"
     print(f"{line.name:12} the paper {paper:+5.2f}   ours {ours}")
-if lack := lacking(plan, archive):
+if lack := missing_jobs(plan, archive):
     print(f"{how_many(lack)} lacking; `labkit figures 10 --run` makes what lacks")
 
 # %%

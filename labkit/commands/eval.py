@@ -241,7 +241,7 @@ def _change(before: SuiteResult, after: SuiteResult) -> dict[str, Any]:
     from labkit.evaluation.games import measures_of
     from labkit.evaluation.metrics import plain
 
-    weights = measures_of(before.cell).shares(before.episodes) if before.every_hand else None
+    weights = measures_of(before.cell).deal_weights(before.episodes) if before.every_hand else None
     change = plain(paired.difference(before.episodes, after.episodes, weights=weights))
     test = paired.test(before.episodes, after.episodes, weights=weights)
     return {

@@ -120,7 +120,7 @@ def _keep(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
-    from labkit.replication.missing import lacking
+    from labkit.replication.missing import missing_jobs
     from labkit.replication.plan import load_plan
 
     archive, rows = _archive(args), []
@@ -128,7 +128,7 @@ def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
     for name, path in there.items():
         try:
             figure = load_plan(path, seeds=args.seeds, cells=cells)
-            jobs = lacking(figure, archive)
+            jobs = missing_jobs(figure, archive)
             trained = sum(
                 archive.trained(archive.asked(c, s)) is not None
                 for c in figure.curves if c.trained for s in c.seeds
@@ -173,10 +173,10 @@ def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
 
 def _jobs(args: argparse.Namespace, figures: list[Figure], out: Path) -> list[Job]:
     """What all figures lack, each job once; the first can be given now."""
-    from labkit.replication.missing import lacking
+    from labkit.replication.missing import missing_jobs
 
     archive = _archive(args)
-    found = {job.key: job for figure in reversed(figures) for job in reversed(lacking(figure, archive, out))}
+    found = {job.key: job for figure in reversed(figures) for job in reversed(missing_jobs(figure, archive, out))}
     return list(reversed(found.values()))
 
 
@@ -186,7 +186,7 @@ def _minutes(seconds: float) -> str:
 
 def _draw(args: argparse.Namespace, figures: list[Figure]) -> int:
     from labkit.replication import page
-    from labkit.replication.missing import lacking
+    from labkit.replication.missing import missing_jobs
     from labkit.replication.series import collect
 
     try:
@@ -194,7 +194,7 @@ def _draw(args: argparse.Namespace, figures: list[Figure]) -> int:
     except ImportError:
         raise UsageError("figures need plotly: pip install 'labkit[lab]'") from None
     archive, out = _archive(args), Path(args.out)
-    entries = [page.Entry(collect(f, archive), lacking(f, archive, _roots(args)[-1])) for f in figures]
+    entries = [page.Entry(collect(f, archive), missing_jobs(f, archive, _roots(args)[-1])) for f in figures]
     out.mkdir(parents=True, exist_ok=True)
     written = out / "figures.html"
     written.write_text(page.html(entries), encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 from labkit.episode import Episode, Task
 from labkit.evaluation.metrics import Trials
 
-SHARES: dict[str, Callable[[Episode], Trials]] = {}
+RATES: dict[str, Callable[[Episode], Trials]] = {}
 """None of its own."""
 
 LABELS: dict[str, str] = {}
@@ -35,6 +35,6 @@ def split_of(episode: Episode) -> str:
     return episode.task.split
 
 
-def shares(episodes: Sequence[Episode]) -> list[float]:
+def deal_weights(episodes: Sequence[Episode]) -> list[float]:
     """The share of each deal, where every one was played once: all count alike."""
     return [1 / len(episodes)] * len(episodes)

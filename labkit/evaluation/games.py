@@ -7,11 +7,11 @@ from types import ModuleType
 
 from labkit.envs.games import row_of
 from labkit.episode import Episode, Task
-from labkit.evaluation.metrics import SHARES, Trials
+from labkit.evaluation.metrics import RATES, Trials
 
 
 def measures_of(cell: str) -> ModuleType:
-    """The module with a game's own ``SHARES``, ``LABELS``, ``headline``, ``measures``, ``split_of`` and ``shares``."""
+    """The module with a game's own ``RATES``, ``LABELS``, ``headline``, ``measures``, ``split_of`` and ``deal_weights``."""
     return row_of(cell).load("measures")
 
 
@@ -23,7 +23,7 @@ def trials_of(task: Task, name: str | None = None) -> tuple[str, Callable[[Episo
     """
     game = measures_of(task.cell)
     name = name or game.headline(task)
-    known = SHARES | game.SHARES
+    known = RATES | game.RATES
     if name not in known:
         raise ValueError(f"{task.cell} has no share {name!r}; there are {', '.join(known)}")
     return name, known[name]

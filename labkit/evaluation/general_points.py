@@ -14,7 +14,7 @@ from labkit.envs import game
 from labkit.envs.general_points import cards, verifier
 from labkit.episode import Attempt, Episode, Task, Verdict
 from labkit.evaluation import copies
-from labkit.evaluation.metrics import Estimate, Trials, mean, measured, of_answers, of_episodes
+from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answer, per_episode
 
 
 def valid(verdict: Verdict) -> bool:
@@ -54,17 +54,17 @@ def _faces_as_ten(episode: Episode) -> Trials:
     return Trials(hits, count)
 
 
-SHARES: dict[str, Callable[[Episode], Trials]] = {
-    "legal": of_answers(_legal),
-    "valid": of_answers(lambda a: valid(a.verdict)),
-    "number_right": of_answers(lambda a: bool(a.verdict.evidence.get("number_right"))),
+RATES: dict[str, Callable[[Episode], Trials]] = {
+    "legal": per_answer(_legal),
+    "valid": per_answer(lambda a: valid(a.verdict)),
+    "number_right": per_answer(lambda a: bool(a.verdict.evidence.get("number_right"))),
     "faces_as_ten": _faces_as_ten,
     "kept_old_rule": _kept,
     "copied": copies.of_any_hand,
     "copied_same_cards": copies.of_this_hand,
     "nearly_copied": copies.nearly_of_any_hand,
-    "recognition": of_answers(lambda a: bool(a.verdict.evidence.get("cards_right"))),
-    "formula_success": of_episodes(lambda e: any(map(_formula_right, e.attempts))),
+    "recognition": per_answer(lambda a: bool(a.verdict.evidence.get("cards_right"))),
+    "formula_success": per_episode(lambda e: any(map(_formula_right, e.attempts))),
 }
 """``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
 as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
@@ -108,10 +108,10 @@ def measures(
     weights: Sequence[float] | None = None,
     deals: Sequence[Hashable] | None = None,
 ) -> dict[str, Any]:
-    """The metrics of this game: :data:`SHARES`, :func:`solutions`, and :func:`solutions_a_deal` where deals were
+    """The metrics of this game: :data:`RATES`, :func:`solutions`, and :func:`solutions_a_deal` where deals were
     sampled several times."""
     pictures = any(e.task.picture for e in episodes)
-    told = {name: trials for name, trials in SHARES.items() if pictures or name not in PICTURES}
+    told = {name: trials for name, trials in RATES.items() if pictures or name not in PICTURES}
     out = {**measured(told, episodes, weights, deals), "solutions": solutions(episodes)}
     if deals:
         out["solutions_a_deal"] = solutions_a_deal(episodes, deals, weights)
@@ -151,7 +151,7 @@ def split_of(episode: Episode) -> str:
     return cards.split_of(_numbers(episode))
 
 
-def shares(episodes: Sequence[Episode]) -> list[float]:
+def deal_weights(episodes: Sequence[Episode]) -> list[float]:
     """The share of the deals that each episode's hand stands for, where every hand was played once.
 
     Raises:

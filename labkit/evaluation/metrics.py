@@ -126,17 +126,17 @@ def success_within(episode: Episode, attempts: int) -> bool:
     return episode.success and all(len(p.attempts) <= attempts for p in episode.positions)
 
 
-def of_episodes(holds: Callable[[Episode], bool]) -> Callable[[Episode], Trials]:
+def per_episode(holds: Callable[[Episode], bool]) -> Callable[[Episode], Trials]:
     """What an episode brings to the share of episodes for which something holds."""
     return lambda episode: Trials(holds(episode))
 
 
-def of_answers(holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
+def per_answer(holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
     """What an episode brings to the share of answers, over all attempts, for which something holds."""
     return lambda episode: Trials(sum(map(holds, episode.attempts)), len(episode.attempts))
 
 
-SHARES: dict[str, Callable[[Episode], Trials]] = {"success": of_episodes(lambda e: e.success)}
+RATES: dict[str, Callable[[Episode], Trials]] = {"success": per_episode(lambda e: e.success)}
 """Shares of any cell, as what an episode brings to them; each game has more."""
 
 

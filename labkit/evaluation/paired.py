@@ -1,11 +1,12 @@
 """Two players on the same deals: how much one does better, and how sure that is.
 
 Each player's deals are the other's, so luck with the deals falls out of the difference: that is what pairing
-is for. Where a deal was sampled several times, its samples are one pair. Three questions:
+is for. Where a deal was sampled several times, its samples are one pair. Two questions:
 
-* :func:`difference`: the change of a share, with a 95% interval;
+* :func:`difference`: the change of a rate, with a 95% interval;
 * :func:`test`: could players that answer alike have differed so much?
-* :func:`pooled`: the change over several training seeds, each evaluated on the same deals.
+
+Both speak of other deals, not of other trainings: :mod:`labkit.evaluation.seeds` pools several seeds.
 
 A share is hits over trials, and an episode may bring any number of trials (the answers along a route), so
 every formula takes episodes as clusters: what an episode i adds to a share's error is, to first order,
@@ -43,16 +44,7 @@ class Test(NamedTuple):
     worse: int
 
 
-class Pooled(NamedTuple):
-    """A change over several training seeds."""
-
-    change: Estimate
-    """The mean over the seeds; its interval speaks of other seeds and other deals. ``n`` counts the seeds."""
-    seeds: tuple[Estimate, ...]
-    """The change of each seed alone, whose interval speaks of other deals only."""
-
-
-class _Side(NamedTuple):
+class Side(NamedTuple):
     """One player's trials, an array entry a task."""
 
     weight_E: np.ndarray
@@ -89,13 +81,13 @@ def difference(
     Raises:
         ValueError: the tasks are not the same, or none, or there is no such share.
     """
-    return _change(*_sides(before, after, metric, weights))
+    return change_of(*sides_of([before, after], metric, weights))
 
 
-def _change(old: _Side, new: _Side) -> Estimate:
+def change_of(old: Side, new: Side) -> Estimate:
+    """:func:`difference` of trials that are matched already."""
     if old.estimate.value is None or new.estimate.value is None:
         return Estimate(None, 0, None)
-    change = new.estimate.value - old.estimate.value
     spread = math.sqrt((old.error_E**2).sum() * (new.error_E**2).sum())
     together = float((old.error_E * new.error_E).sum())
     if together > 0:
@@ -103,10 +95,17 @@ def _change(old: _Side, new: _Side) -> Estimate:
         # interval of no width.
         together = max(0.0, together - 0.5 / (old.effective * new.effective))
     correlation = min(1.0, together / spread) if spread else 0.0
-    (low_a, high_a), (low_b, high_b) = old.estimate.ci95, new.estimate.ci95
-    down = _side_by_side(new.estimate.value - low_b, high_a - old.estimate.value, correlation)
-    up = _side_by_side(high_b - new.estimate.value, old.estimate.value - low_a, correlation)
-    return Estimate(change, len(old.hits_E), (change - down, change + up))
+    return between(old.estimate, new.estimate, correlation)._replace(n=len(old.hits_E))
+
+
+def between(before: Estimate, after: Estimate, correlation: float) -> Estimate:
+    """The change from one rate to another, its bounds from theirs and the correlation of their errors; ``n`` is the
+    smaller one."""
+    (low_a, high_a), (low_b, high_b) = before.ci95, after.ci95
+    change = after.value - before.value
+    down = _side_by_side(after.value - low_b, high_a - before.value, correlation)
+    up = _side_by_side(high_b - after.value, before.value - low_a, correlation)
+    return Estimate(change, min(before.n, after.n), (change - down, change + up))
 
 
 def _side_by_side(one: float, other: float, correlation: float) -> float:
@@ -135,7 +134,7 @@ def test(
     Raises:
         ValueError: as :func:`difference`; or the share has no trials.
     """
-    old, new = _sides(before, after, metric, weights)
+    old, new = sides_of([before, after], metric, weights)
     if old.estimate.value is None or new.estimate.value is None:
         raise ValueError("there is nothing to compare: no trial in any episode")
     # Over all trials of both players; where a player has none here, the episode is no evidence.
@@ -149,7 +148,7 @@ def test(
     return Test(_flipped(old, new), "sign flips of episodes", better, worse)
 
 
-def _flipped(old: _Side, new: _Side) -> float:
+def _flipped(old: Side, new: Side) -> float:
     """The sign-flip p-value of the change of a share."""
     noise = np.random.default_rng(0)
     sums_4E = old.weight_E * np.stack([old.hits_E, old.trials_E, new.hits_E, new.trials_E])
@@ -169,110 +168,31 @@ def _flipped(old: _Side, new: _Side) -> float:
     return (extreme + 1) / (FLIPS + 1)
 
 
-def pooled(
-    pairs: Sequence[tuple[Sequence[Episode], Sequence[Episode]]],
-    *,
-    metric: Metric | None = None,
-    weights: Sequence[float] | None = None,
-) -> Pooled:
-    """The mean change over training seeds that were all evaluated on the same deals.
-
-    Deals are crossed with seeds, and both are samples: the variance of the mean is that of seeds, plus that
-    of deals, plus what is left (two-way random effects; Searle, Casella and McCulloch, Variance Components,
-    1992, chapter 4; Cameron, Gelbach and Miller, Journal of Business and Economic Statistics 29, 2011,
-    238-249, come to the same sum). A component that comes out negative is none. Degrees of freedom after
-    Satterthwaite (Biometrics Bulletin 2, 1946, 110-114): where three seeds disagree, the interval is wide. Where
-    nothing varies at all, the seeds' own intervals stand.
-
-    Args:
-        pairs: (before, after) for each seed; ``before`` may be the same episodes for every seed.
-        metric: as in :func:`difference`.
-        weights: of the episodes of the first pair's ``before``.
+def sides_of(
+    players: Sequence[Sequence[Episode]], metric: Metric | None, weights: Sequence[float] | None
+) -> list[Side]:
+    """The trials of each player, task by task, in the order of the first, and with its weights.
 
     Raises:
-        ValueError: no pairs; tasks that are not the same; a share that has no trials.
+        ValueError: the tasks are not the same, or none, or there is no such rate.
     """
-    if not pairs:
-        raise ValueError("no seeds to pool")
-    weight_of = _weights(pairs[0][0], weights)
-    place = {task: number for number, task in enumerate(weight_of)}
-    rows, seeds = [], []
-    for before, after in pairs:
-        # In the order of the first pair, and with its weights.
-        if {e.task.id for e in before} != weight_of.keys():
-            raise ValueError("the seeds were not evaluated on the same tasks")
-        before = sorted(before, key=lambda e: place[e.task.id])
-        given = [weight_of[e.task.id] for e in before] if weights is not None else None
-        old, new = _sides(before, after, metric, given)
-        found = _change(old, new)
-        if found.value is None:
-            raise ValueError("there is nothing to compare: no trial in any episode")
-        seeds.append(found)
-        # Pseudo-values: one for each deal, with the seed's change as their mean.
-        rows.append(found.value + len(weight_of) * (new.error_E - old.error_E))
-    if len(pairs) == 1:
-        return Pooled(seeds[0]._replace(n=1), tuple(seeds))
-    value_SE = np.stack(rows)
-    change = float(value_SE.mean())
-    error, freedom = _crossed(value_SE)
-    half = t95(freedom) * error
-    interval = (change - half, change + half) if error else seeds[0].ci95
-    return Pooled(Estimate(change, len(pairs), interval), tuple(seeds))
-
-
-def _crossed(value_SE: np.ndarray) -> tuple[float, float]:
-    """Standard error of the mean over crossed seeds and episodes, and its degrees of freedom."""
-    seeds, episodes = value_SE.shape
-    mean = value_SE.mean()
-    seed_S, episode_E = value_SE.mean(axis=1), value_SE.mean(axis=0)
-    left_SE = value_SE - seed_S[:, None] - episode_E + mean
-    squares = {
-        "seed": (episodes * ((seed_S - mean) ** 2).sum(), seeds - 1),
-        "episode": (seeds * ((episode_E - mean) ** 2).sum(), max(1, episodes - 1)),
-        "left": ((left_SE**2).sum(), (seeds - 1) * max(1, episodes - 1)),
-    }
-    means = {name: (total / free, free) for name, (total, free) in squares.items()}
-    left = means["left"][0]
-    terms = [means["left"]]
-    for name in ("seed", "episode"):
-        if means[name][0] > left:
-            terms.append(means[name])
-    # E[mean square] = left + (what the factor adds): a factor in use brings its mean square, less `left`.
-    variance = sum(term for term, _ in terms) - (len(terms) - 1) * left
-    loose = sum(term**2 / free for term, free in terms[1:]) + (len(terms) - 2) ** 2 * left**2 / means["left"][1]
-    freedom = variance**2 / loose if loose else math.inf
-    return math.sqrt(variance / (seeds * episodes)), freedom
-
-
-def t95(freedom: float) -> float:
-    """The quantile of Student's t for a two-sided 95% interval; ``freedom`` need not be whole."""
-    from scipy.special import stdtrit  # a tenth of a second that an evaluation of one player has no use for
-
-    return float(stdtrit(freedom, 0.975))
-
-
-def _sides(
-    before: Sequence[Episode],
-    after: Sequence[Episode],
-    metric: Metric | None,
-    weights: Sequence[float] | None,
-) -> tuple[_Side, _Side]:
-    """The trials of both players, task by task, in the order of ``before``."""
-    if not before:
+    first = players[0]
+    if not first:
         raise ValueError("no episodes to compare")
-    weight_of = _weights(before, weights)
-    weight_E = np.array(list(weight_of.values()))
-    brings = metric if callable(metric) else trials_of(before[0].task, metric)[1]
-    sides = []
-    for episodes in (before, after):
-        rows = _by_task(weight_of, episodes, brings)
-        hits_E = np.array([r.hits for r in rows], dtype=float)
-        trials_E = np.array([r.count for r in rows], dtype=float)
-        estimate, mass = share(rows, weight_E.tolist()), float((weight_E * trials_E).sum())
-        error_E = weight_E * (hits_E - (estimate.value or 0) * trials_E) / (mass or 1)
-        effective = mass**2 / (float((weight_E**2 * trials_E).sum()) or 1)
-        sides.append(_Side(weight_E, hits_E, trials_E, estimate, error_E, effective))
-    return sides[0], sides[1]
+    weight_of = _weights(first, weights)
+    brings = metric if callable(metric) else trials_of(first[0].task, metric)[1]
+    return [side_of(_by_task(weight_of, episodes, brings), list(weight_of.values())) for episodes in players]
+
+
+def side_of(trials: Sequence[Trials], weights: Sequence[float]) -> Side:
+    """One player's trials, one entry a task."""
+    weight_E = np.array(weights)
+    hits_E = np.array([t.hits for t in trials], dtype=float)
+    trials_E = np.array([t.count for t in trials], dtype=float)
+    estimate, mass = share(trials, weights), float((weight_E * trials_E).sum())
+    error_E = weight_E * (hits_E - (estimate.value or 0) * trials_E) / (mass or 1)
+    effective = mass**2 / (float((weight_E**2 * trials_E).sum()) or 1)
+    return Side(weight_E, hits_E, trials_E, estimate, error_E, effective)
 
 
 def _weights(episodes: Sequence[Episode], weights: Sequence[float] | None) -> dict[str, float]:

@@ -214,7 +214,7 @@ def measure(episodes: Sequence[Episode], *, every_hand: bool = False) -> SuiteRe
     task = episodes[0].task
     own = measures_of(task.cell)
     metric, _ = trials_of(task)
-    weights, deals = own.shares(episodes) if every_hand else None, _deals(episodes)
+    weights, deals = own.deal_weights(episodes) if every_hand else None, _deals(episodes)
     groups: dict[str, list[int]] = {}
     for index, episode in enumerate(episodes):
         groups.setdefault(own.split_of(episode), []).append(index)

@@ -12,7 +12,7 @@ from typing import Any
 from labkit.envs.virl import sources
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.evaluation import copies
-from labkit.evaluation.metrics import Estimate, Trials, mean, measured, of_answers, of_episodes
+from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answer, per_episode
 
 
 def _turns(position: Position) -> bool:
@@ -38,15 +38,15 @@ def _kept(episode: Episode) -> Trials:
     return Trials(sum(not a.verdict.success and a.other_rule.success for a in first), len(first))
 
 
-SHARES: dict[str, Callable[[Episode], Trials]] = {
-    "per_step_accuracy": of_answers(lambda a: a.verdict.success),
+RATES: dict[str, Callable[[Episode], Trials]] = {
+    "per_step_accuracy": per_answer(lambda a: a.verdict.success),
     "turn_accuracy": _where(_turns),
     "other_accuracy": _where(lambda p: not _turns(p)),
-    "route_success": of_episodes(lambda e: e.success),
+    "route_success": per_episode(lambda e: e.success),
     "kept_old_rule": _kept,
     "copied": copies.of_this_place,
-    "landmark_right": of_answers(lambda a: _agrees(a, "landmark_right")),
-    "intersection_right": of_answers(lambda a: _agrees(a, "intersection_right")),
+    "landmark_right": per_answer(lambda a: _agrees(a, "landmark_right")),
+    "intersection_right": per_answer(lambda a: _agrees(a, "intersection_right")),
 }
 """``per_step_accuracy``: answers that are right; every attempt counts as one, as in the paper.
 ``turn_accuracy`` and ``other_accuracy``: the same where a turn is right, which is all that the action rule
@@ -80,11 +80,11 @@ def measures(
     weights: Sequence[float] | None = None,
     deals: Sequence[Hashable] | None = None,
 ) -> dict[str, Any]:
-    """The metrics of this game: :data:`SHARES`, and positions passed in the episodes that failed."""
+    """The metrics of this game: :data:`RATES`, and positions passed in the episodes that failed."""
     walks = sorted({e.task.rule.get("walk", "rail") for e in episodes})
     return {
         "walk": "+".join(walks),
-        **measured(SHARES, episodes, weights, deals),
+        **measured(RATES, episodes, weights, deals),
         "steps_before_failure": _steps_before_failure(episodes, weights, deals),
     }
 
@@ -103,6 +103,6 @@ def split_of(episode: Episode) -> str:
     return sources.split_of(task.suite, task.deal["route"]["id"], task.deal.get("data"))
 
 
-def shares(episodes: Sequence[Episode]) -> list[float]:
+def deal_weights(episodes: Sequence[Episode]) -> list[float]:
     """The share of each route, where every one was walked once: all count alike."""
     return [1 / len(episodes)] * len(episodes)

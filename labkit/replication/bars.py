@@ -11,7 +11,7 @@ from labkit.config import read
 from labkit.envs.games import title_of
 from labkit.evaluation import Estimate
 from labkit.replication.plan import Curve
-from labkit.replication.series import Data, change, common_compute, growth, pairs_of, share_across
+from labkit.replication.series import Data, change, common_compute, growth, pairs_of, value_of
 from labkit.replication.style import PAPER, SUITES, dress, panels_of, ramp, styles
 from labkit.replication.tables import measured
 
@@ -25,7 +25,7 @@ def add_values(
     told = False
     for number, (curve, style) in enumerate(zip(curves, styles(curves), strict=True)):
         ends = {s: data.ends[cell, curve.name, s] for s in suites if data.ends[cell, curve.name, s]}
-        found = {s: share_across([e.value for e in ends[s]]) for s in ends}
+        found = {s: value_of(ends[s]) for s in ends}
         places = [_spot(s, suites, number, len(curves)) for s in found]
         figure.add_trace(
             go.Bar(
@@ -122,7 +122,7 @@ def grid(data: Data) -> go.Figure:
             for column, suite in enumerate(plan.suites, 1):
                 # Side by side, so that no interval hides another.
                 aside = 1.05 ** (number - (len(settings) - 1) / 2)
-                found = {c.point[key] * aside: (share_across([e.value for e in ends]), len(ends)) for c in mine
+                found = {c.point[key] * aside: (value_of(ends), len(ends)) for c in mine
                          if (ends := data.ends[cell, c.name, suite])}  # fmt: skip
                 _grid_line(figure, found, label, style, row, column, legend=column == 1)
                 at = dict(zip((key, *others), (chosen.get(key), *setting), strict=True))

@@ -17,7 +17,7 @@ from labkit.envs.games import title_of
 from labkit.evaluation import Estimate
 from labkit.replication.bars import add_changes, add_growth, add_values, grid
 from labkit.replication.plan import Curve
-from labkit.replication.series import Data, End, Line, mean_line, share_across, smooth
+from labkit.replication.series import Data, Endpoint, SeedRun, mean_line, smooth, value_of
 from labkit.replication.style import SUITES, dress, panels_of, percent, styles
 from labkit.replication.tables import measured
 from labkit.views.palette import rgba
@@ -110,7 +110,7 @@ class _Trace:
 
 
 def _drawn(
-    curve: Curve, lines: Sequence[Line], suite: str, suites: Sequence[str], style: dict[str, Any]
+    curve: Curve, lines: Sequence[SeedRun], suite: str, suites: Sequence[str], style: dict[str, Any]
 ) -> list[_Trace]:
     """One curve in one panel: band, seeds, mean and the smoothed mean."""
     colour, group = style["colour"], {"legendgroup": curve.name, "name": curve.name}
@@ -164,10 +164,10 @@ def _drawn(
     return out
 
 
-def _level(figure: go.Figure, curve: Curve, ends: Sequence[End], colour: str, place: dict[str, int]) -> None:
+def _level(figure: go.Figure, curve: Curve, ends: Sequence[Endpoint], colour: str, place: dict[str, int]) -> None:
     """A checkpoint that is not trained, as a level line."""
     if ends:
-        found = share_across([e.value for e in ends])
+        found = value_of(ends)
         figure.add_hline(
             y=found.value, line={"color": colour, "dash": "dash", "width": 1.5}, exclude_empty_subplots=False,
             annotation={"text": f"{curve.name} {percent(found.value)}", "font": {"size": 11}}, **place,
@@ -235,10 +235,10 @@ def alt_text(data: Data) -> str:
                 key = cell, curve.name, suite
                 first, last = data.first[key], data.last[key]
                 if curves and last:
-                    begin = percent(share_across([e.value for e in first]).value)
-                    reach = f"from {begin} to {_told(share_across([e.value for e in last]))}"
+                    begin = percent(value_of(first).value)
+                    reach = f"from {begin} to {_told(value_of(last))}"
                 elif data.ends[key]:
-                    reach = _told(share_across([e.value for e in data.ends[key]]))
+                    reach = _told(value_of(data.ends[key]))
                 else:
                     continue
                 told.append(f"{curve.name} on {cell} {suite}: {reach}")

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from labkit.evaluation import Estimate
+from labkit.evaluation.seeds import ENOUGH
 from labkit.replication.plan import Claim
 from labkit.replication.series import Data, change, common_compute, growth, pairs_of
 
-Verdict = Literal["agrees", "disagrees", "undecided", "no data"]
+Verdict = Literal["agrees", "disagrees", "undecided", "too few seeds", "no data"]
+
+_ENDINGS = {
+    "agrees": "ours agrees", "disagrees": "ours disagrees", "undecided": "ours does not decide",
+    "too few seeds": f"it takes {ENOUGH} seeds to decide",
+}  # fmt: skip
 
 _BESIDE = {
     "rises": "is higher", "falls": "is lower", "does not rise": "is not higher", "does not fall": "is not lower",
@@ -57,9 +63,10 @@ def verdict(says: str, found: Estimate | None, margin: float) -> Verdict:
 class _Compared(NamedTuple):
     """A change that a claim is about."""
 
+
     change: Estimate | None
-    seeds: str
-    """How many, in words."""
+    seeds: tuple[int, ...]
+    """How many seeds, of each of the two sides where these differ."""
     against: str
     """What it is compared with, in words."""
 
@@ -67,6 +74,8 @@ class _Compared(NamedTuple):
 def _finding(data: Data, claim: Claim, cell: str) -> Finding:
     compared = (_at_equal_compute if claim.equal_compute else _at_the_ends)(data, claim, cell)
     decided = verdict(claim.says, compared.change, claim.margin)
+    if compared.change is not None and _of_training(data, claim, cell) and min(compared.seeds) < ENOUGH:
+        decided = "too few seeds"
     return Finding(claim, cell, compared.change, decided, _sentence(data, claim, cell, compared, decided))
 
 
@@ -81,7 +90,12 @@ def _at_the_ends(data: Data, claim: Claim, cell: str) -> _Compared:
     else:
         against = f"against {claim.than}"
         pairs = pairs_of(data.ends[cell, claim.than, suite], data.ends[cell, claim.curve, suite])
-    return _Compared(change(pairs), count(len(pairs), "seed"), against)
+    return _Compared(change(pairs), (len(pairs),), against)
+
+
+def _of_training(data: Data, claim: Claim, cell: str) -> bool:
+    """Whether a claim is about what training does, rather than about one checkpoint played in two ways."""
+    return any(c.method != "init" for c in data.figure.of(cell) if c.name in (claim.curve, claim.than))
 
 
 def _at_equal_compute(data: Data, claim: Claim, cell: str) -> _Compared:
@@ -91,10 +105,10 @@ def _at_equal_compute(data: Data, claim: Claim, cell: str) -> _Compared:
     names = [claim.curve] if alone else [claim.curve, claim.than]
     found = [growth(data.lines[cell, name], claim.suite, flops) for name in names]
     if None in found:
-        return _Compared(None, "", f"{against} at equal compute")
+        return _Compared(None, (), f"{against} at equal compute")
     ours, *theirs = found
     place = " and ".join(f"{one.flops / 1e12:.3g}" for one in found)
-    seeds = " against ".join([count(ours.seeds, "seed"), *(str(o.seeds) for o in theirs if o.seeds != ours.seeds)])
+    seeds = (ours.seeds, *(other.seeds for other in theirs if other.seeds != ours.seeds))
     moved = _gap(theirs[0].change, ours.change) if theirs else ours.change
     return _Compared(moved, seeds, f"{against}, at {place} TFLOP")
 
@@ -114,17 +128,14 @@ def _sentence(data: Data, claim: Claim, cell: str, compared: _Compared, decided:
     if found is None or found.ci95 is None:
         return f"{what}: nothing is stored to tell whether it {says} {against}."
     number = f"{points(found.value)} points {interval(found)} {against}"
+    how_many = " against ".join([count(seeds[0], "seed"), *map(str, seeds[1:])])
     clear = "clear of zero" if found.ci95[0] > 0 or found.ci95[1] < 0 else "not clear of zero"
+    sure = f"about deals only ({how_many})" if decided == "too few seeds" else f"{clear} ({how_many})"
     told = _told(data, claim, cell)
     paper = f"The paper: it {says}" + (f" ({points(told)} points)" if told is not None else "")
-    ending = {
-        "agrees": "ours agrees",
-        "disagrees": "ours disagrees",
-        "undecided": "ours does not decide",
-    }[decided]
-    bounded = claim.says.startswith("does not") and decided != "disagrees"
+    bounded = claim.says.startswith("does not") and decided in ("agrees", "undecided")
     margin = f", with a margin of {100 * claim.margin:g} points" if bounded else ""
-    return f"{what}: {number}, {clear} ({seeds}). {paper}; {ending}{margin}."
+    return f"{what}: {number}, {sure}. {paper}; {_ENDINGS[decided]}{margin}."
 
 
 def _told(data: Data, claim: Claim, cell: str) -> float | None:

@@ -40,7 +40,7 @@ def how_many(jobs: Sequence[Job]) -> str:
     return "1 run or evaluation is" if len(jobs) == 1 else f"{len(jobs)} runs or evaluations are"
 
 
-def lacking(figure: Figure, archive: Archive, out: str | Path = ROOT) -> list[Job]:
+def missing_jobs(figure: Figure, archive: Archive, out: str | Path = ROOT) -> list[Job]:
     """The commands that would complete a figure, in an order in which they can be given.
 
     Args:

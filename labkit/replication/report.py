@@ -12,9 +12,9 @@ from labkit.replication import tables
 from labkit.replication.archive import RESULTS, Archive
 from labkit.replication.draw import alt_text
 from labkit.replication.findings import findings
-from labkit.replication.missing import Job, how_many, lacking
+from labkit.replication.missing import Job, how_many, missing_jobs
 from labkit.replication.plan import Figure
-from labkit.replication.series import Data, End, collect
+from labkit.replication.series import Data, Endpoint, collect
 
 PICTURES = RESULTS / "figures"
 
@@ -49,7 +49,7 @@ def results(figures: Sequence[Figure], archive: Archive, root: str | Path = ".")
     parts, drawn = [_HEAD], []
     for figure in figures:
         data = collect(figure, archive)
-        parts.append(_section(data, lacking(figure, archive), Path(root)))
+        parts.append(_section(data, missing_jobs(figure, archive), Path(root)))
         drawn += [data] if _tells(data) else []
     return "\n".join(parts), drawn
 
@@ -105,7 +105,7 @@ def _sources(rows: Sequence[tables.Row], root: Path) -> list[str]:
     return out
 
 
-def _command(end: End) -> str:
+def _command(end: Endpoint) -> str:
     """The words that made the run in which a number lies."""
     try:
         words = json.loads((end.run.path / "environment.json").read_text(encoding="utf-8"))["command"]

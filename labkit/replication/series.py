@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import Any
 
 from labkit.envs.games import row_of
 from labkit.episode import Episode
-from labkit.evaluation import Estimate, headline, paired
+from labkit.evaluation import Estimate, headline, seeds
 from labkit.evaluation.games import measures_of
-from labkit.evaluation.metrics import Z95
 from labkit.replication.archive import Archive
 from labkit.replication.plan import Curve, Evaluation, Figure
 from labkit.runs.store import Run
@@ -24,7 +24,7 @@ SLACK = 0.05
 
 
 @dataclass(frozen=True)
-class Spent:
+class Compute:
     """What training has taken since Init: that of a run, and of those it goes on from."""
 
     updates: int = 0
@@ -35,8 +35,8 @@ class Spent:
     seconds: float = 0.0
     """Wall-clock of the training itself, without probes."""
 
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+    def __add__(self, other: Compute) -> Compute:
+        return Compute(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Point:
     updates: int
     """Since Init: with those of the run that it goes on from."""
     flops: float
-    """Spent since Init, as counted."""
+    """Counted since Init."""
     values: Mapping[str, Estimate]
     """The headline metric by suite."""
     changes: Mapping[str, Estimate]
@@ -56,19 +56,19 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class SeedRun:
     """One seed's run of a curve."""
 
     curve: Curve
     seed: int
     run: Run
     points: tuple[Point, ...]
-    spent: Spent
+    spent: Compute
     """Up to its end."""
 
 
 @dataclass(frozen=True)
-class End:
+class Endpoint:
     """How one seed's run ends, or begins, on a suite."""
 
     seed: int
@@ -87,13 +87,13 @@ class Data:
     """All that is stored of a figure."""
 
     figure: Figure
-    lines: Mapping[tuple[str, str], tuple[Line, ...]]
+    lines: Mapping[tuple[str, str], tuple[SeedRun, ...]]
     """By cell and curve; the seeds that are there."""
-    ends: Mapping[tuple[str, str, str], tuple[End, ...]]
+    ends: Mapping[tuple[str, str, str], tuple[Endpoint, ...]]
     """By cell, curve and suite."""
-    first: Mapping[tuple[str, str, str], tuple[End, ...]]
+    first: Mapping[tuple[str, str, str], tuple[Endpoint, ...]]
     """The first probes, likewise."""
-    last: Mapping[tuple[str, str, str], tuple[End, ...]]
+    last: Mapping[tuple[str, str, str], tuple[Endpoint, ...]]
     """The last probes, which are on the same deals as the first; ``ends`` may be an evaluation on others."""
 
     def __bool__(self) -> bool:
@@ -118,13 +118,13 @@ def collect(figure: Figure, archive: Archive) -> Data:
     Raises:
         UsageError: a curve's config cannot be read.
     """
-    lines: dict[tuple[str, str], tuple[Line, ...]] = {}
-    ends: dict[tuple[str, str, str], tuple[End, ...]] = {}
-    first: dict[tuple[str, str, str], tuple[End, ...]] = {}
-    last: dict[tuple[str, str, str], tuple[End, ...]] = {}
+    lines: dict[tuple[str, str], tuple[SeedRun, ...]] = {}
+    ends: dict[tuple[str, str, str], tuple[Endpoint, ...]] = {}
+    first: dict[tuple[str, str, str], tuple[Endpoint, ...]] = {}
+    last: dict[tuple[str, str, str], tuple[Endpoint, ...]] = {}
     for curve in figure.curves:
         key = curve.cell, curve.name
-        found: list[Line] = []
+        found: list[SeedRun] = []
         if curve.trained:
             runs = ((seed, archive.trained(archive.asked(curve, seed))) for seed in curve.seeds)
             found = [_line(curve, seed, run, archive) for seed, run in runs if run]
@@ -140,7 +140,7 @@ def collect(figure: Figure, archive: Archive) -> Data:
     return Data(figure, lines, ends, first, last)
 
 
-def _line(curve: Curve, seed: int, run: Run, archive: Archive) -> Line:
+def _line(curve: Curve, seed: int, run: Run, archive: Archive) -> SeedRun:
     metrics, before = run.metrics(), _before(curve, seed, archive)
     points = []
     for m in metrics:
@@ -148,22 +148,22 @@ def _line(curve: Curve, seed: int, run: Run, archive: Archive) -> Line:
         if values:
             updates, flops = before.updates + m["step"], before.flops + m["flops"]
             points.append(Point(m["step"], updates, flops, values, dict(_changes(m))))
-    return Line(curve, seed, run, tuple(points), before + _spent(curve, metrics))
+    return SeedRun(curve, seed, run, tuple(points), before + _spent(curve, metrics))
 
 
-def _before(curve: Curve, seed: int, archive: Archive) -> Spent:
+def _before(curve: Curve, seed: int, archive: Archive) -> Compute:
     """What was spent on the checkpoint that a curve goes on from; nothing where it begins at Init."""
     if curve.source is None:
-        return Spent()
+        return Compute()
     run = archive.trained(archive.asked(curve.source, seed))
     metrics = [m for m in run.metrics() if m["step"] <= curve.step] if run else []
     return _before(curve.source, seed, archive) + _spent(curve.source, metrics)
 
 
-def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> Spent:
+def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> Compute:
     """What a run alone has spent up to the last of these metrics."""
     if not metrics:
-        return Spent()
+        return Compute()
     last = metrics[-1]
     trained = last.get("flops/training", last["flops"])
     estimated = trained
@@ -171,7 +171,7 @@ def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> Spent:
         rereading = row_of(curve.cell).rereading
         # A game that is not in the paper has no estimate of the paper's: what was counted stands in.
         estimated = last["flops"] if rereading is None else trained * (1 + rereading / 3)
-    return Spent(last["step"], last["flops"], estimated, sum(m.get("seconds", 0.0) for m in metrics))
+    return Compute(last["step"], last["flops"], estimated, sum(m.get("seconds", 0.0) for m in metrics))
 
 
 def _headlines(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
@@ -194,8 +194,8 @@ def _changes(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
 
 
 def _evaluations(
-    asked: Evaluation, curve: Curve, suite: str, lines: Sequence[Line], archive: Archive
-) -> tuple[End, ...]:
+    asked: Evaluation, curve: Curve, suite: str, lines: Sequence[SeedRun], archive: Archive
+) -> tuple[Endpoint, ...]:
     """The evaluations of a curve's ends on every hand, of the seeds that have one. A probe never stands in for one: it
     is of other deals, so it can be paired with no other end."""
     players = {0: curve.player} if curve.player else {n.seed: f"run:{n.run.id}" for n in lines}
@@ -203,13 +203,13 @@ def _evaluations(
     return tuple(_evaluated(seed, run, suite) for seed, run in found.items() if run)
 
 
-def _evaluated(seed: int, run: Run, suite: str) -> End:
+def _evaluated(seed: int, run: Run, suite: str) -> Endpoint:
     episodes = tuple(_episodes(str(run.path), suite))
-    weights = tuple(measures_of(episodes[0].task.cell).shares(episodes))
-    return End(seed, headline(episodes, weights), episodes, weights, run, run.episodes_path(suite))
+    weights = tuple(measures_of(episodes[0].task.cell).deal_weights(episodes))
+    return Endpoint(seed, headline(episodes, weights), episodes, weights, run, run.episodes_path(suite))
 
 
-def _probed(line: Line, suite: str, index: int) -> End | None:
+def _probed(line: SeedRun, suite: str, index: int) -> Endpoint | None:
     """A run's first or last probe of a suite, with its episodes where they are kept."""
     points = [p for p in line.points if suite in p.values]
     if not points:
@@ -218,7 +218,7 @@ def _probed(line: Line, suite: str, index: int) -> End | None:
     name = f"{suite}-{point.step}"
     episodes = tuple(_episodes(str(line.run.path), name))
     path = line.run.episodes_path(name) if episodes else line.run.metrics_path
-    return End(line.seed, point.values[suite], episodes, None, line.run, path)
+    return Endpoint(line.seed, point.values[suite], episodes, None, line.run, path)
 
 
 @lru_cache(maxsize=256)
@@ -227,64 +227,34 @@ def _episodes(run: str, name: str) -> list[Episode]:
     return list(Run(run).episodes(name))
 
 
-def across(values: Sequence[Estimate]) -> Estimate:
-    """One number over seeds that were evaluated on the same deals, with a 95% interval for other seeds and deals.
-
-    Two sources of error are added: that of the deals, which all seeds share and which more seeds do not lessen
-    (taken from the seeds' own intervals), and the spread between seeds, over their number. Student's t at
-    Satterthwaite's degrees of freedom, so three seeds that disagree give a wide interval. The part of the spread
-    that comes from the deals is counted twice: this errs on the wide side.
-
-    Raises:
-        ValueError: nothing to pool.
-    """
-    if not values:
-        raise ValueError("no seeds to pool")
-    if len(values) == 1:
-        return values[0]
-    mean = sum(v.value for v in values) / len(values)
-    n = sum(v.n for v in values)
-    if any(v.ci95 is None for v in values):
-        return Estimate(mean, n, None)
-    deals = sum(((v.ci95[1] - v.ci95[0]) / 2 / Z95) ** 2 for v in values) / len(values)
-    seeds = sum((v.value - mean) ** 2 for v in values) / (len(values) - 1) / len(values)
-    total = deals + seeds
-    freedom = total**2 / (seeds**2 / (len(values) - 1)) if seeds else math.inf
-    half = paired.t95(freedom) * math.sqrt(total)
-    return Estimate(mean, n, (mean - half, mean + half))
-
-
-def share_across(values: Sequence[Estimate]) -> Estimate:
-    """:func:`across`, kept within 0 and 1."""
-    found = across(values)
-    if found.ci95 is None:
-        return found
-    return found._replace(ci95=(max(0.0, found.ci95[0]), min(1.0, found.ci95[1])))
-
-
-def pairs_of(before: Sequence[End], after: Sequence[End]) -> list[tuple[End, End]]:
+def pairs_of(before: Sequence[Endpoint], after: Sequence[Endpoint]) -> list[tuple[Endpoint, Endpoint]]:
     """The ends of the seeds that have both. One ``before`` alone, an Init, serves every seed."""
     earlier = {e.seed: e for e in before}
     alone = before[0] if len(before) == 1 and not before[0].seed else None
     return [(b, a) for a in after if (b := earlier.get(a.seed, alone))]
 
 
-def change(pairs: Sequence[tuple[End, End]]) -> Estimate | None:
+def value_of(ends: Sequence[Endpoint]) -> Estimate:
+    """The mean rate of several seeds' ends, from their episodes where all are kept and of the same deals."""
+    if all(e.episodes for e in ends):
+        with suppress(ValueError):
+            return seeds.level([e.episodes for e in ends], weights=ends[0].weights)
+    return seeds.rate_across([e.value for e in ends])
+
+
+def change(pairs: Sequence[tuple[Endpoint, Endpoint]]) -> Estimate | None:
     """The mean change from the first ends of some pairs to the second; None where there are no pairs.
 
-    Paired by deal (:func:`labkit.evaluation.paired.pooled`) where all episodes are kept and the tasks are the same;
+    Paired by deal (:func:`labkit.evaluation.seeds.pooled`) where all episodes are kept and the tasks are the same;
     otherwise as if the deals had been different ones, which is wider.
     """
     if not pairs:
         return None
-    try:
-        if all(b.episodes and a.episodes for b, a in pairs):
-            weights = pairs[0][0].weights
-            return paired.pooled([(b.episodes, a.episodes) for b, a in pairs], weights=weights).change
-    except ValueError:
-        # Other tasks: another number of attempts, another split.
-        pass
-    return across([_apart(b.value, a.value) for b, a in pairs])
+    if all(b.episodes and a.episodes for b, a in pairs):
+        # A ValueError: other tasks, as with another number of attempts or another split.
+        with suppress(ValueError):
+            return seeds.pooled([(b.episodes, a.episodes) for b, a in pairs], weights=pairs[0][0].weights).change
+    return seeds.across([_apart(b.value, a.value) for b, a in pairs])
 
 
 def _apart(before: Estimate, after: Estimate) -> Estimate:
@@ -318,7 +288,7 @@ def common_compute(data: Data, cell: str) -> float:
     return min(spent, default=0.0)
 
 
-def growth(lines: Sequence[Line], suite: str, flops: float) -> Growth | None:
+def growth(lines: Sequence[SeedRun], suite: str, flops: float) -> Growth | None:
     """The change of a suite since the start at the last probe within a compute, or beyond it by no more than
     :data:`SLACK`; None where nothing is stored."""
     found, spent = [], []
@@ -331,14 +301,26 @@ def growth(lines: Sequence[Line], suite: str, flops: float) -> Growth | None:
             spent.append(last.flops - line.points[0].flops)
     if not found:
         return None
-    return Growth(across(found), sum(spent) / len(spent), len(found))
+    shared = _shared(lines, suite, since_start=True)
+    return Growth(seeds.across(found, shared), sum(spent) / len(spent), len(found))
 
 
-def mean_spent(spent: Sequence[Spent]) -> Spent | None:
+def _shared(lines: Sequence[SeedRun], suite: str, *, since_start: bool = False) -> float:
+    """What part of a probe's variance is that of the deals, which all seeds share: as the last probes show, whose
+    episodes are kept; all of it where they are not."""
+    last, first = ([_probed(line, suite, at) for line in lines] for at in (-1, 0))
+    if not all(end and end.episodes for end in (*last, *first)):
+        return 1.0
+    with suppress(ValueError):
+        return seeds.shared_part([e.episodes for e in last], [e.episodes for e in first] if since_start else ())
+    return 1.0
+
+
+def mean_compute(spent: Sequence[Compute]) -> Compute | None:
     """The mean over seeds; None of no seed."""
     if not spent:
         return None
-    return Spent(*(sum(getattr(s, f.name) for s in spent) / len(spent) for f in fields(Spent)))
+    return Compute(*(sum(getattr(s, f.name) for s in spent) / len(spent) for f in fields(Compute)))
 
 
 @dataclass(frozen=True)
@@ -351,15 +333,16 @@ class Mean:
     """By suite."""
 
 
-def mean_line(lines: Sequence[Line], suites: Sequence[str]) -> Mean:
+def mean_line(lines: Sequence[SeedRun], suites: Sequence[str]) -> Mean:
     """The mean over seeds, probe by probe."""
     by_step = [{p.step: p for p in line.points if all(s in p.values for s in suites)} for line in lines]
     steps = sorted(set.intersection(*map(set, by_step))) if by_step else []
     rows = [[points[step] for points in by_step] for step in steps]
+    shared = {s: _shared(lines, s) if rows else 1.0 for s in suites}
     return Mean(
         updates=tuple(row[0].updates for row in rows),
         flops=tuple(sum(p.flops for p in row) / len(row) for row in rows),
-        values={s: tuple(share_across([p.values[s] for p in row]) for row in rows) for s in suites},
+        values={s: tuple(seeds.rate_across([p.values[s] for p in row], shared[s]) for row in rows) for s in suites},
     )
 
 

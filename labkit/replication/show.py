@@ -10,7 +10,7 @@ from IPython.display import display
 from labkit.replication.archive import Archive
 from labkit.replication.draw import Axis, draw
 from labkit.replication.findings import findings
-from labkit.replication.missing import how_many, lacking
+from labkit.replication.missing import how_many, missing_jobs
 from labkit.replication.plan import load_plan
 from labkit.replication.series import Data, collect
 
@@ -36,7 +36,7 @@ def show_figure(
         UsageError: the plan is wrong, or has nothing in these cells.
     """
     figure = load_plan(plan, cells=cells)
-    data, jobs = collect(figure, archive), lacking(figure, archive)
+    data, jobs = collect(figure, archive), missing_jobs(figure, archive)
     print(fill(f"{figure.plan.source}. {figure.plan.question}", WIDTH))
     print(fill(f"The paper: {figure.plan.paper}", WIDTH))
     if figure.plan.caveat:

@@ -10,7 +10,7 @@ from labkit.envs.games import row_of
 from labkit.evaluation import Estimate
 from labkit.replication.findings import count
 from labkit.replication.plan import Curve
-from labkit.replication.series import Data, End, Line, Spent, mean_spent, share_across
+from labkit.replication.series import Compute, Data, Endpoint, SeedRun, mean_compute, value_of
 from labkit.runs.store import Run
 
 
@@ -22,8 +22,8 @@ class Row:
     suite: str
     value: Estimate
     """Over the seeds."""
-    ends: tuple[End, ...]
-    spent: Spent | None
+    ends: tuple[Endpoint, ...]
+    spent: Compute | None
     """Mean over the seeds; None of a checkpoint that is evaluated as it is."""
     machine: str
 
@@ -53,14 +53,14 @@ def rows(data: Data) -> list[Row]:
     return out
 
 
-def _row(curve: Curve, suite: str, ends: tuple[End, ...], lines: Sequence[Line]) -> Row:
+def _row(curve: Curve, suite: str, ends: tuple[Endpoint, ...], lines: Sequence[SeedRun]) -> Row:
     runs = [line.run for line in lines] or [end.run for end in ends]
     return Row(
         curve=curve,
         suite=suite,
-        value=share_across([e.value for e in ends]),
+        value=value_of(ends),
         ends=ends,
-        spent=mean_spent([line.spent for line in lines]),
+        spent=mean_compute([line.spent for line in lines]),
         machine=", ".join(dict.fromkeys(map(machine, runs))),
     )
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from labkit.evaluation import evaluate, general_points, virl
-from labkit.evaluation.metrics import SHARES
+from labkit.evaluation.metrics import RATES
 from labkit.players.simple import Random
 
 TEXT = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -13,7 +13,7 @@ OF_MODELS = {"tokens", "truncated", "kl", "reference"}
 
 
 def test_every_measure_is_explained_and_every_explained_one_is_measured():
-    measured = OF_MODELS | set(SHARES) | set(general_points.SHARES) | set(virl.SHARES)
+    measured = OF_MODELS | set(RATES) | set(general_points.RATES) | set(virl.RATES)
     for cell in ("gp-l", "virl-l"):
         measured |= set(evaluate(Random(), cell, "rule-ood", episodes=3, attempts=1, samples=2).details)
     assert set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)) == measured

@@ -1,4 +1,4 @@
-"""Paired comparisons: numbers worked by hand, and how often the intervals hold the truth."""
+"""Paired comparisons: numbers worked by hand, and how often the interval holds the truth."""
 
 import math
 from collections import Counter
@@ -10,7 +10,7 @@ from labkit.envs import game, judge, start
 from labkit.episode import Episode, Task
 from labkit.evaluation import evaluate, measure, paired
 from labkit.evaluation.metrics import Trials, wilson
-from labkit.evaluation.paired import difference, pooled, t95
+from labkit.evaluation.paired import difference
 from labkit.players.simple import Expert, Random
 
 
@@ -150,51 +150,10 @@ def test_sign_flips_by_hand():
     assert heavy.p == pytest.approx(0.5, abs=0.02)
 
 
-def test_students_quantiles():
-    table = {1: 12.7062, 2: 4.3027, 3: 3.1824, 10: 2.2281, 30: 2.0423, 120: 1.9799, 1e9: 1.95996}
-    assert {f: t95(f) for f in table} == {f: pytest.approx(t, abs=6e-5) for f, t in table.items()}
-    assert 4.3027 < t95(1.5) < 12.7062
-
-
 def played(right: list[bool], player: str) -> list[Episode]:
     """Episodes that end well or not, of the same tasks each time."""
     tasks = [Task("gp-l", {}, {}, attempts=1, reward={}, index=i) for i in range(len(right))]
     return [Episode(t, (), "success" if r else "exhausted", player) for t, r in zip(tasks, right, strict=True)]
-
-
-def seeds(*changes: list[int]) -> list[tuple[list[Episode], list[Episode]]]:
-    """A pair for each seed: 1 is an episode gained, -1 one lost, 0 one that is right both times."""
-    return [(played([c != 1 for c in row], "init"), played([c != -1 for c in row], "rl")) for row in changes]
-
-
-def test_seeds_that_differ_by_chance_by_hand():
-    # Changes 1 1 0 0 and 1 0 0 0. Mean squares: seeds 4 * 2 * .125^2 = .125; deals 2 * .6875 / 3 = .4583; left
-    # .375 / 3 = .125. The seeds bring no more than chance, so variance .4583 / 8 at 3 degrees of freedom.
-    found = pooled(seeds([1, 1, 0, 0], [1, 0, 0, 0]))
-    assert (found.change.value, found.change.n) == (0.375, 2)
-    half = 3.1824 * math.sqrt(0.458333 / 8)
-    assert found.change.ci95 == pytest.approx((0.375 - half, 0.375 + half), abs=1e-4)
-    assert [s.value for s in found.seeds] == [0.5, 0.25]
-
-
-def test_seeds_that_differ_by_hand():
-    # Changes 1 1 1 0 and 0 0 0 -1: seeds 4 * 2 * .5^2 = 2, deals 2 * .75 / 3 = .5, left 0. Variance 2.5 / 8,
-    # degrees of freedom 2.5^2 / (2^2 / 1 + .5^2 / 3) = 1.5306.
-    found = pooled(seeds([1, 1, 1, 0], [0, 0, 0, -1]))
-    half = t95(1.530612) * math.sqrt(2.5 / 8)
-    assert found.change.value == 0.25
-    assert found.change.ci95 == pytest.approx((0.25 - half, 0.25 + half), abs=1e-4)
-
-
-def test_one_seed_and_seeds_without_any_change():
-    pair = seeds([1, 0, 0, -1, 1])[0]
-    assert pooled([pair]).change[0::2] == difference(*pair)[0::2]
-    same = pooled(seeds([0] * 30, [0] * 30, [0] * 30))
-    assert same.change.value == 0 and same.change.ci95 == same.seeds[0].ci95 and same.change.ci95[1] > 0
-    with pytest.raises(ValueError, match="no seeds"):
-        pooled([])
-    with pytest.raises(ValueError, match="same tasks"):
-        pooled([pair, seeds([1, 0])[0]])
 
 
 def test_the_interval_of_a_difference_covers():
@@ -220,21 +179,3 @@ def test_the_interval_of_clustered_answers_covers():
         low, high = difference(*players(*rows), metric=brings).ci95
         held += low <= truth <= high
     assert 0.93 <= held / 600 <= 0.975, held
-
-
-def test_the_interval_over_seeds_covers():
-    """Three seeds whose true changes spread by 8 points around 10; the interval speaks of that 10."""
-    noise, held, alone = np.random.default_rng(3), 0, 0
-    for _ in range(300):
-        deal = noise.random(80)
-        init = deal < 0.3
-        pairs = []
-        for change in noise.normal(0.1, 0.08, 3):
-            luck = np.where(noise.random(80) < 0.6, deal, noise.random(80))
-            pairs.append((played(init, "init"), played(luck < 0.3 + change, "rl")))
-        found = pooled(pairs)
-        held += found.change.ci95[0] <= 0.1 <= found.change.ci95[1]
-        alone += found.seeds[0].ci95[0] <= 0.1 <= found.seeds[0].ci95[1]
-    assert held / 300 >= 0.93, held
-    # One seed's own interval does not know of other seeds, and so holds the truth too rarely.
-    assert alone / 300 < 0.9

@@ -8,7 +8,7 @@ import yaml
 from labkit.errors import UsageError
 from labkit.replication import Archive, keep, load_plan
 from labkit.replication.archive import recipe_of
-from labkit.replication.missing import lacking
+from labkit.replication.missing import missing_jobs
 from labkit.replication.plan import Evaluation
 from labkit.runs import Run
 from tests.replication.stored_runs import FIGURE, RL, SFT, dealt, evaluate, every, hand_of, lay_out, train
@@ -120,7 +120,7 @@ def test_what_lacks_is_said_as_the_command_that_makes_it(world):
     root, figure = world
     sft, rl, on = figure.curves
     config = sft.config.parent
-    jobs = lacking(figure, Archive([root / "runs"]), root / "runs")
+    jobs = missing_jobs(figure, Archive([root / "runs"]), root / "runs")
     assert [(j.curve, j.ready) for j in jobs] == [("SFT", True), ("RL", True), ("on", False)]
     # SFT must leave the checkpoint from which the third goes on.
     assert jobs[0].words[3:] == ("seed=100", "probe.split=test", "checkpoints=[10]", "--out", str(root / "runs"))
@@ -128,13 +128,13 @@ def test_what_lacks_is_said_as_the_command_that_makes_it(world):
     first = _train(root / "runs", sft)
     first.checkpoint(10).mkdir()
     _train(root / "runs", rl)
-    (job,) = lacking(figure, Archive([root / "runs"]), root / "runs")
+    (job,) = missing_jobs(figure, Archive([root / "runs"]), root / "runs")
     assert job.ready
     (word,) = [w for w in job.words if w.startswith("model=")]
     # The named checkpoint is the one that there is, from wherever the command is given.
     assert (job.curve, word.endswith(f"runs/{first.id}/checkpoints/step-10")) == ("on", True)
     _train(root / "runs", on, word)
-    assert lacking(figure, Archive([root / "runs"]), root / "runs") == []
+    assert missing_jobs(figure, Archive([root / "runs"]), root / "runs") == []
     assert config.is_dir()
 
 
@@ -142,7 +142,7 @@ def test_a_source_whose_weights_are_gone_is_trained_again(world):
     root, figure = world
     for curve in figure.curves[:2]:
         keep(_train(root / "runs", curve), root / "results")
-    jobs = lacking(figure, Archive([root / "results"]), root / "runs")
+    jobs = missing_jobs(figure, Archive([root / "results"]), root / "runs")
     assert [(j.curve, j.words[0], j.ready) for j in jobs] == [("SFT", "train", True), ("on", "train", False)]
 
 
@@ -151,7 +151,7 @@ def test_an_interrupted_run_goes_on(world):
     run = _train(root / "runs", figure.curves[0])
     run.set_status("stopped")
     (run.path / "state").mkdir()
-    job = lacking(figure, Archive([root / "runs"]), root / "runs")[0]
+    job = missing_jobs(figure, Archive([root / "runs"]), root / "runs")[0]
     assert job.words == ("train", "--resume", run.id, "--out", str(root / "runs"))
 
 

@@ -13,7 +13,7 @@ from labkit.cli import main
 from labkit.replication import Archive, keep, load_plan, plans
 from labkit.replication.draw import alt_text, draw
 from labkit.replication.findings import findings
-from labkit.replication.missing import lacking
+from labkit.replication.missing import missing_jobs
 from labkit.replication.page import Entry, html, pictures
 from labkit.replication.report import results
 from labkit.replication.series import collect
@@ -209,7 +209,7 @@ def test_the_page_fetches_nothing_holds_plotly_once_and_escapes(repository, tmp_
     wicked = {**FIGURE, "title": "<img src=x onerror=alert(1)>", "seeds": [100, 101, 102]}
     figure = load_plan(lay_out(tmp_path, f05=wicked) / "05.yaml")
     archive = Archive([repository / "results"])
-    entries = [Entry(_data(repository, "06"), []), Entry(collect(figure, archive), lacking(figure, archive))]
+    entries = [Entry(_data(repository, "06"), []), Entry(collect(figure, archive), missing_jobs(figure, archive))]
     text = html(entries)
     page = _Page()
     page.feed(text)

@@ -7,7 +7,7 @@ import yaml
 
 from labkit.errors import UsageError
 from labkit.replication import Archive, load_plan, plans
-from labkit.replication.missing import lacking
+from labkit.replication.missing import missing_jobs
 from tests.replication.stored_runs import FIGURE, lay_out
 
 REAL = Path(__file__).parents[2] / "configs" / "figures"
@@ -150,7 +150,7 @@ def test_a_checkpoint_can_stand_for_a_method_and_asks_for_no_training(tmp_path):
     trained, there = load_plan(plan).curves
     assert (trained.trained, there.trained) == (True, False)
     assert (there.method, there.player, there.seeds) == ("rl", "tiny:gp-l/rl", (0,))
-    jobs = lacking(load_plan(plan), Archive([tmp_path / "runs"]))
+    jobs = missing_jobs(load_plan(plan), Archive([tmp_path / "runs"]))
     assert [job.words[0] for job in jobs if job.curve == "RL"] == ["eval"]
 
 

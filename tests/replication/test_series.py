@@ -1,25 +1,21 @@
 """The numbers of a figure against numbers worked out by hand."""
 
-import math
 from dataclasses import replace
 
 import pytest
-from scipy import stats
 
 from labkit.evaluation import Estimate
-from labkit.evaluation.paired import pooled
+from labkit.evaluation.seeds import pooled
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import findings, verdict
 from labkit.replication.series import (
-    Spent,
-    across,
+    Compute,
     change,
     collect,
     common_compute,
     growth,
     mean_line,
     pairs_of,
-    share_across,
     smooth,
 )
 from labkit.replication.tables import rows, told
@@ -44,7 +40,7 @@ def test_a_line_is_what_the_run_logged(tmp_path):
     assert [(p.updates, p.flops, p.values["rule-ood"].value) for p in line.points] == [
         (0, 0.0, 0.5), (10, 6e10, 0.3), (20, 1.2e11, 0.1)
     ]  # fmt: skip
-    assert line.spent == Spent(20, 1.2e11, 1.2e11, 10.0)
+    assert line.spent == Compute(20, 1.2e11, 1.2e11, 10.0)
     # The paper's 6ND + 2N lambda D, with N a million, D 4,000 and lambda 6: 2.4e10 + 4.8e10.
     rl = data.lines["gp-l", "RL"][0]
     assert (rl.points[-1].flops, rl.spent.estimated_flops) == (3.2e10, pytest.approx(7.2e10))
@@ -66,27 +62,11 @@ def test_a_run_that_goes_on_begins_where_the_other_was(tmp_path):
     points = [(p.step, p.updates, p.flops) for p in line.points]
     assert points == [(0, 10, 6e10), (2, 12, 7.6e10), (4, 14, 9.2e10)]
     # SFT's first ten steps, then RL's 2.4e10 + 4.8e10 as above; half a second each.
-    assert line.spent == Spent(14, pytest.approx(9.2e10), pytest.approx(6e10 + 7.2e10), 7.0)
+    assert line.spent == Compute(14, pytest.approx(9.2e10), pytest.approx(6e10 + 7.2e10), 7.0)
     # Two of RL's four updates, and all of SFT's twenty steps.
     third = lines["gp-l", "further"][0]
-    assert third.spent == Spent(32, pytest.approx(19.6e10), pytest.approx(6e10 + 3.6e10 + 12e10), 16.0)
+    assert third.spent == Compute(32, pytest.approx(19.6e10), pytest.approx(6e10 + 3.6e10 + 12e10), 16.0)
     assert (third.points[0].updates, third.points[0].flops) == (12, pytest.approx(7.6e10))
-
-
-def test_an_interval_over_seeds_adds_the_deals_error_to_the_spread():
-    half = 0.05 * stats.norm.ppf(0.975)
-    one, two = (Estimate(v, 100, (v - half, v + half)) for v in (0.2, 0.4))
-    found = across([one, two])
-    # Deals .05^2; seeds .02/2; degrees of freedom (.0125)^2 / (.01^2 / 1).
-    reach = stats.t.ppf(0.975, 0.0125**2 / 0.01**2) * math.sqrt(0.0125)
-    assert found.value == pytest.approx(0.3)
-    assert found.ci95 == pytest.approx((0.3 - reach, 0.3 + reach), abs=1e-4)
-    # Seeds that agree leave the deals' error, which they share.
-    assert across([one, one, one]).ci95 == pytest.approx(one.ci95)
-    assert across([one]) == one
-    assert across([one, two]).ci95[0] < 0 == share_across([one, two]).ci95[0]
-    with pytest.raises(ValueError, match="no seeds"):
-        across([])
 
 
 def test_a_change_is_paired_where_the_episodes_are_kept_and_wider_where_they_are_not(tmp_path):
@@ -203,7 +183,7 @@ def test_an_evaluation_of_every_hand_is_weighted_by_the_deck_and_takes_the_place
     assert [(e.seed, e.value.value) for e in half.ends["gp-l", "SFT", "id"]] == [
         (100, pytest.approx(share_with("id", "A")))
     ]
-    assert "(1 seed)" in findings(half)[0].sentence
+    assert "about deals only (1 seed)" in findings(half)[0].sentence and findings(half)[0].verdict == "too few seeds"
     evaluate(runs, f"run:{ids[1]}@20", {s: won[s]["A"] for s in won})
     full = collect(data.figure, Archive([runs]))
     for suite in ("id", "rule-ood"):
@@ -211,7 +191,7 @@ def test_an_evaluation_of_every_hand_is_weighted_by_the_deck_and_takes_the_place
         assert full.ends["gp-l", "Init", suite][0].value.value == pytest.approx(share_with(suite, "AK"))
     (found,) = findings(full)
     assert found.change.value == pytest.approx(share_with("rule-ood", "A") - share_with("rule-ood", "AK"))
-    assert found.verdict == "agrees"
+    assert found.verdict == "too few seeds" and "about deals only (2 seeds)" in found.sentence
     row = next(r for r in rows(full) if r.curve.name == "SFT" and r.suite == "id")
     assert row.every and told(row)["measured"] == "success, 1 attempt, every one"
     assert told(row)["value"] == f"{100 * share_with('id', 'A'):.1f}%"
@@ -237,14 +217,14 @@ def test_a_sentence_says_the_change_its_interval_the_seeds_and_the_paper(tmp_pat
         {**FIGURE["curves"][0], "paper": {"gp-l": {"change": {"rule-ood": -0.081}}}},
         FIGURE["curves"][1],
     ]
-    data = _stored(tmp_path, {**FIGURE, "curves": curves}, sft=SFT_HITS, rl=RL_HITS)
+    data = _stored(tmp_path, {**FIGURE, "curves": curves, "seeds": [100, 101, 102]}, sft=SFT_HITS, rl=RL_HITS)
     falls, rises = findings(data)
     low, high = (
         100 * bound
         for bound in change(pairs_of(data.first["gp-l", "SFT", "rule-ood"], data.last["gp-l", "SFT", "rule-ood"])).ci95
     )
     assert falls.sentence == (
-        f"SFT on gp-l, rule-ood: −40.0 points [−{-low:.1f}, −{-high:.1f}] since its start, clear of zero (2 seeds). "
+        f"SFT on gp-l, rule-ood: −40.0 points [−{-low:.1f}, −{-high:.1f}] since its start, clear of zero (3 seeds). "
         "The paper: it falls (−8.1 points); ours agrees."
     )
     # Two hands of forty are not enough.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from labkit.errors import UsageError
 from labkit.evaluation import Estimate, SuiteResult, measure
 from labkit.evaluation.games import measures_of
-from labkit.evaluation.paired import difference, pooled
+from labkit.evaluation.paired import difference
+from labkit.evaluation.seeds import level, pooled
 from labkit.runs import Run, find
 from labkit.views.markup import text
 from labkit.views.palette import color_of, diverging
@@ -34,7 +35,7 @@ class OODMatrix:
 
     Where a method was trained from several seeds, name the rows: ``{"Init": [...], "RL": [seed_100, seed_101]}``.
     The results of a row on one suite are then its seeds: values and changes are means over them, with intervals that
-    speak of other seeds and other deals (:func:`labkit.evaluation.paired.pooled`).
+    speak of other seeds and other deals (:func:`labkit.evaluation.seeds.pooled`).
 
     Args:
         results: results of suites, or stored evaluations (runs, or their ids), each player a row; or these by the names
@@ -73,12 +74,10 @@ class OODMatrix:
         seeds = self._results.get((player, suite))
         if not seeds:
             return None
-        found = [Estimate(r.value, r.n, r.ci95) for r in seeds]
-        if len(found) == 1:
-            return found[0]
-        from labkit.replication.series import share_across
-
-        return share_across(found)
+        first = seeds[0]
+        if len(seeds) == 1:
+            return Estimate(first.value, first.n, first.ci95)
+        return level([r.episodes for r in seeds], metric=first.metric, weights=_weights(first))
 
     def change(self, player: str, suite: str) -> Estimate | None:
         """The paired change of a cell from the first row; None in that row, and where the deals differ."""
@@ -91,7 +90,7 @@ class OODMatrix:
         if len(before) not in (1, len(after)):
             return None
         first = before[0]
-        weights = measures_of(first.cell).shares(first.episodes) if first.every_hand else None
+        weights = _weights(first)
         if len(after) == 1:
             return difference(first.episodes, after[0].episodes, metric=first.metric, weights=weights)
         befores = before * (len(after) // len(before))
@@ -219,6 +218,11 @@ def _results(given: SuiteResult | Run | str) -> list[SuiteResult]:
     except (OSError, KeyError):
         raise UsageError(f"{run.id} is no finished evaluation; `labkit eval` makes one") from None
     return [measure(list(run.episodes(name)), every_hand=told["every_hand"]) for name, told in suites.items()]
+
+
+def _weights(result: SuiteResult) -> list[float] | None:
+    """The share of the deals that each episode stands for; None where all count alike."""
+    return measures_of(result.cell).deal_weights(result.episodes) if result.every_hand else None
 
 
 def _comparable(one: SuiteResult, other: SuiteResult) -> bool:

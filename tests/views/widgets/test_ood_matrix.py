@@ -10,7 +10,8 @@ from labkit.envs import game, judge, start
 from labkit.errors import UsageError
 from labkit.evaluation import measure
 from labkit.evaluation.metrics import wilson
-from labkit.evaluation.paired import difference, pooled
+from labkit.evaluation.paired import difference
+from labkit.evaluation.seeds import pooled
 from labkit.runs import Run
 from labkit.views.widgets.ood_matrix import OODMatrix
 
