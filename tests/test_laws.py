@@ -36,9 +36,6 @@ HEAVY = {"torch", "transformers", "peft", "accelerate", "gradio", "plotly", "sci
 KNOWN = {
     ("app.flow", "app.players"),
     ("app.players", "app.flow"),
-    ("labkit.commands.figures", "labkit.cli"),
-    ("labkit.evaluation.drift", "labkit.training.rl.objectives"),
-    ("labkit.views.widgets.ood_matrix", "labkit.replication.series"),
 }
 """Imports against the laws that their rooms are about to mend."""
 

@@ -15,8 +15,6 @@ and a browser are there.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,7 +148,7 @@ def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
 
 def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
     """Give the commands that are lacking, one after another, until none is."""
-    from labkit.cli import main
+    from labkit.dispatch.local import run_verb
 
     out, began, done = _roots(args)[-1], time.monotonic(), 0
     given: set[tuple[str, ...]] = set()
@@ -161,9 +159,7 @@ def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
         given.add(job.words)
         left = f", about {_minutes((time.monotonic() - began) / done * len(jobs))} left" if done else ""
         common.say(f"{done + 1} of {done + len(jobs)}{left}: {job.command}")
-        # What a verb prints as its result is a remark here.
-        with contextlib.redirect_stdout(sys.stderr):
-            status = main(job.words)
+        status = run_verb(job.words)
         if status == 130:
             raise KeyboardInterrupt("stopped; the same command goes on from here")
         if status:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,20 @@ GRACE = 30.0
 """Seconds that a run has to end after an interrupt."""
 PATIENCE = 600.0
 """Seconds that a run has to make its folder; importing torch takes a few, and minutes on a machine at its limits."""
+
+
+def run_verb(words: Sequence[str]) -> int:
+    """Run ``labkit WORDS`` to its end in a process of its own, and return its exit status.
+
+    What it prints as its result goes to standard error. On Ctrl-C, which the process gets as well, it is waited for, so
+    that it can keep its state.
+    """
+    with subprocess.Popen([sys.executable, "-m", "labkit", *words], stdout=sys.__stderr__.fileno()) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
 
 
 class BackgroundRun:

@@ -165,14 +165,14 @@ def rate_across(values: Sequence[Estimate], shared: float = 1.0) -> Estimate:
 
 
 def _mean_of(values: Sequence[Estimate], shared: float) -> Mean:
-    """The mean of numbers with their intervals: the spread of the seeds, but no less than their own noise explains,
-    over their number; and the deals' part, which more seeds do not lessen."""
+    """The mean of numbers with their intervals: the spread of the seeds over their number, and the deals' part, which
+    more seeds do not lessen."""
     count = len(values)
     value = sum(v.value for v in values) / count
     own = sum(((v.ci95[1] - v.ci95[0]) / 2 / Z95) ** 2 for v in values) / count
     spread = sum((v.value - value) ** 2 for v in values) / (count - 1)
     noise = (1 - shared) * own
-    return _added(value, max(0.0, spread - noise) / count, count, noise / count + shared * own, math.inf, shared)
+    return _added(value, count, spread / count, noise / count, shared * own, math.inf, shared)
 
 
 def crossed(value_SE: np.ndarray) -> Mean:
@@ -181,7 +181,7 @@ def crossed(value_SE: np.ndarray) -> Mean:
     mean = value_SE.mean()
     seed_S, episode_E = value_SE.mean(axis=1), value_SE.mean(axis=0)
     left_SE = value_SE - seed_S[:, None] - episode_E + mean
-    # Mean squares. What a factor adds is what it has more than is left; less than nothing is nothing.
+    # Mean squares. What deals add is what they have more than is left; less than nothing is nothing.
     free_S, free_E = max(1, seeds - 1), max(1, episodes - 1)
     square_S = episodes * float(((seed_S - mean) ** 2).sum()) / free_S
     square_E = seeds * float(((episode_E - mean) ** 2).sum()) / free_E
@@ -189,13 +189,19 @@ def crossed(value_SE: np.ndarray) -> Mean:
     deals = max(0.0, square_E - left)
     shared = deals / (deals + seeds * left) if square_E or left else 1.0
     cells = seeds * episodes
-    return _added(float(mean), max(0.0, square_S - left) / cells, seeds, (deals + left) / cells, episodes, shared)
+    return _added(float(mean), seeds, square_S / cells, left / cells, deals / cells, episodes, shared)
 
 
-def _added(value: float, of_seeds: float, seeds: int, of_deals: float, deals: float, shared: float) -> Mean:
-    """A mean whose variance is that of the seeds plus that of the deals."""
-    half = math.hypot(*(t95(max(1, n - 1)) * math.sqrt(part) for n, part in ((seeds, of_seeds), (deals, of_deals))))
-    return Mean(value, math.sqrt(of_seeds + of_deals), half, shared)
+def _added(value: float, seeds: int, spread: float, noise: float, of_deals: float, deals: float, shared: float) -> Mean:
+    """A mean whose variance is that of the seeds, as their spread shows it, plus that of the deals.
+
+    The spread has noise in it, each seed's own sampling. Where it is no larger, the seeds differ by chance: then the
+    noise counts in its place, of which many deals tell.
+    """
+    of_seeds = spread if spread > noise else 0.0
+    rest = of_deals if of_seeds else of_deals + noise
+    half = math.hypot(t95(max(1, seeds - 1)) * math.sqrt(of_seeds), t95(max(1, deals - 1)) * math.sqrt(rest))
+    return Mean(value, math.sqrt(of_seeds + rest), half, shared)
 
 
 def _rate(mean: Mean, sides: Sequence[Side], n: int) -> Estimate:

@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
 
 from labkit.evaluation.metrics import Trials
-from labkit.evaluation.paired import Side, side_of
-from labkit.evaluation.seeds import change_over, rate_across, rate_over
+from labkit.evaluation.paired import Side, change_of, side_of
+from labkit.evaluation.seeds import across, change_over, crossed, rate_across, rate_over
 
 REPETITIONS = 400
 
@@ -65,33 +66,69 @@ def coverage(design: Design, interval: Callable[[Side, Sequence[Side]], tuple[fl
     return held / REPETITIONS
 
 
-def _error(expected: float) -> float:
-    return 3 * math.sqrt(expected * (1 - expected) / REPETITIONS)
-
-
-DESIGNS = {
-    "cards121": Design(121, 3, -0.7, 0.0),
-    "cards121 small": Design(121, 3, -0.7, 0.15),
-    "cards121 sft": Design(121, 3, -1.0, 0.4),
-    "cards796 small": Design(796, 3, -0.7, 0.15),
-    "walk none": Design(200, 3, 0.8, 0.0, answers=(2, 12)),
-    "walk small": Design(200, 3, 0.8, 0.15, answers=(2, 12)),
-    "walk wide 3": Design(200, 3, -1.95, 1.0, answers=(2, 12)),
-    "walk wide 4": Design(200, 4, -1.95, 1.0, answers=(2, 12)),
-    "walk wider 3": Design(200, 3, -1.95, 1.5, answers=(2, 12)),
-    "walk wider 4": Design(200, 4, -1.95, 1.5, answers=(2, 12)),
+NARROW = {
+    "121 hands, seeds alike": Design(121, 3, -0.7, 0.0),
+    "121 hands, seeds a little apart": Design(121, 3, -0.7, 0.15),
+    "121 hands, seeds as far apart as those of SFT": Design(121, 3, -1.0, 0.4),
+    "796 hands, seeds a little apart": Design(796, 3, -0.7, 0.15),
+    "200 routes, seeds alike": Design(200, 3, 0.8, 0.0, answers=(2, 12)),
+    "200 routes, seeds a little apart": Design(200, 3, 0.8, 0.15, answers=(2, 12)),
 }
-if __name__ == "__main__":
-    for name, d in DESIGNS.items():
-        gain = d.trained_truth - d.init_truth
-        print(
-            name,
-            round(d.trained_truth, 3),
-            "rate",
-            coverage(d, lambda i, s: rate_over(s).ci95, d.trained_truth),
-            "change",
-            coverage(d, lambda i, s: change_over([i] * len(s), s).change.ci95, gain),
-            "across",
-            coverage(d, lambda i, s: rate_across([x.estimate for x in s]).ci95, d.trained_truth),
-            flush=True,
-        )
+WIDE = {
+    "200 routes, 3 seeds from 2 to 50%": Design(200, 3, -1.95, 1.0, answers=(2, 12)),
+    "200 routes, 4 seeds from 2 to 50%": Design(200, 4, -1.95, 1.0, answers=(2, 12)),
+    "200 routes, 3 seeds from 1 to 70%": Design(200, 3, -1.95, 1.5, answers=(2, 12)),
+}
+DESIGNS = NARROW | WIDE
+LEAST = 0.95 - 3 * math.sqrt(0.95 * 0.05 / REPETITIONS)
+MOST = 0.985
+"""An interval that always holds the truth is no 95% interval; that of many equal seeds is a little wide."""
+
+
+def of_rate(init: Side, seeds: Sequence[Side]) -> tuple[float, float]:
+    return rate_over(seeds).ci95
+
+
+def of_change(init: Side, seeds: Sequence[Side]) -> tuple[float, float]:
+    return change_over([init] * len(seeds), seeds).change.ci95
+
+
+def of_numbers(init: Side, seeds: Sequence[Side]) -> tuple[float, float]:
+    """From the seeds' own numbers, and what their episodes tell of the deals."""
+    return rate_across([s.estimate for s in seeds], shared_of(seeds)).ci95
+
+
+def of_changed_numbers(init: Side, seeds: Sequence[Side]) -> tuple[float, float]:
+    return across([change_of(init, s) for s in seeds], shared_of(seeds, init)).ci95
+
+
+def shared_of(seeds: Sequence[Side], init: Side | None = None) -> float:
+    rows = [s.estimate.value + len(s.error_E) * (s.error_E - (init.error_E if init else 0)) for s in seeds]
+    return crossed(np.stack(rows)).shared
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("interval", [of_rate, of_change, of_numbers])
+def test_an_interval_over_seeds_holds_the_truth_in_95_of_100_cases(name, interval):
+    design = DESIGNS[name]
+    truth = design.trained_truth - (design.init_truth if interval is of_change else 0)
+    assert LEAST <= coverage(design, interval, truth) <= MOST
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_changes_of_which_only_numbers_were_kept(name):
+    design = DESIGNS[name]
+    assert LEAST <= coverage(design, of_changed_numbers, design.trained_truth - design.init_truth) <= MOST
+
+
+@pytest.mark.parametrize("name", ["121 hands, seeds alike", "200 routes, seeds alike"])
+def test_one_seed_holds_the_truth_over_deals(name):
+    design = DESIGNS[name]
+    gain = design.trained_truth - design.init_truth
+    assert LEAST <= coverage(design, lambda init, seeds: seeds[0].estimate.ci95, design.trained_truth) <= MOST
+    assert LEAST <= coverage(design, lambda init, seeds: change_of(init, seeds[0]).ci95, gain) <= MOST
+
+
+def test_one_seed_does_not_hold_the_truth_over_seeds():
+    design = DESIGNS["796 hands, seeds a little apart"]
+    assert coverage(design, lambda init, seeds: seeds[0].estimate.ci95, design.trained_truth) < LEAST

@@ -114,7 +114,7 @@ def test_numbers_without_episodes_by_hand():
     assert across([one, two]).ci95 == pytest.approx((0.4 - half, 0.4 + half))
     assert across([one, two]).n == 20
     # None of it is: it is a part of the spread already.
-    half = math.hypot(stats.t.ppf(0.975, 1) * math.sqrt((spread - own) / 2), 1.959964 * math.sqrt(own / 2))
+    half = stats.t.ppf(0.975, 1) * math.sqrt(spread / 2)
     assert across([one, two], shared=0).ci95 == pytest.approx((0.4 - half, 0.4 + half))
     # Seeds closer than their own noise: they differ by chance, and the noise counts.
     near = Estimate(0.2, 10, (0.0, 0.4)), Estimate(0.21, 10, (0.01, 0.41))
