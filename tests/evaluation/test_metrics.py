@@ -5,7 +5,7 @@ import pytest
 from labkit.envs import game, judge, start
 from labkit.episode import Episode, Sample
 from labkit.evaluation import metrics
-from labkit.evaluation.general_points import measures, shares, split_of
+from labkit.evaluation.general_points import measures, deal_weights, split_of
 from labkit.evaluation.metrics import Trials, share, success_within, wilson
 from labkit.evaluation.suites import measure
 
@@ -160,10 +160,10 @@ def test_splits_come_from_the_values_of_the_hand():
 
 def test_shares_of_the_deals():
     # A deck deals 6 6 6 6 in 1 way, 3 3 8 8 in 6 * 6 = 36.
-    found = shares([episode("6 6 6 6", RIGHT), episode("8 3 8 3", RIGHT)])
+    found = deal_weights([episode("6 6 6 6", RIGHT), episode("8 3 8 3", RIGHT)])
     assert found[1] / found[0] == pytest.approx(36)
     with pytest.raises(ValueError, match="not a hand"):
-        shares([episode("A A A A", RIGHT)])
+        deal_weights([episode("A A A A", RIGHT)])
 
 
 def test_tokens_are_those_of_models():
