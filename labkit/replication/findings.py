@@ -63,7 +63,6 @@ def verdict(says: str, found: Estimate | None, margin: float) -> Verdict:
 class _Compared(NamedTuple):
     """A change that a claim is about."""
 
-
     change: Estimate | None
     seeds: tuple[int, ...]
     """How many seeds, of each of the two sides where these differ."""

@@ -5,7 +5,7 @@ import pytest
 from labkit.envs import game, judge, start
 from labkit.episode import Episode, Sample
 from labkit.evaluation import metrics
-from labkit.evaluation.general_points import measures, deal_weights, split_of
+from labkit.evaluation.general_points import deal_weights, measures, split_of
 from labkit.evaluation.metrics import Trials, share, success_within, wilson
 from labkit.evaluation.suites import measure
 
