@@ -30,6 +30,15 @@ def measures(
     return {}
 
 
+def asked_once(
+    episodes: Sequence[Episode],
+    weights: Sequence[float] | None = None,
+    deals: Sequence[Hashable] | None = None,
+) -> dict[str, Any]:
+    """Measures of episodes in which every position was asked once: none, so that nobody asks."""
+    return {}
+
+
 def split_of(episode: Episode) -> str:
     """The split that the episode's task was dealt from."""
     return episode.task.split

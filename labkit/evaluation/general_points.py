@@ -14,7 +14,7 @@ from labkit.envs import game
 from labkit.envs.general_points import cards, verifier
 from labkit.episode import Attempt, Episode, Task, Verdict
 from labkit.evaluation import copies
-from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answer, per_episode
+from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answer, per_episode, share
 
 
 def valid(verdict: Verdict) -> bool:
@@ -54,11 +54,18 @@ def _faces_as_ten(episode: Episode) -> Trials:
     return Trials(hits, count)
 
 
+def _with_a_face(episode: Episode) -> Trials:
+    """Success, where a face card was dealt."""
+    faces = set(episode.positions[0].state["cards"]) & set(cards.face_values(copies.TRAINED_RULE))
+    return Trials(int(episode.success and bool(faces)), int(bool(faces)))
+
+
 RATES: dict[str, Callable[[Episode], Trials]] = {
     "legal": per_answer(_legal),
     "valid": per_answer(lambda a: valid(a.verdict)),
     "number_right": per_answer(lambda a: bool(a.verdict.evidence.get("number_right"))),
     "faces_as_ten": _faces_as_ten,
+    "face_hands": _with_a_face,
     "kept_old_rule": _kept,
     "copied": copies.of_any_hand,
     "copied_same_cards": copies.of_this_hand,
@@ -69,7 +76,7 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
 """``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
 as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
 ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the rule says
-otherwise.
+otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is about.
 ``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
 numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
 under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
@@ -84,6 +91,7 @@ LABELS = {
     "valid": "  and each card used once",
     "number_right": "numbers translated rightly",
     "faces_as_ten": "face cards told as in training",
+    "face_hands": "success in hands with a face card",
     "kept_old_rule": "first answer by the other rule",
     "copied": "wrong answers copied from training",
     "copied_same_cards": "  from these very cards",
@@ -108,14 +116,45 @@ def measures(
     weights: Sequence[float] | None = None,
     deals: Sequence[Hashable] | None = None,
 ) -> dict[str, Any]:
-    """The metrics of this game: :data:`RATES`, :func:`solutions`, and :func:`solutions_a_deal` where deals were
-    sampled several times."""
+    """The metrics of this game: :data:`RATES`, :func:`by_attempt`, :func:`solutions`, and :func:`solutions_a_deal`
+    where deals were sampled several times."""
     pictures = any(e.task.picture for e in episodes)
     told = {name: trials for name, trials in RATES.items() if pictures or name not in PICTURES}
     out = {**measured(told, episodes, weights, deals), "solutions": solutions(episodes)}
+    out |= by_attempt(episodes, weights, deals)
     if deals:
         out["solutions_a_deal"] = solutions_a_deal(episodes, deals, weights)
     return out
+
+
+def by_attempt(
+    episodes: Sequence[Episode], weights: Sequence[float] | None = None, deals: Sequence[Hashable] | None = None
+) -> dict[str, dict[str, Estimate]]:
+    """``right_by_attempt`` and ``number_right_by_attempt``: first answers, second answers and so on that are right, and
+    whose numbers are, of the episodes that get so far. Keys are attempts, from ``"1"``."""
+    most = max((e.task.attempts for e in episodes), default=0)
+    told = {
+        "right_by_attempt": lambda a: a.verdict.success,
+        "number_right_by_attempt": lambda a: bool(a.verdict.evidence.get("number_right")),
+    }
+    return {
+        name: {
+            str(n + 1): share(map(_at_attempt(n, holds), episodes), weights, deals)
+            for n in range(most)
+            if any(len(e.attempts) > n for e in episodes)
+        }
+        for name, holds in told.items()
+    }
+
+
+def _at_attempt(number: int, holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share of answers of one attempt for which something holds."""
+
+    def trials(episode: Episode) -> Trials:
+        answers = episode.attempts[number : number + 1]
+        return Trials(sum(map(holds, answers)), len(answers))
+
+    return trials
 
 
 def solutions(episodes: Sequence[Episode]) -> dict[str, int]:

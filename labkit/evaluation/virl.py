@@ -33,6 +33,21 @@ def _where(chosen: Callable[[Position], bool]) -> Callable[[Episode], Trials]:
     return trials
 
 
+def _first_attempts(chosen: Callable[[Position], bool]) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share of right first attempts at some positions."""
+
+    def trials(episode: Episode) -> Trials:
+        first = [p.attempts[0] for p in episode.positions if p.attempts and chosen(p)]
+        return Trials(sum(a.verdict.success for a in first), len(first))
+
+    return trials
+
+
+def _first_position(episode: Episode) -> Trials:
+    first = episode.positions[0].attempts[:1]
+    return Trials(sum(a.verdict.success for a in first), len(first))
+
+
 def _kept(episode: Episode) -> Trials:
     first = [p.attempts[0] for p in episode.positions if p.attempts and p.attempts[0].other_rule]
     return Trials(sum(not a.verdict.success and a.other_rule.success for a in first), len(first))
@@ -42,6 +57,8 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
     "per_step_accuracy": per_answer(lambda a: a.verdict.success),
     "turn_accuracy": _where(_turns),
     "other_accuracy": _where(lambda p: not _turns(p)),
+    "turns_first_attempt": _first_attempts(_turns),
+    "first_position": _first_position,
     "route_success": per_episode(lambda e: e.success),
     "kept_old_rule": _kept,
     "copied": copies.of_this_place,
@@ -50,7 +67,9 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
 }
 """``per_step_accuracy``: answers that are right; every attempt counts as one, as in the paper.
 ``turn_accuracy`` and ``other_accuracy``: the same where a turn is right, which is all that the action rule
-concerns, and elsewhere. ``route_success``: routes walked to the end. ``kept_old_rule``: first answers at turns
+concerns, and elsewhere. A player who fails at the first turn is never asked the steps that it knows, so these shares
+are of those who got there. ``turns_first_attempt``: first attempts at turns that are right. ``first_position``: first
+attempts at the first position, a turn, that are right: every route counts once. ``route_success``: routes walked to the end. ``kept_old_rule``: first answers at turns
 that are wrong, but right under the other action rule. ``copied``: wrong answers that copy a training answer
 (:mod:`labkit.evaluation.copies`). ``landmark_right`` and ``intersection_right``: answers
 whose observation agrees with what is there."""
@@ -59,6 +78,11 @@ LABELS = {
     "per_step_accuracy": "answers that are right",
     "turn_accuracy": "  at turns",
     "other_accuracy": "  elsewhere",
+    "turns_first_attempt": "turns right at the first attempt",
+    "first_position": "first position right at the first attempt",
+    "every_position": "every position asked once, right",
+    "every_position_turns": "  at turns",
+    "every_position_others": "  elsewhere",
     "route_success": "routes walked to the end",
     "kept_old_rule": "first answer by the other rule",
     "copied": "wrong answers copied from training",
@@ -87,6 +111,19 @@ def measures(
         **measured(RATES, episodes, weights, deals),
         "steps_before_failure": _steps_before_failure(episodes, weights, deals),
     }
+
+
+def asked_once(
+    episodes: Sequence[Episode], weights: Sequence[float] | None = None, deals: Sequence[Hashable] | None = None
+) -> dict[str, Estimate]:
+    """Measures of episodes in which every position was asked once (:func:`labkit.evaluation.controls.every_position`).
+
+    ``every_position``: answers that are right; ``every_position_turns`` and ``every_position_others``: at turns, and
+    elsewhere. Each route is a cluster.
+    """
+    parts = {"every_position": per_answer(lambda a: a.verdict.success)}
+    parts |= {"every_position_turns": _where(_turns), "every_position_others": _where(lambda p: not _turns(p))}
+    return measured(parts, episodes, weights, deals)
 
 
 def _steps_before_failure(
