@@ -132,6 +132,18 @@ class Task:
         place = f"{self.cell}/{self.suite}/{self.split}/s{self.seed}/{self.index}"
         return f"{place}-{hashlib.sha256(asked).hexdigest()[:8]}"
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Task:
+        """Read the task of a stored record.
+
+        Raises:
+            ValueError: it is not a task.
+        """
+        try:
+            return _plain(cls, data)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(f"not a task: {error}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Episode:
@@ -193,7 +205,7 @@ class Episode:
             positions = tuple(
                 _plain(Position, p, attempts=tuple(_attempt(a) for a in p["attempts"])) for p in data["positions"]
             )
-            return _plain(cls, data, task=_plain(Task, data["task"]), positions=positions)
+            return _plain(cls, data, task=Task.from_dict(data["task"]), positions=positions)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not an episode record: {error}") from None
 

@@ -26,7 +26,7 @@ def test_several_players_on_the_same_deals(capsys):
     assert main(words.split()) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
-    assert document.keys() == {"cell", "seed", "players", "changes"}
+    assert document.keys() == {"cell", "seed", "players"}
     assert (document["cell"], document["seed"]) == ("gp-l", 3)
     assert [p["player"] for p in document["players"]] == ["expert", "random"]
     expert, chance = (find(p["run"]) for p in document["players"])
@@ -37,12 +37,10 @@ def test_several_players_on_the_same_deals(capsys):
         assert list(player["suites"]) == ["id", "rule-ood"] and run.status["status"] == "finished"
     first, second = ([e.task.id for e in run.episodes("id")] for run in (expert, chance))
     assert sorted(first) == sorted(second)
-    assert [(c["player"], c["reference"], c["suite"]) for c in document["changes"]] == [
-        ("random", "expert", "id"),
-        ("random", "expert", "rule-ood"),
-    ]
-    for change in document["changes"]:
-        suite = change["suite"]
+    first_row, second_row = document["players"]
+    assert first_row["changes"] == {} and list(second_row["changes"]) == ["id", "rule-ood"]
+    for suite, change in second_row["changes"].items():
+        assert change["reference"] == {"player": "expert", "temperature": 0.0}
         values = [p["suites"][suite]["value"] for p in document["players"]]
         assert change["metric"] == "success" and change["value"] == pytest.approx(values[1] - values[0])
         stored = difference(list(expert.episodes(suite)), list(chance.episodes(suite)))
@@ -74,7 +72,7 @@ def test_every_hand_is_compared_with_its_weight(capsys):
     words = "eval gp-l --player random expert --suite rule-ood --split dev --episodes all --attempts 1 --json"
     assert main(words.split()) == 0
     document = json.loads(capsys.readouterr().out)
-    (change,) = document["changes"]
+    (change,) = document["players"][1]["changes"].values()
     before, after = (p["suites"]["rule-ood"] for p in document["players"])
     assert after["every_hand"] and change["value"] == pytest.approx(1 - before["value"])
     assert change["n"] == before["n"] and change["test"] == "sign flips of episodes"
@@ -91,6 +89,59 @@ def test_samples(capsys):
     out = capsys.readouterr().out
     assert all(f"pass@{k}" in out for k in (1, 2, 4)) and "pass@3" not in out
     assert "different solutions a deal (mean)" in out
+
+
+def test_a_row_for_each_player_at_each_temperature(capsys):
+    words = (
+        "eval gp-l --player tiny:gp-l/init tiny:base expert --temperature 0.2,1 --suite id --episodes 3 --attempts 1"
+    )
+    assert main([*words.split(), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    rows = [(p["player"], p["temperature"]) for p in document["players"]]
+    # An expert has no temperature.
+    assert rows == [("tiny:gp-l/init", 0.2), ("tiny:gp-l/init", 1.0), ("tiny:base", 0.2), ("tiny:base", 1.0),
+                    ("expert", 0.2)]  # fmt: skip
+    assert [find(p["run"]).config["temperature"] for p in document["players"]] == [0.2, 1.0, 0.2, 1.0, 0.2]
+    compared = [p["changes"]["id"]["reference"] for p in document["players"][1:]]
+    assert [c["temperature"] for c in compared] == [0.2, 0.2, 1.0, 0.2]
+    assert {c["player"] for c in compared} == {"tiny:gp-l/init"}
+
+
+def test_the_best_temperature_is_that_of_dev_under_the_trained_rule(capsys):
+    words = "eval gp-l --player tiny:gp-l/init --suite rule-ood --episodes 3 --attempts 2 --revision independent"
+    assert main([*words.split(), "--temperature", "best", "--json"]) == 0
+    out, err = capsys.readouterr()
+    (run,) = listing("runs")
+    chosen = run.config["temperature"]
+    # Independent answers at temperature 0 are all the same, so it is not tried.
+    assert chosen in (0.2, 0.6, 1.0) and f"temperature {chosen:g} is best on dev of id" in err and " at 0 " not in err
+    assert run.config["revision"] == "independent" and json.loads(out)["suites"]["rule-ood"]["n"] == 3
+
+
+def test_saved_deals_are_played_again(capsys):
+    assert main("eval gp-l --player random --suite id,rule-ood --episodes 6 --attempts 1 --json".split()) == 0
+    first = find(json.loads(capsys.readouterr().out)["run"])
+    hard = [e for e in first.episodes("rule-ood") if not e.success][:2]
+    saved = first.path / "hard.jsonl"
+    saved.write_text("".join(json.dumps({"task": e.to_dict()["task"]}) + "\n" for e in [*hard, hard[0]]))
+    assert main(["eval", "gp-l", "--player", "expert", "--deals", str(saved), "--attempts", "3", "--json"]) == 0
+    suites = json.loads(capsys.readouterr().out)["suites"]
+    assert list(suites) == ["rule-ood"] and (suites["rule-ood"]["n"], suites["rule-ood"]["value"]) == (2, 1.0)
+    assert suites["rule-ood"]["attempts"] == 3
+    for text, said in (("{}", "holds no deals"), ("[1", "holds no deals"), ("", "holds deals of no cell")):
+        saved.write_text(text)
+        assert main(["eval", "gp-l", "--player", "expert", "--deals", str(saved)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_every_position_of_a_route_is_asked_once(capsys):
+    assert main("eval virl-l --player random --suite rule-ood --split test --episodes 3 --json".split()) == 0
+    document = json.loads(capsys.readouterr().out)
+    suite, run = document["suites"]["rule-ood"], find(document["run"])
+    asked = list(run.episodes("rule-ood-asked-once"))
+    assert suite["every_position"]["n"] == sum(len(e.positions) for e in asked) > suite["first_position"]["n"] == 3
+    assert suite["every_position_turns"]["n"] + suite["every_position_others"]["n"] == suite["every_position"]["n"]
+    assert suite["per_step_accuracy"]["n"] == suite["n"] and suite["turns_first_attempt"]["n"] >= 3
 
 
 def test_a_checkpoint_against_a_reference(capsys):
@@ -129,6 +180,9 @@ def test_plain_words_for_what_lies_behind(capsys, tmp_path):
         ("--player tiny:base --samples 4", "add --temperature"),
         ("--player random --samples 4 --attempts 5", "leave --attempts out"),
         ("--player random --samples 0", "--samples"),
+        ("--player tiny:base --revision independent", "all independent answers are the same"),
+        ("--player tiny:base --temperature 0.6,warm", "numbers from 0 and best, with commas"),
+        ("--player random --deals nowhere.jsonl", "cannot read the deals nowhere.jsonl: No such file"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_played(words, said, capsys):

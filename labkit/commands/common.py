@@ -7,7 +7,7 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,12 +82,17 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", default="runs", help="folder of the runs (default: runs)")
 
 
-def add_player_options(parser: argparse.ArgumentParser) -> None:
+def add_player_options(
+    parser: argparse.ArgumentParser,
+    *,
+    temperature: Callable[[str], Any] = float,
+    temperature_help: str = "of sampling; 0, the default, is greedy",
+) -> None:
     """Add how a model is loaded and how it samples."""
     group = parser.add_argument_group("a model's options")
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or mps (default: the best there is)")
     group.add_argument("--dtype", default="auto", help="float32, bfloat16 or float16 (default: the checkpoint's)")
-    group.add_argument("--temperature", type=float, default=0.0, help="of sampling; 0, the default, is greedy")
+    group.add_argument("--temperature", metavar="T", type=temperature, default=0.0, help=temperature_help)
     group.add_argument("--max-new-tokens", type=count, metavar="N", help="longest answer, in tokens")
     group.add_argument("--base", metavar="MODEL", help="the model under an adapter, if it has moved")
     group.add_argument("--trust-remote-code", action="store_true", help="run code that comes with a checkpoint")

@@ -5,14 +5,19 @@ examples:
   labkit eval gp-l --player tiny:gp-l/init --suite id,rule-ood --split test --episodes all
   labkit eval gp-l --player tiny:gp-l/init run:sft-gp-l run:rl-gp-l --episodes all
   labkit eval gp-l --player tiny:gp-l/init --temperature 1 --samples 16 --episodes 200
+  labkit eval gp-l --player tiny:gp-l/init tiny:gp-l/rl --temperature 0,0.2,0.6,1
+  labkit eval gp-l --player tiny:gp-l/init --temperature 0.6 --revision independent
   labkit eval gp-l --player run:sft-gp-l --reference tiny:gp-l/init
   labkit eval gp-l --player run:20261121-101502-sft-gp-l@400 --json > results.json
   labkit eval --resume 20261121-101502-eval-gp-l
 
 --episodes N plays N seeded deals, the same for every player; all plays every hand once, in one seeded order
 of its cards, weighted by how often a deck deals it. Success is success within --attempts; the table also
-shows it for fewer attempts. Of several players, each but the first is compared with the first, deal by deal.
-Episodes and results are stored as a run for each player (see `labkit runs`). --resume RUN plays the deals that
+shows it for fewer attempts. Of several players, each but the first is compared with the first at the same
+temperature, deal by deal. --temperature best takes, for each player, the one of 0, 0.2, 0.6 and 1 that is best on
+held-out dev deals of the trained rule. --revision independent shows a player neither its earlier answers nor the
+feedback. Where positions follow each other (V-IRL), every position is also asked once, with the expert's history.
+Episodes and results are stored as a run for each player and temperature (see `labkit runs`). --resume RUN plays the deals that
 an interrupted evaluation still lacks and takes every setting from the run; of several runs of the same deals, each
 but the first is compared with the first. docs/evaluation.md explains every measure.
 """
@@ -24,7 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from labkit.commands import common, eval_resume, games
+from labkit.commands import common, eval_resume, eval_rows, games
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +70,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="independent answers to each deal, for pass@1 to pass@K; no feedback, so one attempt each",
     )
     parser.add_argument(
+        "--revision",
+        choices=("dialogue", "independent"),
+        default="dialogue",
+        help="attempts with feedback on those before (default), or each as if it were the first",
+    )
+    parser.add_argument(
+        "--deals",
+        metavar="FILE",
+        help="play these deals: JSON lines with a task each, such as stored episodes; in place of --split, --episodes",
+    )
+    parser.add_argument(
         "--reference",
         metavar="P",
         help="also measure how far each player has moved from this checkpoint (KL a token, on its own answers)",
@@ -79,14 +95,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")
     games.add_options(parser, naming=False)
-    common.add_player_options(parser)
+    common.add_player_options(
+        parser,
+        temperature=eval_rows.temperatures,
+        temperature_help="of sampling, one or several with commas, or best; 0, the default, is greedy",
+    )
     common.add_out(parser)
     common.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from labkit.commands import eval_tables
-    from labkit.envs import game
     from labkit.progress import Progress
 
     runs: list[Run] = []
@@ -95,51 +114,76 @@ def run(args: argparse.Namespace) -> int:
     if args.cell is None or not args.player:
         raise UsageError("name a cell and --player, or a run to --resume; see `labkit eval --help`")
     cell = common.cell_of(args.cell)
-    suites = args.suite.split(",") if args.suite else game(cell).suites
-    suites = list(dict.fromkeys(common.suite_of(cell, name.strip()) for name in suites))
+    suites = _suites(args, cell)
     common.split_of(cell, args.split)
     if args.samples > 1:
         if args.attempts not in (None, 1):
             raise UsageError("--samples are independent answers, without feedback; leave --attempts out")
         args.attempts = 1
-    settings = games.settings(args, cell) | {n: getattr(args, n) for n in ("split", "episodes", "seed", "samples")}
+    given = ("split", "episodes", "seed", "samples", "deals")
+    settings = games.settings(args, cell) | {n: getattr(args, n) for n in given}
     names = list(dict.fromkeys(args.player))
-    total = len(names) * args.samples * sum(_deals(cell, suite, settings) for suite in suites)
+    deals = args.samples * sum(_deals(cell, suite, settings) for suite in suites)
     checkpoints = _check(args, names)
-    reference = _load(args, args.reference) if args.reference else None
+    greedy = argparse.Namespace(**vars(args) | {"temperature": 0.0})
+    reference = _load(greedy, args.reference) if args.reference else None
     # What cannot be loaded, or compared, is told before anything is shown or stored; loaded models stay at hand.
-    first = _load(args, names[0])
+    first = _load(greedy, names[0])
     if reference:
         from labkit.evaluation.drift import Drift
 
         Drift(first, reference)
     del first
+    rows = eval_rows.laid_out(args, cell, settings, names, checkpoints)
     kept = [eval_resume.kept(run, cell, suites, settings) for run in runs]
     first = sum(len(episodes) for of_run in kept for episodes in of_run.values())
-    bar, played = Progress("episodes", total, first), count(first + 1)
+    bar, played = Progress("episodes", len(rows) * deals, first), count(first + 1)
 
     def progress(**figures: float) -> None:
         bar.update(next(played), **figures)
 
     done = []
     try:
-        for number, name in enumerate(names):
+        for number, row in enumerate(rows):
             started = (runs[number], kept[number]) if runs else (None, {})
-            checkpoint = checkpoints.get(name)
-            done.append(_evaluate(args, name, cell, suites, settings, reference, progress, checkpoint, *started))
+            asked = argparse.Namespace(**vars(args) | {"temperature": row.temperature})
+            checkpoint = checkpoints.get(row.player)
+            done.append(_evaluate(asked, row.player, cell, suites, settings, reference, progress, checkpoint, *started))
             bar.say(eval_tables.summary(done[-1][1].values()))
     finally:
         bar.close()
     documents, results = zip(*done, strict=True)
-    changes = [_change(results[0][suite], other[suite]) for other in results[1:] for suite in suites]
+    changes = [_changes(rows, results, number, suites) for number in range(len(rows))]
     if args.json:
-        several = {"cell": cell, "seed": args.seed, "players": [_of_several(d) for d in documents], "changes": changes}
-        common.emit(documents[0] if len(names) == 1 else several)
+        several = [_of_several(*each) for each in zip(rows, documents, changes, strict=True)]
+        common.emit(documents[0] if len(rows) == 1 else {"cell": cell, "seed": args.seed, "players": several})
     else:
-        print(eval_tables.report(results[0]) if len(names) == 1 else eval_tables.comparison(results, changes))
+        print(eval_tables.report(results[0]) if len(rows) == 1 else eval_tables.comparison(rows, results, changes))
     for document in documents:
         common.say(f"stored in {document['run']}")
     return 0
+
+
+def _suites(args: argparse.Namespace, cell: str) -> list[str]:
+    """The suites to play: those named; else those of the deals given; else all.
+
+    Raises:
+        UsageError: the cell has no such suite, or the deals cannot be read.
+    """
+    from labkit.envs import game
+    from labkit.evaluation.suites import read_deals
+
+    if args.deals:
+        if args.samples > 1:
+            raise UsageError("--deals are played once each; leave --samples out")
+        there = list(dict.fromkeys(task.suite for task in read_deals(args.deals, cell)))
+        return (
+            [common.known("suite of the deals", name.strip(), there) for name in args.suite.split(",")]
+            if args.suite
+            else there
+        )
+    names = args.suite.split(",") if args.suite else game(cell).suites
+    return list(dict.fromkeys(common.suite_of(cell, name.strip()) for name in names))
 
 
 def _episodes(text: str) -> int | str:
@@ -151,7 +195,7 @@ def _deals(cell: str, suite: str, settings: Mapping[str, Any]) -> int:
     from labkit.evaluation.suites import tasks_of
 
     dealt = {k: v for k, v in settings.items() if k != "samples"}
-    if settings["episodes"] != "all":
+    if settings["episodes"] != "all" and settings["deals"] is None:
         tasks_of(cell, suite, **dealt | {"episodes": 1})
         return settings["episodes"]
     return len(tasks_of(cell, suite, **dealt))
@@ -166,8 +210,11 @@ def _check(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
     from labkit.players import registry
 
     models = {name: str(path) for name in names if (path := registry.info(name, runs=args.out).path) is not None}
-    if args.samples > 1 and models and args.temperature == 0:
-        raise UsageError("at temperature 0 all samples of a deal are alike; add --temperature, such as 1")
+    if models and 0 in eval_rows.asked(args):
+        if args.samples > 1:
+            raise UsageError("at temperature 0 all samples of a deal are alike; add --temperature, such as 1")
+        if args.revision == "independent":
+            raise UsageError("at temperature 0 all independent answers are the same; add --temperature, such as 1")
     if args.reference:
         registry.resolve_checkpoint(args.reference, runs=args.out)
         for name in names:
@@ -198,12 +245,16 @@ def _evaluate(
         run: to go on with, whose episodes ``kept`` are not played again.
     """
     from labkit.evaluation import evaluate
+    from labkit.evaluation.suites import ASKED_ONCE
     from labkit.players.simple import Script
     from labkit.runs.store import write_json
 
     player = _load(args, name)
     # A script's answers are in the order of the episodes; side by side these would take each other's.
-    settings = {**settings, "reference": reference, "batch": 1 if isinstance(player, Script) else args.batch}
+    scripted = isinstance(player, Script)
+    settings = {**settings, "reference": reference, "batch": 1 if scripted else args.batch}
+    # A script has no answers to spare.
+    settings |= {"revision": args.revision, "ask_every_position": not scripted}
     results: dict[str, SuiteResult] = {}
     more = {"player": player.name, "checkpoint": checkpoint}
     with common.stored(args, f"eval-{cell}", run=run, **more) as stored, eval_resume.hint(stored, args.out):
@@ -219,6 +270,8 @@ def _evaluate(
                 progress(solved=solved)
 
             results[suite] = evaluate(player, cell, suite, progress=ended, stored=kept.get(suite, ()), **settings)
+            if results[suite].asked_once:
+                stored.put_episodes(f"{suite}-{ASKED_ONCE}", results[suite].asked_once)
         document = {
             "cell": cell,
             "player": player.name,
@@ -230,9 +283,24 @@ def _evaluate(
     return document, results
 
 
-def _of_several(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A player's part of the document of several."""
-    return {key: document[key] for key in ("player", "run", "suites")}
+def _of_several(row: eval_rows.Row, document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's part of the document of several."""
+    chosen = {"chosen_on_dev": dict(row.dev)} if row.dev else {}
+    found = {key: document[key] for key in ("player", "run", "suites")}
+    return found | {"temperature": row.temperature, **chosen, "changes": changes}
+
+
+def _changes(
+    rows: Sequence[eval_rows.Row], results: Sequence[Mapping[str, SuiteResult]], number: int, suites: Sequence[str]
+) -> dict[str, Any]:
+    """What changed by suite, deal by deal, from the row that a row is compared with; empty for the first."""
+    place = eval_rows.compared_with(rows, number)
+    if place is None:
+        return {}
+    reference = {"player": rows[place].player, "temperature": rows[place].temperature}
+    return {
+        suite: _change(results[place][suite], results[number][suite]) | {"reference": reference} for suite in suites
+    }
 
 
 def _change(before: SuiteResult, after: SuiteResult) -> dict[str, Any]:
@@ -244,12 +312,4 @@ def _change(before: SuiteResult, after: SuiteResult) -> dict[str, Any]:
     weights = measures_of(before.cell).deal_weights(before.episodes) if before.every_hand else None
     change = plain(paired.difference(before.episodes, after.episodes, weights=weights))
     test = paired.test(before.episodes, after.episodes, weights=weights)
-    return {
-        "suite": before.suite,
-        "player": after.player,
-        "reference": before.player,
-        "metric": before.metric,
-        **change,
-        "p": test.p,
-        "test": test.method,
-    }
+    return {"metric": before.metric, **change, "p": test.p, "test": test.method}

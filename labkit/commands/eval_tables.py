@@ -10,6 +10,7 @@ from labkit.commands import common
 from labkit.envs.games import row_of
 
 if TYPE_CHECKING:
+    from labkit.commands.eval_rows import Row
     from labkit.evaluation import Estimate, SuiteResult
 
 LABELS = {
@@ -25,29 +26,39 @@ def report(results: Mapping[str, SuiteResult]) -> str:
     return "\n\n".join(map(_suite, results.values()))
 
 
-def comparison(players: Sequence[Mapping[str, SuiteResult]], changes: Iterable[Mapping[str, Any]]) -> str:
-    """Several players: the headline with its interval and the change from the first, then what lies behind it."""
-    change_of = {(c["player"], c["suite"]): c for c in changes}
-    some = next(iter(players[0].values()))
-    rows = []
-    for suite in players[0]:
-        for results in players:
-            found = results[suite]
-            row = {"suite": suite, "player": _short(found.player), **_numbers(_headline(found))}
-            if change := change_of.get((found.player, suite)):
+def comparison(
+    rows: Sequence[Row], results: Sequence[Mapping[str, SuiteResult]], changes: Sequence[Mapping[str, Any]]
+) -> str:
+    """Several players or temperatures: the headline with its interval and the change, then what lies behind it."""
+    labels = _labels(rows)
+    some = next(iter(results[0].values()))
+    shown = []
+    for suite in results[0]:
+        for label, result, moved in zip(labels, results, changes, strict=True):
+            row = {"suite": suite, "player": label, **_numbers(_headline(result[suite]))}
+            if change := moved.get(suite):
                 low, high = change["ci95"]
                 row |= {"change": f"{change['value']:+.3f}", "its interval": f"[{low:+.3f}, {high:+.3f}]"}
                 row[""] = "clear" if low > 0 or high < 0 else ""
-            rows.append(row)
+            shown.append(row)
     columns = ("suite", "player", "value", "95% interval", "n", "change", "its interval", "")
+    same = " at the same temperature" if len({row.asked for row in rows}) > 1 else ""
     return "\n".join(
         [
             f"{some.cell}, split {some.split}, {_dealt(some)}: {some.metric.replace('_', ' ')} of each player",
-            common.table(rows, columns),
-            f"change: from {_short(some.player)}, deal by deal; clear: its 95% interval leaves out 0",
-            *(f"\n{_behind(suite, [results[suite] for results in players])}" for suite in players[0]),
+            common.table(shown, columns),
+            f"change: from {_short(rows[0].player)}{same}, deal by deal; clear: its 95% interval leaves out 0. It is an",
+            "interval over deals: a row is one checkpoint, and other training runs may differ",
+            *(f"\n{_behind(suite, labels, [result[suite] for result in results])}" for suite in results[0]),
         ]
     )
+
+
+def _labels(rows: Sequence[Row]) -> list[str]:
+    """The players' names, with the temperature where there are several."""
+    if len({row.asked for row in rows}) == 1 and rows[0].asked != "best":
+        return [_short(row.player) for row in rows]
+    return [f"{_short(row.player)} T {row.temperature:g}{' (best)' if row.asked == 'best' else ''}" for row in rows]
 
 
 def summary(results: Iterable[SuiteResult]) -> str:
@@ -57,13 +68,11 @@ def summary(results: Iterable[SuiteResult]) -> str:
     return f"{_short(results[0].player)}: {results[0].metric.replace('_', ' ')} {said}"
 
 
-def _behind(suite: str, players: Sequence[SuiteResult]) -> str:
+def _behind(suite: str, names: Sequence[str], players: Sequence[SuiteResult]) -> str:
     """The other measures of several players, side by side."""
     measures = [dict(_measures(result)) for result in players]
-    labels = dict.fromkeys(label for found in measures for label in found)
-    names = [_short(result.player) for result in players]
     rows = []
-    for label in labels:
+    for label in dict.fromkeys(label for found in measures for label in found):
         values = (found[label].value if label in found else None for found in measures)
         rows.append({suite: label, **dict(zip(names, values, strict=True))})
     return common.table(rows, (suite, *names))
@@ -103,8 +112,12 @@ def _measures(result: SuiteResult) -> Iterable[tuple[str, Estimate]]:
     # Every power of two, and the last.
     told = [k for k in passes if int(k) & (int(k) - 1) == 0 or int(k) == len(passes)]
     yield from ((f"pass@{k}", passes[k]) for k in told)
-    labels = measures_of(result.cell).LABELS | LABELS
-    yield from ((label, d[name]) for name, label in labels.items() if name in d and d[name].n)
+    for name, label in (measures_of(result.cell).LABELS | LABELS).items():
+        found = d.get(name)
+        if isinstance(found, Mapping):
+            yield from ((f"{label} {part}", e) for part, e in found.items() if e.n)
+        elif found is not None and found.n:
+            yield label, found
 
 
 def _headline(result: SuiteResult) -> Estimate:

@@ -11,6 +11,10 @@ from labkit.evaluation.metrics import Trials
 RATES: dict[str, Callable[[Episode], Trials]] = {}
 """None of its own."""
 
+ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {}
+"""Its rates over episodes in which every position was asked once, with the expert's history
+(:func:`labkit.evaluation.controls.every_position`). Without any, nobody asks."""
+
 LABELS: dict[str, str] = {}
 """Its measures in plain words, in the order in which tables show them; a label that begins with two spaces is part of
 the one above."""
@@ -27,15 +31,6 @@ def measures(
     deals: Sequence[Hashable] | None = None,
 ) -> dict[str, Any]:
     """Nothing more than every game has."""
-    return {}
-
-
-def asked_once(
-    episodes: Sequence[Episode],
-    weights: Sequence[float] | None = None,
-    deals: Sequence[Hashable] | None = None,
-) -> dict[str, Any]:
-    """Measures of episodes in which every position was asked once: none, so that nobody asks."""
     return {}
 
 

@@ -11,7 +11,7 @@ from labkit.evaluation.metrics import RATES, Trials
 
 
 def measures_of(cell: str) -> ModuleType:
-    """The module with a game's own ``RATES``, ``LABELS``, ``headline``, ``measures``, ``split_of`` and ``deal_weights``."""
+    """The module of a game's measures, with the names that :mod:`labkit.evaluation.default` has."""
     return row_of(cell).load("measures")
 
 

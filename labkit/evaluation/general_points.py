@@ -86,10 +86,15 @@ On ``gp-vl`` also ``recognition`` (answers that name the dealt cards; paper, fig
 (episodes in which some formula was right for the dealt cards, whether or not the answer named them: a wrong
 card ends the verdict, so success alone cannot tell the two apart)."""
 
+ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {}
+"""A hand has one position; see :data:`labkit.evaluation.default.ASKED_ONCE`."""
+
 LABELS = {
+    "right_by_attempt": "right answers in attempt",
     "legal": "answers with a legal formula",
     "valid": "  and each card used once",
     "number_right": "numbers translated rightly",
+    "number_right_by_attempt": "  in attempt",
     "faces_as_ten": "face cards told as in training",
     "face_hands": "success in hands with a face card",
     "kept_old_rule": "first answer by the other rule",

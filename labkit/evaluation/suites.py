@@ -11,17 +11,20 @@ How deals are chosen:
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.envs import game
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
+from labkit.evaluation.controls import REVISIONS, Independent, every_position
 from labkit.evaluation.games import measures_of, trials_of
-from labkit.evaluation.metrics import Estimate, overview, plain, share
+from labkit.evaluation.metrics import Estimate, measured, overview, plain, share
 from labkit.evaluation.samples import pass_at
 from labkit.play import Played, play_many
 from labkit.players.base import Player
@@ -29,6 +32,8 @@ from labkit.players.base import Player
 if TYPE_CHECKING:
     from labkit.players.checkpoint import Checkpoint
 
+ASKED_ONCE = "asked-once"
+"""What is added to a suite's name where the episodes of :attr:`SuiteResult.asked_once` are stored."""
 SAMPLES_APART = 10**9
 """How far apart the keys of a deal's samples are."""
 
@@ -57,6 +62,8 @@ class SuiteResult:
     details: Mapping[str, Any]
     """Everything else that was measured: see ``metrics.overview`` and the cell's own ``measures``."""
     episodes: tuple[Episode, ...] = field(repr=False)
+    asked_once: tuple[Episode, ...] = field(default=(), repr=False)
+    """Episodes in which every position was asked once, where that was asked for and the game measures it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without the episodes."""
@@ -75,6 +82,8 @@ def evaluate(
     seed: int = 0,
     batch: int = 128,
     samples: int = 1,
+    revision: str = "dialogue",
+    ask_every_position: bool = False,
     reference: Checkpoint | None = None,
     progress: Callable[[int, int, Episode], None] | None = None,
     keep: Callable[[Played], None] | None = None,
@@ -88,6 +97,10 @@ def evaluate(
         batch: episodes played side by side; the result does not depend on it.
         samples: independent episodes of each deal, for pass@k; they see nothing of each other. The first of them
             is the one that a single sample would be.
+        revision: ``dialogue``, or ``independent``: each attempt as if it were the first
+            (:class:`labkit.evaluation.controls.Independent`).
+        ask_every_position: also ask every position once, with the expert's history, where the game measures that
+            (:func:`labkit.evaluation.controls.every_position`).
         reference: also measure how far the player has moved from this one: see :mod:`labkit.evaluation.drift`.
         progress: called with (done, total, episode) as each episode ends.
         keep: called with each episode and its tokens as it ends, to store them.
@@ -104,8 +117,14 @@ def evaluate(
             raise UsageError(f"{name} is a whole number from 1, not {number}")
     if samples > 1 and getattr(player, "temperature", None) == 0:
         raise UsageError("at temperature 0 all samples of a deal are alike; give a temperature, such as 1")
+    if revision not in REVISIONS:
+        raise UsageError(f"no revision {revision!r}; there are {', '.join(REVISIONS)}")
     tasks = tasks_of(cell, suite, split=split, episodes=episodes, seed=seed, **settings)
-    drift = None
+    dialogue, drift = player, None
+    if revision == "independent":
+        if reference is not None:
+            raise UsageError("the distance to a reference is measured on dialogues; leave revision or reference out")
+        player = Independent(player)
     if reference is not None:
         from labkit.evaluation.drift import Drift
 
@@ -128,12 +147,23 @@ def evaluate(
         if progress:
             progress(len(played), total, finished.episode)
     played.sort(key=lambda row: row[:2])
-    result = measure([episode for _, _, episode in played], every_hand=episodes == "all")
+    every = episodes == "all" and settings.get("deals") is None
+    result = measure([episode for _, _, episode in played], every_hand=every)
+    if ask_every_position and samples == 1 and measures_of(cell).ASKED_ONCE:
+        result = _with_asked_once(result, every_position(tasks, dialogue, batch=batch, key=(seed,)))
     if drift:
         order = [index for _, index, _ in played]
-        measured = drift.estimate(order, [e.task.id for e in result.episodes] if samples > 1 else None)
-        result = replace(result, details={**result.details, "kl": measured, "reference": reference.name})
+        distance = drift.estimate(order, [e.task.id for e in result.episodes] if samples > 1 else None)
+        result = replace(result, details={**result.details, "kl": distance, "reference": reference.name})
     return result
+
+
+def _with_asked_once(result: SuiteResult, episodes: Iterable[Episode]) -> SuiteResult:
+    """A result with what was measured where every position was asked once, on the same deals."""
+    own, once = measures_of(result.cell), tuple(episodes)
+    weights = own.deal_weights(once) if result.every_hand else None
+    details = {**result.details, **measured(own.ASKED_ONCE, once, weights)}
+    return replace(result, details=details, asked_once=once)
 
 
 def whole_deals(tasks: Sequence[Task], stored: Iterable[Episode], samples: int = 1) -> dict[int, list[Episode]]:
@@ -162,18 +192,55 @@ def _identity(task: Task) -> str:
 
 
 def tasks_of(
-    cell: str, suite: str, *, split: str = "all", episodes: int | Literal["all"] = 500, seed: int = 0, **settings: Any
+    cell: str,
+    suite: str,
+    *,
+    split: str = "all",
+    episodes: int | Literal["all"] = 500,
+    seed: int = 0,
+    deals: str | Path | None = None,
+    **settings: Any,
 ) -> list[Task]:
     """The deals that :func:`evaluate` plays.
 
+    Args:
+        deals: a file of deals to play, those of the suite, in place of ``split`` and ``episodes``
+            (:func:`read_deals`).
+
     Raises:
-        UsageError: a setting cannot be.
+        UsageError: a setting cannot be, or the file cannot be read.
     """
+    if deals is not None:
+        changed = {key: settings[key] for key in ("attempts", "prompts") if settings.get(key) is not None}
+        return [replace(task, **changed) for task in read_deals(deals, cell) if task.suite == suite]
     if episodes == "all":
         return [task for task, _ in game(cell).enumerate_tasks(suite, split, seed=seed, **settings)]
     if episodes < 1:
         raise UsageError(f"episodes is a whole number from 1, or all, not {episodes}")
     return list(islice(game(cell).tasks(suite, split, seed=seed, **settings), episodes))
+
+
+def read_deals(path: str | Path, cell: str) -> list[Task]:
+    """The tasks of a file of JSON lines with a ``task`` each, compressed or not: stored episodes, for instance.
+
+    Raises:
+        UsageError: the file cannot be read, holds no task, or tasks of another cell.
+    """
+    opened = gzip.open if str(path).endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as handle:
+            tasks = [Task.from_dict(json.loads(line)["task"]) for line in handle if line.strip()]
+    except OSError as error:
+        raise UsageError(f"cannot read the deals {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} holds no deals; each line is a JSON object with a task, as stored episodes have: {error}"
+        ) from None
+    others = sorted({task.cell for task in tasks} - {cell})
+    if others or not tasks:
+        raise UsageError(f"{path} holds deals of {', '.join(others) or 'no cell'}, not of {cell}")
+    # A deal that several players failed may be there several times.
+    return list({_identity(task): task for task in tasks}.values())
 
 
 def headline(episodes: Sequence[Episode], weights: Sequence[float] | None = None) -> Estimate:

@@ -74,6 +74,14 @@ that are wrong, but right under the other action rule. ``copied``: wrong answers
 (:mod:`labkit.evaluation.copies`). ``landmark_right`` and ``intersection_right``: answers
 whose observation agrees with what is there."""
 
+ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {
+    "every_position": per_answer(lambda a: a.verdict.success),
+    "every_position_turns": _where(_turns),
+    "every_position_others": _where(lambda p: not _turns(p)),
+}
+"""The same where every position of a route was asked once, with the expert's history, so that there are no survivors:
+answers that are right, at turns, and elsewhere."""
+
 LABELS = {
     "per_step_accuracy": "answers that are right",
     "turn_accuracy": "  at turns",
@@ -111,19 +119,6 @@ def measures(
         **measured(RATES, episodes, weights, deals),
         "steps_before_failure": _steps_before_failure(episodes, weights, deals),
     }
-
-
-def asked_once(
-    episodes: Sequence[Episode], weights: Sequence[float] | None = None, deals: Sequence[Hashable] | None = None
-) -> dict[str, Estimate]:
-    """Measures of episodes in which every position was asked once (:func:`labkit.evaluation.controls.every_position`).
-
-    ``every_position``: answers that are right; ``every_position_turns`` and ``every_position_others``: at turns, and
-    elsewhere. Each route is a cluster.
-    """
-    parts = {"every_position": per_answer(lambda a: a.verdict.success)}
-    parts |= {"every_position_turns": _where(_turns), "every_position_others": _where(lambda p: not _turns(p))}
-    return measured(parts, episodes, weights, deals)
 
 
 def _steps_before_failure(

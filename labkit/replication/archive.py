@@ -143,8 +143,9 @@ class Archive:
         found = []
         for run in self.runs:
             config = run.config or {}
-            others = ("faces", "target", "actions", "walk", "data", "prompts")
+            others = ("faces", "target", "actions", "walk", "data", "prompts", "deals")
             changed = any(config.get(key) for key in others) or config.get("samples", 1) != 1
+            changed = changed or config.get("revision", "dialogue") != "dialogue"
             every = config.get("stage") == "eval" and config.get("episodes") == "all"
             if every and not changed and isinstance(config.get("player"), str) and run.status["status"] == "finished":
                 found.append((run, config))
