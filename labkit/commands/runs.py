@@ -1,8 +1,18 @@
-"""List the runs, or show one.
+"""List the runs, show one, or query their episodes.
 
 examples:
   labkit runs list
   labkit runs show 20261121-101502-eval-gp-l     the beginning or the end of an id is enough
+  labkit runs query --by category                how often each verdict occurs, over all runs
+  labkit runs query eval-gp-l --category wrong_value --tag arith_error --limit 5
+  labkit runs query --cell gp-l --text "(3-1)*6" --sort tokens --descending
+  labkit runs query --suite rule-ood --old-rule --count
+  labkit runs query eval-gp-l --recovered --csv recovered.csv
+
+Name runs before options. A query has a row for each stored answer (attempt); --episodes shows one for each episode.
+The first query reads all episodes, which takes a while; later ones read what is new. Fields: run, name, cell, suite,
+split, player, status, category, tag, trait, success, recovered, old_rule, episode, position, attempt, reward, total,
+turns, tokens.
 """
 
 from __future__ import annotations
@@ -11,7 +21,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from labkit.commands import common
+from labkit.commands import common, runs_query
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,26 +29,42 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", nargs="?", choices=("list", "show"), default="list")
-    parser.add_argument("id", nargs="?", metavar="RUN", help="the run to show")
+    parser.add_argument("action", nargs="?", choices=("list", "show", "query"), default="list")
+    parser.add_argument("ids", nargs="*", metavar="RUN", help="the run to show, or those to query (default: all)")
+    runs_query.configure(parser)
     common.add_out(parser)
     common.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from labkit.runs import find, listing
+    if args.action == "query":
+        return runs_query.run(args)
+    given = runs_query.given(args)
+    if given:
+        raise UsageError(f"{given[0]} is an option of a query: `labkit runs query`")
+    return _show(args) if args.action == "show" else _list(args)
 
-    if args.action == "show":
-        if args.id is None:
-            raise UsageError("name the run to show; `labkit runs list` shows what is there")
-        shown = _details(find(args.id, args.out))
-        if args.json:
-            common.emit(shown)
-        else:
-            print(_text(shown))
-        return 0
-    if args.id is not None:
-        raise UsageError(f"list takes no run; to see one, `labkit runs show {args.id}`")
+
+def _show(args: argparse.Namespace) -> int:
+    from labkit.runs import find
+
+    if not args.ids:
+        raise UsageError("name the run to show; `labkit runs list` shows what is there")
+    if len(args.ids) > 1:
+        raise UsageError(f"show takes one run, not {len(args.ids)}")
+    shown = _details(find(args.ids[0], args.out))
+    if args.json:
+        common.emit(shown)
+    else:
+        print(_text(shown))
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from labkit.runs import listing
+
+    if args.ids:
+        raise UsageError(f"list takes no run; to see one, `labkit runs show {args.ids[0]}`")
     rows = [_line(found) for found in listing(args.out)]
     if args.json:
         common.emit(rows)

@@ -59,6 +59,9 @@ class Row:
     """A sequence of :class:`Option`."""
     line: Any = "labkit.envs.lines:by_task"
     """Makes the judge of JSON lines, called with a cell's name; see :mod:`labkit.envs.lines`."""
+    traits: Any = None
+    """A function of a stored task and its first position's state, both as plain data: names and values of what the
+    deal is like, by which stored episodes are filtered and counted; see :mod:`labkit.runs.index`."""
     deal: str = "deal"
     """What one task of the game is called."""
     every: str = "every deal once"
@@ -92,6 +95,7 @@ _ROWS = [
         view="labkit.views.general_points",
         options="labkit.envs.general_points.options:OPTIONS",
         line="labkit.envs.general_points.options:line",
+        traits="labkit.envs.general_points.traits:traits",
         deal="hand",
         every="every hand once, weighted by the deck",
         rereading=6.0,
@@ -105,6 +109,7 @@ _ROWS = [
         view="labkit.views.virl",
         options="labkit.envs.virl.options:OPTIONS",
         line="labkit.envs.virl.options:line",
+        traits="labkit.envs.virl.traits:traits",
         deal="route",
         every="every route once",
         headline="right answers",

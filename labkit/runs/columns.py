@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from labkit.envs.games import row_of
 from labkit.errors import UsageError
 from labkit.runs.store import Run, listing
 
@@ -298,7 +299,8 @@ class _Reader:
     def __init__(
         self, word: Callable[[str], int], run: str, name: str, handle: BinaryIO, at: int, episode: int, path: Path
     ) -> None:
-        self._ask, self._words = word, {}
+        self._ask = word
+        self._words: dict[str, int] = {}
         self._handle, self._path = handle, path
         self._place = (self.word(run), self.word(name))
         self.at, self.episode = at, episode
@@ -335,7 +337,7 @@ class _Reader:
         rewards = [attempt["verdict"]["reward"] + attempt["penalty"] for attempt in attempts]
         told = tuple(word(task[key]) for key in ("cell", "suite", "split"))
         head = (*self._place, *told, word(record["player"]), word(record["status"]))
-        traits, deal = word(" ".join(traits_of(task, positions))), _deal(task)
+        traits, deal = word(" ".join(traits_of(task, positions[0]["state"]))), _deal(task)
         total, turns, number, rows = sum(rewards), len(attempts), 0, []
         for here, position in enumerate(positions):
             wrong = False
@@ -369,16 +371,14 @@ class _Reader:
         self.rows += rows
 
 
-def traits_of(task: Mapping[str, Any], positions: list[Any]) -> list[str]:
-    """What a deal is like, as ``name:value``: the positions on the way, and its face cards."""
-    found = []
-    cards = task["deal"].get("cards")
-    if isinstance(cards, list):
-        found.append(f"face_cards:{sum(card[0] in ('J', 'Q', 'K') for card in cards)}")
-    steps = positions[0]["state"].get("steps")
-    if steps is not None:
-        found.append(f"steps:{steps}")
-    return found
+def traits_of(task: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    """What a deal is like in its game's terms, as ``name:value``; nothing where the game cannot tell."""
+    try:
+        traits = row_of(task["cell"]).load("traits")
+        return [f"{name}:{value}" for name, value in traits(task, state).items()] if traits else []
+    except (UsageError, KeyError, TypeError, ValueError):
+        # A game that is not registered here, or a deal that an earlier version of it wrote.
+        return []
 
 
 def cache_folder() -> Path:
@@ -444,5 +444,5 @@ def _deal(task: Mapping[str, Any]) -> int:
 
 
 def _stored(text: str) -> str:
-    """Text that UTF-8 can carry: a lone surrogate becomes its escape."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Text that SQLite can carry: a lone surrogate becomes its escape, and so does a zero, at which it would end."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -233,12 +233,7 @@ class Selection:
         if field in SETS:
             found = self._facet_of_sets(self._table.columns[SETS[field]][self._rows])
         else:
-            values, codes = np.unique(self._table.columns[field][self._rows], return_inverse=True)
-            ordinal = self._table.first[self._rows].astype(np.int64)
-            of_episode = np.unique(ordinal * len(values) + codes) % len(values)
-            counts = (np.bincount(codes).tolist(), np.bincount(of_episode, minlength=len(values)).tolist())
-            shown = [self._table.words[v] for v in values] if field in WORDS else values.tolist()
-            found = [Facet(*facet) for facet in zip(shown, *counts, strict=True)]
+            found = self._facet_of_values(field)
         return sorted(found, key=lambda facet: (-facet.attempts, facet.value))
 
     def rows(
@@ -291,9 +286,25 @@ class Selection:
             seen[deal] += 1
         return found
 
+    def _facet_of_values(self, field: str) -> list[Facet]:
+        column = self._table.columns[field][self._rows]
+        if field in WORDS:
+            values = np.flatnonzero(np.bincount(column))
+            codes = np.searchsorted(values, column)
+            shown = [self._table.words[code] for code in values.tolist()]
+        else:
+            values, codes = np.unique(column, return_inverse=True)
+            shown = values.tolist()
+        # Each value once for each episode.
+        ordinal = np.repeat(np.arange(self.episodes), np.diff(self._starts, append=len(self._rows)))
+        once = np.zeros((self.episodes, len(values)), bool)
+        once[ordinal, codes] = True
+        counts = (np.bincount(codes).tolist(), once.sum(0).tolist())
+        return [Facet(*facet) for facet in zip(shown, *counts, strict=True)]
+
     def _facet_of_sets(self, codes: np.ndarray) -> list[Facet]:
         table = self._table
-        values = sorted({value for code in np.unique(codes) for value in table.words[code].split()})
+        values = sorted({value for code in np.unique(codes).tolist() for value in table.words[code].split()})
         has = np.array([[value in word.split() for value in values] for word in table.words], bool)[codes]
         attempts = has.sum(0).tolist()
         episodes = np.logical_or.reduceat(has, self._starts).sum(0).tolist()
