@@ -37,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
         epilog="`labkit VERB --help` explains a verb, with examples.",
     )
     top.add_argument("--version", action="version", version=f"labkit {__version__}")
-    verbs = top.add_subparsers(metavar="VERB", required=True)
+    top.set_defaults(run=lambda args: top.print_help())
+    verbs = top.add_subparsers(metavar="VERB")
     for name in VERBS:
         module = import_module(f"labkit.commands.{name}")
         summary, _, examples = module.__doc__.partition("\n\n")

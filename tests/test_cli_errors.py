@@ -24,7 +24,6 @@ def only_run() -> Run:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        ("", "VERB"),
         ("sovle 3 3 8 8", "did you mean solve?"),
         ("solve 3 3 8 Z", "'Z' is not a whole number"),
         ("solve 3 3 8 K", "--faces ten"),
@@ -101,6 +100,14 @@ def test_scripts_that_cannot_be_read(content, said, capsys):
         (b"- task", "holds no templates"),
         (b"taks: x", "no template 'taks'"),
         (b"task: 3", "must be text"),
+        (
+            b"task: Reach {tagret} with {cards}",
+            "prompts.yaml: template 'task': no placeholder {tagret}; did you mean {target}?",
+        ),
+        (
+            b"format: x\ninput: You hold {Cards}",
+            "prompts.yaml: template 'input': no placeholder {Cards}; did you mean {cards}?",
+        ),
     ],
 )
 def test_prompts_that_cannot_be_read(content, said, capsys):

@@ -35,6 +35,14 @@ print(*set("{heavy}".split()) & set(sys.modules))
     assert float(cost) < 100  # a quarter of a second where a loop takes 2.5 ms
 
 
+def test_without_a_verb_the_help_is_printed(tmp_path):
+    bare, asked = run(cwd=tmp_path), run("--help", cwd=tmp_path)
+    assert bare.returncode == 0 and bare.stderr == b""
+    assert bare.stdout == asked.stdout and b"verify" in bare.stdout
+    unknown = run("--colour", cwd=tmp_path)
+    assert unknown.returncode == 2 and unknown.stderr.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("verb", "play solve verify eval train players runs app bench".split())
 def test_each_verb_explains_itself_with_examples(verb, tmp_path):
     done = run(verb, "--help", cwd=tmp_path)

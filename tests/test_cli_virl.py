@@ -91,7 +91,11 @@ def test_the_expert_plays_a_route_by_number(capsys):
     assert main(["play", "virl-l", "--player", "expert", "--route", "3", "--actions", "relative"]) == 0
     (episode,) = only_run().episodes("play")
     assert episode.success and episode.task.rule == {"actions": "relative"} and episode.task.index == 3
-    assert f"solved, {len(episode.attempts)} attempts" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"solved, {len(episode.attempts)} attempts" in out
+    # The instruction and the answer format are printed once, each observation and each action once.
+    last = episode.positions[-1].prompt.split("\n")
+    assert all(out.split("\n").count(line) == 1 for line in last)
 
 
 def test_a_person_walks_by_bare_words(monkeypatch, capsys):

@@ -156,7 +156,7 @@ def read_prompts(path: str | None, cell: str) -> dict[str, str] | None:
     import yaml
 
     from labkit.envs import game
-    from labkit.envs.settings import merged
+    from labkit.envs.settings import check_templates
 
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -167,7 +167,7 @@ def read_prompts(path: str | None, cell: str) -> dict[str, str] | None:
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds no templates; write one `name: text` for each")
     try:
-        merged(game(cell).templates, data)
+        check_templates(game(cell).templates, data)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     return data

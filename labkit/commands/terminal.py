@@ -17,7 +17,7 @@ GREEN, RED, DIM = 32, 31, 2
 
 
 class Transcript:
-    """Writes an episode down as it grows: each prompt, each answer, each verdict.
+    """Writes an episode down as it grows: what is new in each prompt, each answer, each verdict.
 
     Args:
         echo: whether answers are written; not when the person who gives them sees them already.
@@ -35,8 +35,11 @@ class Transcript:
             self._attempts += 1
             self._show_attempt(attempt)
         for position in episode.positions[self._positions :]:
+            before = episode.positions[self._positions - 1].prompt.split("\n") if self._positions else ()
             self._positions += 1
-            self._write(printable(position.prompt) + "\n")
+            # Of a later prompt only the lines that are new: the rest stands above.
+            new = [line for line in position.prompt.split("\n") if line not in before]
+            self._write(printable("\n".join(new)) + "\n")
         if episode.done:
             count = len(episode.attempts)
             result = "solved" if episode.success else "not solved"

@@ -245,8 +245,7 @@ class GeneralPointsEnv(DialogueEnv):
         super().__init__(_cell(modality, text="gp-l", picture="gp-vl"), dealt, settings, render_mode)
 
     def _named(self, options: dict[str, Any]) -> Task:
-        hand = options["cards"]
-        ranks = parse_ranks(hand if isinstance(hand, str) else " ".join(hand))
+        ranks = parse_ranks(options["cards"])
         rule = {"faces": options["faces"] or "ten", "target": options["target"]}
         return self._game.task(hand=ranks, **rule, **self._settings)
 

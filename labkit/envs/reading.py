@@ -1,8 +1,12 @@
 """Find the answer object in whatever a model wrote.
 
-Models fence their JSON, put prose around it, use single quotes, leave trailing commas, start over, or get cut
-off. One pass over the text with an explicit stack finds every complete ``{...}`` in it, in linear time and with
-no recursion, whatever the text is.
+Models fence their JSON, put prose around it, use single quotes, leave trailing commas, write comments, start over, or
+get cut off. One pass over the text with an explicit stack finds every complete ``{...}`` in it, in linear time and
+without recursion, whatever the text is. What lies in a thought (``<think>...</think>``) is no answer; a thought that is
+never closed reaches to the end.
+
+Read like JSON, besides JSON: any kind of quotes, also none; raw line breaks in strings; commas at the end of lists;
+``//``, ``#`` and ``/* */`` comments; full-width punctuation.
 """
 
 from __future__ import annotations
@@ -19,15 +23,46 @@ MAX_DEPTH = 32
 """Deepest nesting that is read; what lies deeper is broken."""
 
 # Opening quotes and what closes them: people and models mix up the two halves of curly ones.
-_QUOTES = {'"': '"', "'": "'", "“": "“”", "”": "“”", "‘": "‘’", "’": "‘’", "`": "`"}
+_QUOTES = {
+    '"': '"',
+    "'": "'",
+    "“": "“”",
+    "”": "“”",
+    "‘": "‘’",
+    "’": "‘’",
+    "`": "`",
+    "＂": "＂",
+    "＇": "＇",
+}
+_MARKS = {"｛": "{", "｝": "}", "［": "[", "］": "]", "：": ":", "，": ",", "、": ","}
+"""Full-width punctuation, and what it stands for."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SPACE = re.compile(r"\s+")
-_BARE = re.compile(r"[^\s,:\[\]{}\"'“”‘’`]+")
-# A brace that may open an object: a quote follows, or a word and a colon, or the brace that closes it. Other
+_QUOTE = "\"'“”‘’`＂＇"
+_LETTER = rf"[^\s,:\[\]{{}}，、：［］｛｝{_QUOTE}]"
+_WORD = f"{_LETTER}+"
+# What follows a brace that may open an object: a quote, or a word and a colon, or the brace that closes it. Other
 # braces are prose: LaTeX, sets, placeholders.
-_OPENING = re.compile(r"\{(?=\s*(?:[\"'“”‘’`}]|[^\s,:\[\]{}\"'“”‘’`]+\s*:))")
-_END = {q: re.compile(rf"[{re.escape(end)}\\\n]") for q, end in _QUOTES.items()}
+_INSIDE = rf"(?=\s*(?:[{_QUOTE}}}｝]|{_WORD}\s*[:：]))"
+# A comment ends at a brace that may open an object, so that none is hidden in it. Its length is bounded where it would
+# be looked for again and again.
+_COMMENT = rf"(?://|#)(?:[^\n{{｛]|[{{｛](?!{_INSIDE}))*|/\*(?:(?!\*/)[^{{｛]){{0,1000}}\*/"
+_SPACE = re.compile(rf"(?:\s+|{_COMMENT})+")
+_BARE = re.compile(rf"(?:(?!//|/\*){_LETTER})+")
+_THOUGHT = (
+    r"(?:<(?:\w+:)?(?:think|thinking|thoughts?|reasoning|scratchpad)>|\[think\]|◁think▷|<\|begin_of_thought\|>"
+    r"|<\|channel\|>analysis<\|message\|>)"
+)
+_THOUGHT_END = re.compile(
+    r"</(?:\w+:)?(?:think|thinking|thoughts?|reasoning|scratchpad)>|\[/think\]|◁/think▷|<\|end_of_thought\|>"
+    r"|<\|channel\|>final<\|message\|>",
+    re.IGNORECASE,
+)
+_NOTE = r"(?:(?://|#)[^\n]{0,200}\n|/\*(?:(?!\*/).){0,200}\*/)"
+_OPENING = re.compile(rf"[{{｛](?:{_INSIDE}|(?=\s*{_NOTE}))|(?P<thought>{_THOUGHT})", re.IGNORECASE)
+_END = {q: re.compile(rf"[{re.escape(end)}\\]") for q, end in _QUOTES.items()}
+_AFTER = re.compile(r"\s*(?:[,:}\]，、：｝］]|//|#|/\*)")
+"""What follows a string with a raw line break in it; otherwise the string has lost its closing quote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +73,8 @@ class Found:
     """Keys in lower case; strings, lists, nested objects; unquoted words and numbers as strings."""
     spans: dict[str, tuple[int, int]]
     """Character offsets of each value's text, quotes excluded."""
+    end: int
+    """Offset behind the closing brace."""
 
 
 @dataclass(slots=True)
@@ -78,8 +115,14 @@ def objects(text: str) -> Iterator[Found]:
             opening = _OPENING.search(text, at)
             if opening is None:
                 return
-            stack.append(_Open({}, opening.start()))
             at = opening.end()
+            if opening["thought"]:
+                ended = _THOUGHT_END.search(text, at)
+                if ended is None:
+                    return
+                at = ended.end()
+            else:
+                stack.append(_Open({}, opening.start()))
             continue
         space = _SPACE.match(text, at)
         if space:
@@ -89,7 +132,7 @@ def objects(text: str) -> Iterator[Found]:
         if step is None:
             # Whatever is open here is broken here; a new object may start at this very character.
             stack.clear()
-            at += text[at] != "{"
+            at += text[at] not in "{｛"
             continue
         at, found = step
         if found:
@@ -98,7 +141,7 @@ def objects(text: str) -> Iterator[Found]:
 
 def _token(text: str, at: int, stack: list[_Open]) -> tuple[int, Found | None] | None:
     """Consume one token; None if it cannot stand here."""
-    top, char = stack[-1], text[at]
+    top, char = stack[-1], _MARKS.get(text[at], text[at])
     if char in "{[":
         if len(stack) == MAX_DEPTH:
             return None
@@ -112,7 +155,7 @@ def _token(text: str, at: int, stack: list[_Open]) -> tuple[int, Found | None] |
         stack.pop()
         if stack and not stack[-1].put(top.value, (top.start, at + 1)):
             return None
-        return at + 1, Found(top.value, top.spans) if isinstance(top.value, dict) else None
+        return at + 1, Found(top.value, top.spans, at + 1) if isinstance(top.value, dict) else None
     if char == ",":
         if top.wants != "comma":
             return None
@@ -139,13 +182,16 @@ def _token(text: str, at: int, stack: list[_Open]) -> tuple[int, Found | None] |
 
 def _string(text: str, at: int) -> tuple[str, int] | None:
     """The string that opens at ``at`` and the offset behind its closing quote; None if it does not close."""
-    ending, parts, at = _END[text[at]], [], at + 1
+    ending, parts, start = _END[text[at]], [], at
+    at += 1
     while stop := ending.search(text, at):
         parts.append(text[at : stop.start()])
-        if stop.group() == "\n":
-            return None
         if stop.group() != "\\":
-            return _whole("".join(parts)), stop.end()
+            value = "".join(parts)
+            # With a line break in it, it may be a string whose closing quote is missing.
+            if "\n" in value and "\n" in text[start : stop.start()] and not _AFTER.match(text, stop.end()):
+                return None
+            return _whole(value), stop.end()
         escaped, at = text[stop.end() : stop.end() + 1], stop.end() + 1
         code = text[at : at + 4]
         if escaped == "u" and re.fullmatch("[0-9a-fA-F]{4}", code):
@@ -162,7 +208,11 @@ def _whole(text: str) -> str:
 
 
 def last_object(text: str, key: str) -> Found | None:
-    """The last complete object that has ``key``; None if there is none or the text is over :data:`LIMIT`."""
+    """The last complete object that has ``key``.
+
+    None if there is none, if the text is over :data:`LIMIT`, or if the answer goes on behind the closing brace: a
+    further ``"key":`` there with a brace that closes it says that the object was not the whole answer.
+    """
     if len(text) > LIMIT or len(text.encode("utf-8", "surrogatepass")) > LIMIT:
         return None
     if key not in text.lower():
@@ -171,4 +221,11 @@ def last_object(text: str, key: str) -> Found | None:
     for candidate in objects(text):
         if key in candidate.fields:
             found = candidate
-    return found
+    return None if found is None or _goes_on(text[found.end :].lower(), key) else found
+
+
+def _goes_on(behind: str, key: str) -> bool:
+    again = re.search(rf"[{_QUOTE}]{re.escape(key)}[{_QUOTE}]\s*[:：]", behind)
+    if again is None:
+        return False
+    return not re.search("[{｛]", behind[: again.start()]) and bool(re.search("[}｝]", behind[again.end() :]))

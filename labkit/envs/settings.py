@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit.errors import UsageError
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def check_attempts(attempts: Any) -> int:
@@ -45,6 +48,25 @@ def merged(default: Mapping[str, str], given: Mapping[str, str] | None) -> Mappi
     return {**default, **(given or {})}
 
 
+def check_templates(default: Mapping[str, str], given: Mapping[str, str] | None) -> None:
+    """Check templates before they are used.
+
+    Raises:
+        UsageError: a template does not exist or is not text, or holds a placeholder that looks like a misspelt one.
+            Other words in braces are left as they are: answer formats are full of them.
+    """
+    merged(default, given)
+    known = sorted({name for text in default.values() for name in _PLACEHOLDER.findall(text)})
+    for template, text in (given or {}).items():
+        for name in _PLACEHOLDER.findall(text):
+            lower = {other.lower(): other for other in known}
+            near = difflib.get_close_matches(name.lower(), lower, 1, cutoff=0.7)
+            if name not in known and near:
+                raise UsageError(
+                    f"template {template!r}: no placeholder {{{name}}}; did you mean {{{lower[near[0]]}}}?"
+                )
+
+
 def prompt_variant(default: Mapping[str, str], others: Mapping[str, Sequence[str]], number: int) -> dict[str, str]:
     """The prompt variant of a number; 0 is the default.
 
@@ -64,4 +86,4 @@ def prompt_variant(default: Mapping[str, str], others: Mapping[str, Sequence[str
 
 def fill(template: str, **values: Any) -> str:
     """Put values in place of ``{name}``; every other brace stays, since answer formats are full of them."""
-    return re.sub(r"\{(\w+)\}", lambda m: str(values.get(m[1], m[0])), template)
+    return _PLACEHOLDER.sub(lambda m: str(values.get(m[1], m[0])), template)

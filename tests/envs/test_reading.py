@@ -76,7 +76,6 @@ def test_spans_of_every_kind_of_value():
         '{"a": \'x}',
         '{"a": 1',
         '{"a": {"b": 1',
-        '{"a": "\n"}',
         "{",
     ],
 )
@@ -84,6 +83,87 @@ def test_broken_objects_are_no_objects(broken):
     assert not [f for f in fields(broken) if "a" in f]
     # and they do not hide a good one behind them
     assert fields(f'{broken} \n {{"formula": "1"}}')[-1] == {"formula": "1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        # Raw line breaks in strings.
+        ('{"a": "x\ny", "b": "\n"}', {"a": "x\ny", "b": "\n"}),
+        ("{'a': 'one,\r\ntwo'\n, 'b': ['x\n', 'y']}", {"a": "one,\r\ntwo", "b": ["x\n", "y"]}),
+        # Comments, in either manner, and what only looks like one.
+        ('{"a": 1, // dealt\n "b": 2}', {"a": "1", "b": "2"}),
+        ('{ // an answer\n"a": 1}', {"a": "1"}),
+        ('{# a: 0\n"a": 1 # one\n}', {"a": "1"}),
+        ('{/* a */ "a" /* : */ : /**/ 1/* , "b": 2 */}', {"a": "1"}),
+        ('{"a": [1, // {2}\n 3]}', {"a": ["1", "3"]}),
+        ('{"a": 8// eight\n, "b": 9}', {"a": "8", "b": "9"}),
+        ('{"a": "http://b.c/#d", "e": "/* f */"}', {"a": "http://b.c/#d", "e": "/* f */"}),
+        ("{a: 8/2}", {"a": "8/2"}),
+        # Full-width punctuation.
+        ('｛"a"：［1，2、3］，"b"：｛"c"：＂4＂｝｝', {"a": ["1", "2", "3"], "b": {"c": "4"}}),
+        ("｛a：1，＇b＇：2｝", {"a": "1", "b": "2"}),
+        ('{"a：": "，｛"}', {"a：": "，｛"}),
+    ],
+)
+def test_nearly_json_is_read(text, read):
+    assert fields(f"Here: {text} So be it.")[-1] == read
+
+
+@pytest.mark.parametrize("quote", ['"', "'", "“"])
+def test_a_string_that_lost_its_quote_does_not_run_into_the_next_object(quote):
+    text = f'{{"cards": [{quote}3], "formula": {quote}1+\n1}}\n\nAgain: {{"formula": "2", "x": "3"}}'
+    assert last_object(text, "formula").fields == {"formula": "2", "x": "3"}
+
+
+DRAFT, FINAL = '{"formula": "1"}', '{"formula": "2"}'
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed"),
+    [
+        ("<think>", "</think>"),
+        ("<Thinking>", "</thinking>"),
+        ("<reasoning>\n", "\n</reasoning>"),
+        ("[THINK]", "[/THINK]"),
+        ("◁think▷", "◁/think▷"),
+        ("<seed:think>", "</seed:think>"),
+        ("<|begin_of_thought|>", "<|end_of_thought|>"),
+        ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ],
+)
+def test_nothing_in_a_thought_is_an_answer(opened, closed):
+    def read(text):
+        found = last_object(text, "formula")
+        return found and found.fields["formula"]
+
+    assert read(f"{opened}maybe {DRAFT}? or") is None
+    assert read(f"{opened}maybe {DRAFT}? or {{'formula': '3'}}, I am not sure. {{") is None
+    assert read(f"{opened}maybe {DRAFT}?{closed} I give up.") is None
+    assert read(f"{opened}maybe {DRAFT}?{closed} {FINAL}") == "2"
+    assert read(f"{FINAL} {opened}was it {DRAFT}?") == "2"
+    assert read(f"{opened}{DRAFT}{closed}{FINAL}{opened}again: {DRAFT}") == "2"
+    start, end = last_object(f"{opened}{DRAFT}{closed}{FINAL}", "formula").spans["formula"]
+    assert f"{opened}{DRAFT}{closed}{FINAL}"[start:end] == "2"
+
+
+def test_a_thought_in_a_string_opens_nothing():
+    assert last_object('{"note": "no <think> here", "formula": "2"}', "formula").fields["formula"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("behind", "read"),
+    [
+        (" That is all.", True),
+        ('\n\nAgain: {"formula": "1', True),
+        (' Its "formula": 1+1, I am sure.', True),
+        (' and more", "formula": "1"}', False),
+        ("}, 'formula' : '3'}", False),
+        ("， ＂formula＂：＂1＂｝", False),
+    ],
+)
+def test_an_object_that_goes_on_behind_its_closing_brace_is_not_the_answer(behind, read):
+    assert (last_object(FINAL + behind, "formula") is not None) == read
 
 
 def test_the_last_complete_object_with_the_key_counts():
@@ -151,6 +231,20 @@ HOSTILE = {
     "empty objects": filled("{}"),
     "spaces": filled(" ", '{"formula"', ":1}"),
     "letters": filled("a", '{"formula":', "}"),
+    "block comments that never close": filled('{"a":/*'),
+    "a block comment of letters": filled("a", '{"a":/*'),
+    "line comments without a line": filled("{//"),
+    "line comments with braces": filled("{3}", '{"a": 1 //'),
+    "comments": filled("/**/", '{"formula"', ":1}"),
+    "hash signs": filled("{#"),
+    "strings of line breaks": filled('{"a\n'),
+    "strings of line breaks, closed": filled('{"\n"'),
+    "full-width braces": filled("｛＂：，"),
+    "thoughts that never close": filled("<think>"),
+    "thoughts": filled("<think></think>"),
+    "half a thought": filled("<think"),
+    "brackets of a thought": filled("[think"),
+    "keys behind an object": '{"formula": 1}' + filled('"formula"'),
     "NUL bytes": filled("\0", '{"formula":"', '"}'),
 }
 

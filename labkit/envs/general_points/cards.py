@@ -17,9 +17,9 @@ from math import comb, prod
 from typing import NamedTuple
 
 from labkit.envs.general_points import solver
+from labkit.envs.general_points.ranks import RANKS, read_rank, read_ranks
 from labkit.errors import UsageError
 
-RANKS = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
 SUITS = {"any": "SHDC", "black": "SC", "red": "HD"}
 FACES: Mapping[str, Mapping[str, int]] = {
     "ten": {"J": 10, "Q": 10, "K": 10},
@@ -91,19 +91,24 @@ def numbers_of(ranks: Sequence[str], faces: Rule) -> tuple[int, ...]:
     return tuple(number_of(rank, faces) for rank in ranks)
 
 
-def parse_ranks(text: str) -> tuple[str, ...]:
-    """Read ``"3 3 8 8"`` or ``"K,3,a,10"``: three to six ranks.
+def parse_ranks(cards: str | Sequence[str]) -> tuple[str, ...]:
+    """Read three to six ranks, in any spelling of :mod:`ranks`: ``"3 3 8 8"``, ``"K,3,a,10"``, ``"K6 24"``, or a list
+    with a text for each card.
 
     Raises:
-        UsageError: a word that is no rank, or another number of cards.
+        UsageError: a text is not a card, or there are fewer or more cards.
     """
-    ranks = tuple(word.upper() for word in text.replace(",", " ").split())
-    for rank in ranks:
-        if rank not in RANKS:
-            raise UsageError(f"{rank!r} is not a card; the ranks are {' '.join(RANKS)}")
+    ranks = read_ranks(cards) if isinstance(cards, str) else tuple(map(_rank, cards))
     if not 3 <= len(ranks) <= 6:
         raise UsageError(f"a hand has 3 to 6 cards, not {len(ranks)}")
     return ranks
+
+
+def _rank(card: str) -> str:
+    rank = read_rank(card)
+    if rank is None:
+        raise UsageError(f"{card[:30]!r} is not a card; the ranks are {' '.join(RANKS)}")
+    return rank
 
 
 def check_suit(suit: str) -> str:

@@ -16,7 +16,7 @@ from labkit.envs.general_points.answers import answer_text, mistaken, typed_answ
 from labkit.envs.general_points.render.picture import Picture, draw
 from labkit.envs.general_points.tags import tags
 from labkit.envs.pictures import picture_hash
-from labkit.envs.settings import check_attempts
+from labkit.envs.settings import check_attempts, check_templates
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.errors import UsageError
 
@@ -66,7 +66,7 @@ class GeneralPoints:
             UsageError: any of these cannot be.
         """
         pairs = [(card, cards.SUITS["any"][i % 4]) if isinstance(card, str) else card for i, card in enumerate(hand)]
-        ranks = cards.parse_ranks(" ".join(str(rank).replace(",", "") for rank, _ in pairs))
+        ranks = cards.parse_ranks([str(rank) for rank, _ in pairs])
         suits = [cards.check_suit(suit) for _, suit in pairs]
         check_prompts(prompts)
         return Task(
@@ -233,8 +233,8 @@ def _shuffled(ranks: Sequence[str], suits: str, key: str) -> list[tuple[str, str
 
 
 def check_prompts(templates: Mapping[str, str] | None) -> None:
-    """Raises UsageError unless the templates are known ones."""
-    prompts.merged(templates)
+    """Raises UsageError unless the templates are known ones, with known placeholders."""
+    check_templates(prompts.DEFAULT, templates)
 
 
 def ranks_of(deal: Mapping[str, Any]) -> list[str]:

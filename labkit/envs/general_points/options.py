@@ -50,7 +50,7 @@ def line(cell: str) -> Judge:
             raise UsageError('"cards" is a list of ranks as text, such as ["3", "3", "8", "8"]')
         if not isinstance(faces, str | dict):
             raise UsageError('"faces" is the name of a rule or numbers such as {"J": 5, "Q": 5, "K": 5}')
-        ranks, target = cards.parse_ranks(", ".join(hand)), cards.check_target(entry.get("target", 24))
+        ranks, target = cards.parse_ranks(hand), cards.check_target(entry.get("target", 24))
         return verifier.verdict(verifier.read(answer), ranks, cards.face_values(faces), target, picture=picture)
 
     return judge

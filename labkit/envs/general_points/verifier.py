@@ -5,7 +5,8 @@ check that fails names the verdict; every check that fails is evidence. Departur
 on purpose:
 
 * arithmetic is exact (``Fraction``): in floats 8/(3-8/3) is not 24 and 3, 3, 8, 8 can never be solved;
-* valid JSON is read as what it is, and so are single quotes, trailing commas and prose around the object;
+* valid JSON is read as what it is, and what is nearly JSON is read too (:mod:`labkit.envs.reading`);
+* ranks are read in any spelling (:mod:`ranks`); ``number`` is evidence and never judged, readable or not;
 * the reward is that of the first failure; ``combine: sum`` adds up all failures, as the authors' code does;
 * feedback names cards, never what an unused card counts as: reading the rule stays the player's work.
 """
@@ -22,7 +23,8 @@ from typing import Any
 
 from labkit.envs import settings
 from labkit.envs.general_points import expression, prompts
-from labkit.envs.general_points.cards import RANKS, Rule, numbers_of
+from labkit.envs.general_points.cards import Rule, numbers_of
+from labkit.envs.general_points.ranks import read_rank, read_ranks
 from labkit.envs.reading import LIMIT, last_object
 from labkit.episode import Verdict
 from labkit.errors import UsageError
@@ -42,8 +44,8 @@ REWARD: Mapping[str, Any] = {
 }
 """The paper's rewards (appendix A.3); ``combine`` is ``first`` or ``sum``."""
 
-_WORDS = {"ACE": "A", "JACK": "J", "QUEEN": "Q", "KING": "K", "T": "10"}
-_SUITS = " \t♠♥♦♣♤♡♢♧"
+_NOTHING = ("", "null", "none", "n/a")
+"""What stands for a formula that is not given."""
 _RIGHT_SIDE = re.compile(r"([-−–]?)\s*(\d+(?:\.\d+)?)\s*\.?")
 
 
@@ -97,6 +99,8 @@ def _read(answer: str) -> Reading:
     formula = fields["formula"]
     if not isinstance(formula, str):
         return Reading(**known, problem="it is not text")
+    if formula.strip().lower() in _NOTHING:
+        return Reading(**known, problem=f"{formula.strip() or 'an empty text'} is not a formula")
     left, equals, right = formula.replace("＝", "=").partition("=")
     right_side = _right_side(right.lstrip("=")) if equals else None
     if equals and right_side is None:
@@ -119,11 +123,17 @@ def _read(answer: str) -> Reading:
 
 
 def _ranks(value: Any) -> tuple[str, ...] | None:
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+    """The ranks of a ``cards`` field: a list of cards, each as text or as an object with a ``rank``, or one text."""
+    if isinstance(value, str):
+        try:
+            return read_ranks(value) or None
+        except UsageError:
+            return None
+    if not isinstance(value, list):
         return None
-    ranks = (v.strip(_SUITS).upper() for v in value)
-    ranks = tuple(_WORDS.get(r, r) for r in ranks)
-    return ranks if all(r in RANKS for r in ranks) else None
+    named = (v.get("rank", "") if isinstance(v, dict) else v for v in value)
+    ranks = tuple(read_rank(v) if isinstance(v, str) else None for v in named)
+    return None if None in ranks else ranks
 
 
 def _integers(value: Any) -> tuple[int, ...] | None:

@@ -14,7 +14,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from labkit.envs.pictures import picture_hash
-from labkit.envs.settings import check_attempts
+from labkit.envs.settings import check_attempts, check_templates
 from labkit.envs.virl import codec, free, prompts, sources, verifier
 from labkit.envs.virl import rail as rails
 from labkit.envs.virl.answers import answer_text, mistaken
@@ -284,8 +284,8 @@ def truth_of(task: Task, state: Mapping[str, Any]) -> verifier.Truth:
 
 
 def check_prompts(templates: Mapping[str, str] | None) -> None:
-    """Raises UsageError unless the templates are known ones."""
-    prompts.merged(templates)
+    """Raises UsageError unless the templates are known ones, with known placeholders."""
+    check_templates(prompts.DEFAULT, templates)
 
 
 def _rail_state(steps: tuple[rails.Step, ...], at: int, actions: str) -> dict[str, Any]:

@@ -6,13 +6,14 @@ on purpose:
 
 * a wrong action's observation is checked against all that can be observed, the intersection included; theirs
   looks at the landmark text only and misfires at real intersections;
-* valid JSON is read as what it is, and so are single quotes, other cases and spaces, and quotes around a
-  word.
+* valid JSON is read as what it is, and what is nearly JSON is read too (:mod:`labkit.envs.reading`);
+* of the action, spelling does not matter where it is clear what is meant (:func:`parse_action`).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,8 +38,10 @@ REWARD: Mapping[str, Any] = {
 """The paper's rewards (appendix B.3)."""
 FIELDS = ("current observation", "current instruction", "action")
 
-_ACTION = re.compile(r"(forward|stop|turn_?direction)(?:\((.*)\))?[.;]?")
-_QUOTES = re.compile("[\"'`“”‘’]")
+_ACTION = re.compile(r"(forward|stop|turndirection)(?:\((?:(?:x|direction|heading)[=:])?([a-z]*)\))?[.;]?")
+_PLAIN = str.maketrans("【】[]", "()()", "\"'`“”‘’")
+_BETWEEN = re.compile(r"(?<=[a-z])[\s_‐‑-]+(?=[a-z])|\s+")
+"""What joins or parts two words, and space anywhere."""
 _WORDS = {word.replace(" ", ""): word for words in ACTIONS.values() for word in words}
 
 
@@ -97,17 +100,19 @@ def _read(answer: str) -> Reading:
 
 
 def parse_action(text: str) -> Action | None:
-    """Read ``turn_direction(north)``; case, spaces, hyphens, quotes and empty brackets do not matter.
+    """Read ``turn_direction(north)``.
 
-    None for anything that is no action of either rule.
+    Case, spaces, quotes and empty brackets do not matter, nor does a hyphen between two words, full-width letters,
+    other brackets, or the argument's name (``x=``, ``direction=``, ``heading=``). None for anything that is not an
+    action of either rule.
     """
     if len(text) > 200:
         return None
-    bare = re.sub(r"[\s\-]", "", _QUOTES.sub("", text.lower()))
-    match = _ACTION.fullmatch(bare)
+    plain = unicodedata.normalize("NFKC", text).lower().translate(_PLAIN)
+    match = _ACTION.fullmatch(_BETWEEN.sub("", plain))
     if match is None:
         return None
-    name, word = match[1], (match[2] or "").replace("_", "")
+    name, word = match[1], match[2] or ""
     if name in ("forward", "stop"):
         return Action(name) if not word else None
     return Action("turn_direction", _WORDS[word]) if word in _WORDS else None

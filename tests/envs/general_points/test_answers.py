@@ -71,6 +71,13 @@ WRAPPINGS = [
     ("null and true beside it", full(GOOD, cards="null", number="true"), "correct"),
     ("a byte order mark", "\ufeff" + full(GOOD), "correct"),
     ("NUL bytes around", "\0" + full(GOOD) + "\0", "correct"),
+    ("a comment", f'{{"cards": ["3","3","8","8"], // as dealt\n "formula": "{GOOD}"}}', "correct"),
+    ("a raw line break in a string", f'{{"note": "8/3,\nthen", "formula": "8/\n(3-8/3)=24"}}', "correct"),
+    ("full-width punctuation", f"｛“cards”：［“3”，“3”，“8”，“8”］，“formula”：“{GOOD}”｝", "correct"),
+    ("number unreadable: never judged", full(GOOD, number="[3, 3, 8, by]"), "correct"),
+    ("a draft in a thought that was cut off", f"<think>maybe {full(GOOD)}? let me check, 8/3 is", "unreadable"),
+    ("a draft in a thought, and no answer", f"<think>maybe {full(GOOD)}</think> I give up.", "unreadable"),
+    ("goes on behind the closing brace", f'{full(GOOD)} of 3", "formula": "3+3+8+8=24"}}', "unreadable"),
     ("empty", "", "unreadable"),
     ("only spaces", " \n\t ", "unreadable"),
     ("only prose", "I think that 8/(3-8/3)=24 is the answer.", "unreadable"),
@@ -188,6 +195,8 @@ NO_TEXT = [
     ("a bare formula", "{formula: 8/(3-8/3)=24}", "correct"),
     ("a list", '{"formula": ["8/(3-8/3)=24"]}', "illegal_formula"),
     ("an object", '{"formula": {"text": "8/(3-8/3)=24"}}', "illegal_formula"),
+    ("an object with a formula of its own", '{"formula": {"formula": "8/(3-8/3)=24"}}', "illegal_formula"),
+    ("null", '{"formula": null}', "illegal_formula"),
 ]
 
 # Under a rule: (why, ranks, faces, target, formula, category). 13+11 is 24, so 24*(2-1) and 10+10+3+1 do.
@@ -215,6 +224,16 @@ PICTURES = [
     ("in small letters", f'{{"cards": ["k","j","3","a"], {SEEN}', "correct"),
     ("in words", f'{{"cards": ["King","Jack","3","Ace"], {SEEN}', "correct"),
     ("the 3 without quotes", f'{{"cards": ["K","J",3,"A"], {SEEN}', "correct"),
+    ("with suits", f'{{"cards": ["K♠","♥J","3️♦","A ♣"], {SEEN}', "correct"),
+    ("with suits in words", f'{{"cards": ["King of spades","jack-of-hearts","3 of clubs","ace"], {SEEN}', "correct"),
+    ("with suits in letters", f'{{"cards": ["KS","Jh","D3","AC"], {SEEN}', "correct"),
+    ("full-width", f'{{"cards": ["Ｋ","Ｊ","３","Ａ"], {SEEN}', "correct"),
+    ("as one text", f'{{"cards": "K♠, J♥, 3♦, A♣", {SEEN}', "correct"),
+    ("as objects", f'{{"cards": [{{"rank": "K", "suit": "S"}}, {{"rank": "J"}}, "3", "A"], {SEEN}', "correct"),
+    ("an ace as 1", f'{{"cards": ["K","J","3","1"], {SEEN}', "correct"),
+    ("one misread, with suits", f'{{"cards": ["K♠","J♥","8♦","A♣"], {SEEN}', "wrong_cards"),
+    ("two cards in one text", f'{{"cards": ["K","J","3A"], {SEEN}', "wrong_cards"),
+    ("numbers of face cards are not their ranks", f'{{"cards": ["13","11","3","A"], {SEEN}', "wrong_cards"),
     ("one misread", f'{{"cards": ["K","J","8","A"], {SEEN}', "wrong_cards"),
     ("a Q for the J, of equal value", f'{{"cards": ["K","Q","3","A"], {SEEN}', "wrong_cards"),
     ("what they count as, not what they are", f'{{"cards": ["10","10","3","1"], {SEEN}', "wrong_cards"),
@@ -249,6 +268,12 @@ def test_formula(formula, expected):
 @pytest.mark.parametrize(("answer", "expected"), rows(NO_TEXT))
 def test_formula_that_is_no_text(answer, expected):
     assert category(answer) == expected
+
+
+@pytest.mark.parametrize("formula", ["null", "None", '""', '" "'])
+def test_a_formula_that_is_not_given_is_said_to_be_none(formula):
+    said = verdict(read(f'{{"formula": {formula}}}'), HAND, "ten").feedback
+    assert said.startswith("The formula cannot be read: ") and "is not a formula. Try again." in said
 
 
 @pytest.mark.parametrize(("ranks", "faces", "target", "formula", "expected"), rows(RULES))

@@ -282,7 +282,7 @@ def test_a_bad_rule_is_refused(faces):
 
 def test_ranks():
     assert cards.parse_ranks("K,3, a 10") == ("K", "3", "A", "10")
-    for bad in ("", "3 3", "3 3 8 1", "3 3 8 11", "3 3 8 8 8 8 8", "3 3 8 0", "joker 1 2 3"):
+    for bad in ("", "3 3", "3 3 8 11", "3 3 8 8 8 8 8", "3 3 8 0", "joker 1 2 3"):
         with pytest.raises(UsageError):
             cards.parse_ranks(bad)
 

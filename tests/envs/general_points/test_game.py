@@ -56,7 +56,7 @@ def test_ranks_in_small_letters_can_be_played():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"hand": ("3", "3", "8", "1")},
+        {"hand": ("3", "3", "8", "0")},
         {"hand": ("3", "3")},
         {"hand": ()},
         {"hand": ("3,3", "8 8")},

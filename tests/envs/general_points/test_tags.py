@@ -29,7 +29,7 @@ ROWS = [
     ("no formula field", '{"cards": ["3","3","8","8"], "number": [3,3,8,8]}', {"bad_json"}),
     ("no cards field", '{"number": [3,3,8,8], "formula": "8/(3-8/3)=24"}', {"missing_field"}),
     ("no number field", '{"cards": ["3","3","8","8"], "formula": "8/(3-8/3)=24"}', {"missing_field"}),
-    ("cards are no ranks", text("8/(3-8/3)=24", cards=("three", "3", "8", "8")), {"missing_field"}),
+    ("cards are no ranks", text("8/(3-8/3)=24", cards=("thirty", "3", "8", "8")), {"missing_field"}),
     ("numbers are no numbers", text("8/(3-8/3)=24", number=("a", "b")), {"missing_field"}),
     ("a card misread", text("8/(3-8/3)=24", cards="3358"), {"wrong_card_read"}),
     ("a card missed", text("8/(3-8/3)=24", cards="338"), {"wrong_card_read"}),

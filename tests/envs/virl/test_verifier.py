@@ -139,6 +139,12 @@ def test_feedback_in_full():
         ('turn direction("Slightly  Left")', "turn_direction(slightly left)"),
         ("turn-direction(slightly_right)", "turn_direction(slightly right)"),
         ("`turn_direction(left)`", "turn_direction(left)"),
+        ('turn_direction(direction="north")', "turn_direction(north)"),
+        ("turn_direction(x = slightly left)", "turn_direction(slightly left)"),
+        ("turn_direction(heading: 'north-west')", "turn_direction(northwest)"),
+        ("turn_direction（north）", "turn_direction(north)"),
+        ("ｆｏｒｗａｒｄ（）", "forward()"),
+        ("turn_direction【east】", "turn_direction(east)"),
     ],
 )
 def test_actions_are_read_leniently(text, meant):
@@ -163,6 +169,14 @@ def test_actions_are_read_leniently(text, meant):
         "forward(" * 9000,
         "turn_direction(" + " " * 100_000 + "north)",
         "not forward()",
+        "turn_direction(right-)",
+        "turn_direction(-right)",
+        "turn_direction(right_)",
+        "turn_direction(north)-",
+        "forward-",
+        "turn_direction(direction=)",
+        "turn_direction(to=north)",
+        "turn_direction(north) east)",
     ],
 )
 def test_what_is_no_action(text):
@@ -190,6 +204,19 @@ def test_keys_may_have_underscores_and_any_case_and_the_last_object_counts():
     assert reading.observation == CORNER and reading.action.text == "forward()"
     start, end = reading.action_span
     assert text[start:end] == "forward()" and start > 40
+
+
+def test_an_answer_that_goes_on_behind_its_closing_brace_is_unreadable():
+    whole = answer("turn_direction(north)", CORNER)
+    assert judged(whole + " So I turn.").success
+    for behind in (' Cafe Luna is ahead.", "action": "turn_direction(east)"}', "}, 'action': 'stop()'}"):
+        assert judged(whole + behind).category == "unreadable"
+
+
+def test_an_action_in_a_thought_that_was_cut_off_is_unreadable():
+    whole = answer("turn_direction(north)", CORNER)
+    assert judged(f"<think>perhaps {whole} or").category == "unreadable"
+    assert judged(f"<think>perhaps {answer('stop()')}</think>\n{whole}").success
 
 
 # Observations
