@@ -55,17 +55,38 @@ def read(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds no keys; a config is a mapping that begins with stage:")
-    for override in overrides:
-        key, equals, value = override.partition("=")
+    return override(data, overrides)
+
+
+def override(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Apply ``key=value`` overrides to the plain data of a config, in place; dots reach into sections.
+
+    Raises:
+        UsageError: an override without ``=``, or one that reaches into a value.
+    """
+    for assignment in overrides:
+        key, equals, value = assignment.partition("=")
         if not equals:
-            raise UsageError(f"--set {override}: write key=value")
+            raise UsageError(f"--set {assignment}: write key=value")
         section, *rest = data, *key.split(".")
         for name in rest[:-1]:
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
-                raise UsageError(f"--set {override}: {name} is a value, not a section")
+                raise UsageError(f"--set {assignment}: {name} is a value, not a section")
         section[rest[-1]] = yaml.safe_load(value)
     return data
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first key, in dots, whose values differ in two configs' plain data, with both values; None if all agree."""
+    for key in {**one, **other}:
+        a, b = one.get(key), other.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            if inner := difference(a, b):
+                return f"{key}.{inner[0]}", *inner[1:]
+        elif a != b:
+            return key, a, b
+    return None
 
 
 def _first_fault(cls: type[BaseModel], error: ValidationError) -> str:

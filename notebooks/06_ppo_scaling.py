@@ -49,11 +49,11 @@ CURVES = (
     "eval/id/success",
     "rollout/success",
     "rollout/return",
-    "policy/approx_kl",
-    "policy/entropy",
-    "policy/clip_fraction",
-    "critic/explained_variance",
-    "loss/value",
+    "policy/approxkl_avg",
+    "policy/entropy_avg",
+    "policy/clipfrac_avg",
+    "val/explained_variance",
+    "loss/value_avg",
     "seconds",
 )
 RL = ROOT / "configs/experiments/gp-l/rl.yaml"
@@ -81,9 +81,9 @@ show(dashboard.widget(), {"text/plain": told, "text/html": f"<p><em>({told})</em
 # | success while playing | episodes of the update won, *sampled*, on hands just dealt | rises, with noise | falls |
 # | return of an episode | its summed rewards, on average | rises; it moves before success does | falls steadily |
 # | `id: success` | of the probes | rises | falls while the return rises |
-# | KL of an update (`policy/approx_kl`) | how far it moved the policy, nats a token | small and steady | shoots up |
+# | KL of an update (`policy/approxkl_avg`) | how far it moved the policy, nats a token | small and steady | shoots up |
 # | entropy | how much is left to chance, nats a token | falls slowly | falls to 0: one answer for everything |
-# | `policy/clip_fraction` | tokens that went as far as an update lets them | 0 to .2 | above .3: steps are too large |
+# | `policy/clipfrac_avg` | tokens that went as far as an update lets them | 0 to .2 | above .3: steps are too large |
 # | explained variance | 1 if the critic foresees all returns, 0 if it knows nothing | rises above 0 | stays below 0 |
 #
 # [docs/metrics.md](../docs/metrics.md) has them all.
@@ -265,16 +265,16 @@ sft, sick = wait_for(*beside)
 SIGNS = (
     "rollout/success",
     "rollout/return",
-    "policy/approx_kl",
-    "policy/entropy",
-    "policy/clip_fraction",
-    "optimizer/grad_norm",
+    "policy/approxkl_avg",
+    "policy/entropy_avg",
+    "policy/clipfrac_avg",
+    "grad_norm",
 )
 RunDashboard(ppo, sick, metrics=SIGNS).static(smooth=0.0)
 
 # %%
 print(f"the sick run is {sick.status['status']}" + (f": {sick.status['reason']}" if "reason" in sick.status else ""))
-TELLING = {"policy/approx_kl": max, "policy/clip_fraction": max, "policy/entropy": min, "rollout/success": min}
+TELLING = {"policy/approxkl_avg": max, "policy/clipfrac_avg": max, "policy/entropy_avg": min, "rollout/success": min}
 for name, of in TELLING.items():
     healthy, ill = (of(m[name] for m in run.metrics() if m["step"]) for run in (ppo, sick))
     print(f"{of.__name__} of {name:22} healthy {healthy:8.3g}   sick {ill:8.3g}")

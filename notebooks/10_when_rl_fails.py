@@ -97,7 +97,7 @@ RunDashboard(hot)
 # %%
 import time
 
-METRICS = ["rollout/return", "rollout/success", "policy/entropy", "rollout/return_std", "policy/clip_fraction"]
+METRICS = ["rollout/return", "rollout/success", "policy/entropy_avg", "rollout/return_std", "policy/clipfrac_avg"]
 
 
 def wait(live, updates):
@@ -441,7 +441,7 @@ check("when_rl_fails.k3", k3)
 # logged:
 
 # %%
-print([f"{m['policy/approx_kl']:.2g}" for m in hot.run.metrics() if m["step"]], "nats a token, by k3")
+print([f"{m['policy/approxkl_avg']:.2g}" for m in hot.run.metrics() if m["step"]], "nats a token, by k3")
 
 # %% [markdown]
 # A number in the thousands or millions is no distance between two policies: that is the estimator, on tokens that one

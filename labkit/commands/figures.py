@@ -147,8 +147,8 @@ def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
 
 
 def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
-    """Give the commands that are lacking, one after another, until none is."""
-    from labkit.dispatch.local import run_verb
+    """Run the missing commands, one after another, each in its own process, until none is missing."""
+    from labkit.dispatch.local import foreground
 
     out, began, done = _roots(args)[-1], time.monotonic(), 0
     given: set[tuple[str, ...]] = set()
@@ -159,9 +159,10 @@ def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
         given.add(job.words)
         left = f", about {_minutes((time.monotonic() - began) / done * len(jobs))} left" if done else ""
         common.say(f"{done + 1} of {done + len(jobs)}{left}: {job.command}")
-        status = run_verb(job.words)
-        if status == 130:
-            raise KeyboardInterrupt("stopped; the same command goes on from here")
+        try:
+            status = foreground(job.words)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on from here") from None
         if status:
             raise UsageError(f"`{job.command}` failed; put that right and give the same command again")
         done += 1

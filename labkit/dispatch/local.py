@@ -1,7 +1,8 @@
-"""Runs in the background: start one from Python, follow what it writes, stop it.
+"""Training runs in the background: start one from Python, follow its metrics, stop it.
 
-A run is a process of its own (``labkit train``), so that a notebook or the app stays responsive, and one that
-dies leaves the other alive. It is followed through its folder, which is all that it shares.
+A run is a process of its own (``labkit train``), so a notebook or the app stays responsive, and a run that fails
+leaves them alive. Its folder is the only thing that is shared with it. It ends with the process that started it
+(:mod:`labkit.dispatch.tether`).
 """
 
 from __future__ import annotations
@@ -11,43 +12,58 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from labkit.config import read
+from labkit.dispatch.tether import GRACE
 from labkit.episode import Episode
 from labkit.errors import UsageError
-from labkit.runs.store import ROOT, Run, listing
+from labkit.runs.store import ROOT, Run, find, listing
 
-GRACE = 30.0
-"""Seconds that a run has to end after an interrupt."""
 PATIENCE = 600.0
-"""Seconds that a run has to make its folder; importing torch takes a few, and minutes on a machine at its limits."""
+"""Seconds within which a run must make its folder; importing torch takes a few, minutes on an overloaded machine."""
+
+_started: dict[tuple[Path, str], BackgroundRun] = {}
+"""The latest run of each folder and name that this process has started. It also keeps them alive: a run is stopped
+when the pipe to it is closed."""
 
 
-def run_verb(words: Sequence[str]) -> int:
-    """Run ``labkit WORDS`` to its end in a process of its own, and return its exit status.
+def command(words: Iterable[str]) -> list[str]:
+    """The command line of ``labkit WORDS`` as a process that ends with this one, once its standard input is closed."""
+    return [sys.executable, "-m", "labkit.dispatch.tether", "labkit", *words]
 
-    What it prints as its result goes to standard error. On Ctrl-C, which the process gets as well, it is waited for, so
-    that it can keep its state.
+
+def foreground(words: Iterable[str]) -> int:
+    """Run ``labkit WORDS`` in its own process and wait for it; all that it prints goes to standard error.
+
+    Ctrl-C interrupts it, and is raised here once it has ended.
+
+    Returns:
+        Its exit status.
     """
-    with subprocess.Popen([sys.executable, "-m", "labkit", *words], stdout=sys.__stderr__.fileno()) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            process.wait()
-            raise
+    process = subprocess.Popen(command(words), stdin=subprocess.PIPE, stdout=2, start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
 
 
 class BackgroundRun:
-    """A run that goes on by itself.
+    """A training run in its own process. Its state is saved when it is stopped, and ``resume`` continues it.
+
+    It stops when this process ends: at the restart or shutdown of a notebook kernel too, and when the kernel is
+    killed. A second run of the same name and folder stops the first, so that a cell can be run again.
 
     Args:
-        config: a YAML file of a stage.
+        config: YAML of a stage.
         overrides: ``key=value`` pairs.
-        resume: the id of a run to go on with, instead of a config.
+        resume: the id of a run to continue, instead of a config.
         out: where run folders are made.
-        device: ``cpu``, ``cuda`` or ``mps``; what ``labkit train`` takes by itself if not given.
+        device: ``cpu``, ``cuda`` or ``mps``; the default of ``labkit train`` if not given.
 
     Raises:
         UsageError: the config is wrong, or there is no such device; the message is that of ``labkit train``.
@@ -62,44 +78,57 @@ class BackgroundRun:
         out: str | Path = ROOT,
         device: str | None = None,
     ) -> None:
-        command = [sys.executable, "-m", "labkit", "train", "--out", str(out)]
-        command += [str(config)] if config is not None else []
-        command += ["--resume", resume] if resume is not None else []
-        command += ["--device", device] if device is not None else []
-        command += [part for override in overrides for part in ("--set", override)]
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
+        overrides = list(overrides)
+        key = Path(out).resolve(), _name(config, overrides, resume, out)
+        if key in _started:
+            _started.pop(key).stop()
+        words = ["train", "--out", str(out)]
+        words += [str(config)] if config is not None else []
+        words += ["--resume", resume] if resume is not None else []
+        words += ["--device", device] if device is not None else []
+        words += [part for override in overrides for part in ("--set", override)]
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")
         self._stopped = False
         began = time.time()
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=self._errors, start_new_session=True
+            command(words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            start_new_session=True,
         )
         self.run = self._find(Path(out), began)
+        _started[key] = self
 
     def _find(self, out: Path, began: float) -> Run:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            # Asked first, so that the folder of a run that has just ended is found.
+            # Checked before the folders are read, so that the folder of a run that has just ended is found.
             ended = not self.alive
             for run in listing(out):
                 status = run.status
-                # Process numbers come again: a run of long ago may have had this one.
+                # Process ids are reused: an old run may have had this one.
                 if status.get("pid") == self._process.pid and status["time"] >= began:
                     return run
             if ended:
-                raise UsageError(self._said())
+                raise UsageError(self._last_line())
             time.sleep(0.05)
         self.stop()
-        raise UsageError(f"labkit train has made no folder in {out} within {PATIENCE:.0f} s")
+        raise UsageError(f"labkit train made no folder in {out} within {PATIENCE:.0f} s")
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def follow(self, every: float = 0.5) -> Iterator[dict[str, Any]]:
-        """Each line of metrics as it is written, from the first one on, until the run ends."""
+        """Yield each line of metrics as it is written, from the first one, until the run ends.
+
+        Args:
+            every: seconds between looks at the file.
+        """
         shown = 0
         while True:
-            # Asked first, so that the last lines of a run that has just ended are read.
+            # Checked before the file is read, so that the last lines of a run that has just ended are read.
             alive = self.alive
             lines = self.run.metrics()
             yield from lines[shown:]
@@ -109,36 +138,41 @@ class BackgroundRun:
             time.sleep(every)
 
     def episodes(self, step: int, name: str = "train") -> list[Episode]:
-        """The episodes of a finished step: ``train`` those it learnt from, ``id`` or ``rule-ood`` those of a probe."""
+        """The episodes of a finished step: ``train`` for those trained on, ``id`` or ``rule-ood`` for a probe's."""
         return list(self.run.episodes(f"{name}-{step}"))
 
     def stop(self) -> None:
-        """Interrupt the run, as Ctrl-C does; its state is kept, and ``resume`` goes on from it."""
+        """Interrupt the run, as Ctrl-C does, and wait until it has ended; ``resume`` continues it."""
         if self.alive:
             self._stopped = True
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(GRACE)
             except subprocess.TimeoutExpired:
-                # Whoever was started with interrupts ignored (a shell's ``&``) has children that ignore them too.
                 self._process.kill()
                 self._process.wait()
 
     def wait(self) -> Run:
-        """The run, once it has ended.
+        """Wait for the run to end, and return it.
 
         Raises:
-            UsageError: it failed; the message is its last line.
+            UsageError: the run failed; the message is the last line of its standard error.
         """
         if self._process.wait() not in (0, 130, -signal.SIGINT) and not self._stopped:
-            raise UsageError(self._said())
+            raise UsageError(self._last_line())
         return self.run
 
-    def _said(self) -> str:
-        """The last line that the run, which has ended, wrote on standard error."""
+    def _last_line(self) -> str:
+        """The last line on standard error of the run, which has ended."""
         status = self._process.returncode
         if status < 0:
-            return f"labkit train was killed (signal {-status}); 9 as a rule means that memory ran out"
+            return f"labkit train was killed (signal {-status}); 9 usually means that memory ran out"
         self._errors.seek(0)
         lines = [line for line in self._errors.read().splitlines() if line.strip()]
         return lines[-1].removeprefix("labkit: ") if lines else f"labkit train ended with status {status}"
+
+
+def _name(config: str | Path | None, overrides: list[str], resume: str | None, out: str | Path) -> str:
+    """The name that a run is about to have: the setting ``name``, or its stage's default, which is the stage."""
+    data = find(resume, out).config if resume is not None else read(config, overrides) if config is not None else {}
+    return str(data.get("name") or data.get("stage"))

@@ -53,7 +53,7 @@ def stops_after(learner: Any) -> str:
     cases = [[0.5, 0.1, 0.1, 0.1], [0.1, 0.1, 0.5, 0.1, 0.1, 0.1, 0.1], [0.5, 0.4, 0.1, 0.1], [0.1] * 3, [], [0.2] * 5]
     for entropies, patience in product(cases, (1, 2, 3)):
         bounds = CollapseThresholds(entropy=0.2, kl=None, spread=None, patience=patience)
-        logged = [{"policy/entropy": e, "rollout/return_std": 1.0} for e in entropies]
+        logged = [{"policy/entropy_avg": e, "rollout/return_std": 1.0} for e in entropies]
         done = (n for n in range(1, len(logged) + 1) if collapse(logged[:n], bounds))
         expect(learner, (entropies, 0.2, patience), next(done, None))
     return "stops where the trainer stops, in 18 cases"

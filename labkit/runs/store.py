@@ -37,6 +37,7 @@ import yaml
 
 from labkit.episode import Episode
 from labkit.errors import UsageError
+from labkit.runs.migrate import METRICS, SETTINGS, migrated
 
 ROOT = Path("runs")
 
@@ -83,7 +84,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        return migrated(yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8")), SETTINGS)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """All lines logged so far; a last line still being written is left out."""
-        return list(_lines(self.metrics_path))
+        return [migrated(line, METRICS) for line in _lines(self.metrics_path)]
 
     def rewind(self, step: int) -> None:
         """Drop metrics logged after ``step``: those of an update that was cut short and will be done again."""

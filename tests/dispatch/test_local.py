@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from labkit.dispatch.local import BackgroundRun
+from labkit.dispatch.local import BackgroundRun, foreground
 from labkit.errors import UsageError
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
@@ -146,3 +148,85 @@ def test_it_can_be_stopped_where_interrupts_are_ignored(config, tmp_path, monkey
     behind.stop()
     assert not behind.alive
     assert behind.wait().status["status"] == "stopped"
+
+
+def test_a_second_run_of_a_name_stops_the_first_and_no_other(config, tmp_path):
+    first = BackgroundRun(config(1000), ["name=same"], out=tmp_path / "runs")
+    other = BackgroundRun(config(1000), ["name=other"], out=tmp_path / "runs")
+    second = BackgroundRun(config(1000), ["name=same"], out=tmp_path / "runs")
+    assert not first.alive and other.alive and second.alive
+    assert first.wait().status["status"] == "stopped"
+    assert second.run.id != first.run.id
+    # Continued by its id, it is still the run of that name.
+    second.stop()
+    third = BackgroundRun(resume=second.run.id, out=tmp_path / "runs")
+    fourth = BackgroundRun(config(1000), ["name=same"], out=tmp_path / "runs")
+    assert not third.alive and fourth.alive
+    for run in (other, fourth):
+        run.stop()
+
+
+PARENT = """
+import os, sys, time
+from labkit.dispatch.local import BackgroundRun
+behind = BackgroundRun(sys.argv[1], out=sys.argv[2])
+if sys.argv[3] == "fork" and os.fork() == 0:
+    # A worker of the parent's, which holds the same pipe.
+    print(os.getpid(), flush=True)
+    time.sleep(10**6)
+if sys.argv[3] != "exit":
+    print(os.getpid(), flush=True)
+    time.sleep(10**6)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "terminate", "kill", "fork"])
+def test_a_run_ends_with_the_process_that_started_it(config, tmp_path, how):
+    """The parent exits, is terminated, or is killed; in the last case a worker of the parent's outlives it."""
+    arguments = [str(config(900)), str(tmp_path / "runs"), how]
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, *arguments], stdout=subprocess.PIPE, text=True)
+    pids = [int(parent.stdout.readline()) for _ in range({"exit": 0, "fork": 2}.get(how, 1))]
+    if how != "exit":
+        parent.send_signal(signal.SIGTERM if how == "terminate" else signal.SIGKILL)
+    parent.wait()
+    (path,) = (tmp_path / "runs").iterdir()
+    try:
+        while json.loads((path / "status.json").read_text())["status"] == "running":
+            time.sleep(0.05)
+    finally:
+        for pid in set(pids) - {parent.pid}:
+            os.kill(pid, signal.SIGKILL)
+        parent.stdout.close()
+    # Left alone, it would have finished.
+    run = Run(path)
+    assert run.status["status"] == "stopped"
+    assert len(run.metrics()) < 900
+
+
+def test_a_command_in_the_foreground_returns_its_status_and_prints_to_standard_error(capfd):
+    assert foreground(["solve", "3", "3", "8", "8"]) == 0
+    assert foreground(["solve", "1", "1", "1", "1"]) == 1
+    assert foreground(["solve", "x"]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and "8/(3-8/3)" in err and "no solution" in err
+    assert err.count("labkit: ") == 1
+
+
+def test_an_interrupt_of_a_command_in_the_foreground_reaches_it(config, tmp_path):
+    script = f"""
+import signal
+from labkit.dispatch.local import foreground
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    foreground(["train", {str(config(900))!r}, "--out", {str(tmp_path / "runs")!r}])
+except KeyboardInterrupt:
+    raise SystemExit(77)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "runs").glob("*/metrics.jsonl")):
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait() == 77
+    (path,) = (tmp_path / "runs").iterdir()
+    assert json.loads((path / "status.json").read_text())["status"] == "stopped"

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import nn
 from torch.distributed.tensor import DTensor
 
@@ -48,7 +48,16 @@ class LoRA(Config):
     dropout: float = Field(0.0, ge=0, lt=1)
     """Of the adapters' input."""
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    """Names of the layers that get adapters, such as ``q_proj``; ``all-linear`` is all but the output head."""
+    """Names of the layers that get adapters, such as ``[q_proj, v_proj]``; ``all-linear`` is all but the output
+    head."""
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "all-linear":
+            names = ", ".join(name.strip() for name in value.split(","))
+            raise ValueError(f"write a list, [{names}], or all-linear")
+        return value
 
 
 def prepare_parameters(

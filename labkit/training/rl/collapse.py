@@ -51,12 +51,12 @@ def is_healthy(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> bo
 
 def healthy_steps(history: Sequence[Mapping[str, Any]], thresholds: CollapseThresholds) -> set[int]:
     """Steps whose policy was healthy. Update n + 1 is played by the policy of step n, so its metrics tell."""
-    return {m["step"] - 1 for m in history if "policy/entropy" in m and is_healthy(m, thresholds)}
+    return {m["step"] - 1 for m in history if "policy/entropy_avg" in m and is_healthy(m, thresholds)}
 
 
 def collapse(history: Sequence[Mapping[str, Any]], thresholds: CollapseThresholds) -> str | None:
     """Why to stop after the updates of ``history``, in one line; None to go on."""
-    recent = [m for m in history if "policy/entropy" in m][-thresholds.patience :]
+    recent = [m for m in history if "policy/entropy_avg" in m][-thresholds.patience :]
     if len(recent) < thresholds.patience:
         return None
     for name in ("entropy", "kl", "spread"):
@@ -67,7 +67,7 @@ def collapse(history: Sequence[Mapping[str, Any]], thresholds: CollapseThreshold
 
 def _exceeded(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> dict[str, str]:
     """The thresholds that an update is beyond, with the reason in words. NaN is beyond every threshold."""
-    entropy, kl, spread = metrics["policy/entropy"], metrics.get("objective/kl"), metrics["rollout/return_std"]
+    entropy, kl, spread = metrics["policy/entropy_avg"], metrics.get("objective/kl"), metrics["rollout/return_std"]
     exceeded = {}
     if thresholds.entropy is not None and not entropy >= thresholds.entropy:
         exceeded["entropy"] = (

@@ -60,13 +60,13 @@ class RLConfig(StartConfig):
     """Weight of the KL to the initial policy (the k3 estimate, on sampled tokens)."""
     entropy: float = Field(0.0, ge=0)
     """Weight of the entropy bonus."""
-    thought_weight: float = Field(1.0, ge=0)
+    non_decisive_weight: float = Field(1.0, ge=0)
     """Weight of tokens outside the decisive field in a turn's log-probability (``ppo-turn``); the authors' is .5."""
 
     epochs: int = Field(1, ge=1)
     """Passes over the episodes of an update."""
     target_kl: float | None = Field(None, gt=0)
-    """Skip the remaining epochs of an update once ``policy/approx_kl`` of an epoch exceeds this, in nats a token."""
+    """Skip the remaining epochs of an update once ``policy/approxkl_avg`` of an epoch exceeds this, in nats a token."""
     minibatches: int = Field(1, ge=1)
     """Optimizer steps in each epoch."""
     critic_lr: float = Field(3e-3, gt=0)

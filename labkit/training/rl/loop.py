@@ -124,7 +124,7 @@ def _line(update: int, metrics: dict[str, Any]) -> str:
         f"update {update}",
         f"success {metrics['rollout/success']:.1%}",
         f"return {metrics['rollout/return']:+.2f}",
-        f"entropy {metrics['policy/entropy']:.3f}",
+        f"entropy {metrics['policy/entropy_avg']:.3f}",
     ]
     if "objective/kl" in metrics:
         parts.append(f"KL {metrics['objective/kl']:.4f}")

@@ -179,11 +179,10 @@ class Learner:
                 if rows:
                     norms.append(self._step(rows, of_epoch, warm=update < config.critic_warmup))
             sums.merge(of_epoch)
-            if config.target_kl and self._reduced(of_epoch)["policy/approx_kl"] > config.target_kl:
+            if config.target_kl and self._reduced(of_epoch)["policy/approxkl_avg"] > config.target_kl:
                 break
         metrics = self._reduced(sums)
-        metrics["optimizer/epochs"] = epoch + 1
-        return metrics | {"optimizer/grad_norm": float(np.mean(norms)), "optimizer/lr": config.rate(update)}
+        return metrics | {"grad_norm": float(np.mean(norms)), "lr": config.rate(update), "epochs": epoch + 1}
 
     def _step(self, rows: Sequence[Row], sums: _Sums, *, warm: bool) -> float:
         """One optimizer step on a minibatch; returns the norm of the gradient.
@@ -246,7 +245,7 @@ class Learner:
             # Turns are numbered within the micro-batch.
             first_K, turn_N = (torch.from_numpy(x).to(device) for x in _turns(rows))
             decisive_N = torch.from_numpy(np.concatenate([row.decisive for row in rows])).to(device)
-            weight_N = torch.where(decisive_N, 1.0, config.thought_weight)
+            weight_N = torch.where(decisive_N, 1.0, config.non_decisive_weight)
 
             def over_turns(values_N: torch.Tensor) -> torch.Tensor:
                 return values_N.new_zeros(len(first_K)).index_add(0, turn_N, weight_N * values_N)
@@ -256,9 +255,9 @@ class Learner:
         else:
             logp, old_logp, advantage, share = logp_N, old_logp_N, advantage_N, share_N
         policy_loss, clipped, ratio = objectives.clipped(logp, old_logp, advantage, config.clip)
-        sums.add(**{"loss/policy": policy_loss, "policy/clip_fraction": clipped.float(), "policy/ratio": ratio})
-        sums.add(**{"policy/entropy": scores.entropy_N})
-        sums.add(**{"policy/approx_kl": objectives.kl_k3(logp_N, old_logp_N)})
+        sums.add(**{"loss/policy_avg": policy_loss, "policy/clipfrac_avg": clipped.float(), "val/ratio": ratio})
+        sums.add(**{"policy/entropy_avg": scores.entropy_N})
+        sums.add(**{"policy/approxkl_avg": objectives.kl_k3(old_logp_N, logp_N.detach())})
         loss = (share * policy_loss).sum() - config.entropy * (share_N * scores.entropy_N).sum()
         if self.initial:
             kl_N = objectives.kl_k3(logp_N, arrays("ref_logp"))
@@ -269,7 +268,7 @@ class Learner:
             share = arrays("value_weight")[fitted_N] / totals["value_weight"]
             value, old, returned = scores.value_N[fitted_N], arrays("value")[fitted_N], arrays("return")[fitted_N]
             value_loss = objectives.value_loss(value, old, returned, config.value_clip)
-            sums.add(**{"loss/value": value_loss})
+            sums.add(**{"loss/value_avg": value_loss})
             loss = loss + config.value_coefficient * (share * value_loss).sum()
         return loss
 
@@ -325,4 +324,4 @@ def _critic_metrics(rollout: Rollout) -> dict[str, float]:
     mask_EK = rollout.mask_EK
     value_K, return_K = (torch.from_numpy(rollout.over_turns(name)[mask_EK]) for name in ("value", "return"))
     explained = objectives.explained_variance(value_K, return_K)
-    return {"critic/value": float(value_K.mean()), "critic/explained_variance": float(explained)}
+    return {"val/value_avg": float(value_K.mean()), "val/explained_variance": float(explained)}

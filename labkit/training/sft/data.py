@@ -1,8 +1,9 @@
-"""Where fine-tuning's dialogues come from: a game's expert, or a file; and files of them.
+"""Dialogues for fine-tuning: from a game's expert, or from a file.
 
-Two layouts are read and written. ``messages``: a record is ``{"messages": [{"role": "user", "content": "..."}, ...]}``,
-one a line. ``llava``, the layout of the paper's authors: a list of records
-``{"id": "...", "conversations": [{"from": "human", "value": "..."}, ...]}``.
+Two layouts are read and written. ``messages``: one record a line, ``{"messages": [{"role": "user", "content": "..."},
+...]}``. ``llava``, the layout of the paper's authors: a list of records ``{"id": "...", "conversations": [{"from":
+"human", "value": "..."}, ...]}``. An assistant's turn with ``"weight": 0`` carries no loss, as in the fine-tuning
+formats of OpenAI and Mistral.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from labkit.episode import Message, Task
 from labkit.errors import UsageError
 from labkit.models.chat import Dialogue
 
-Learn = Literal["all", "last"]
-"""On which of the assistant's turns loss falls."""
+TrainOn = Literal["all", "last"]
+"""The assistant turns that carry loss."""
 FORMATS = ("messages", "llava")
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
 _LLAVA = {"user": "human", "assistant": "gpt", "system": "system"}
@@ -40,14 +41,14 @@ def expert_dialogues(
     solutions: int = 2,
     mistakes: int = 0,
     prompts: int = 1,
-    learn: Learn = "all",
+    train_on: TrainOn = "all",
 ) -> list[Dialogue]:
     """Dialogues in which the expert answers; the same arguments give the same ones.
 
     Args:
         count, first: how many deals of the seed, and from which number on.
         prompts: each deal is told in one of this many prompt variants, the first of which is the built-in one.
-        solutions, mistakes, learn: see :func:`expert_dialogue`.
+        solutions, mistakes, train_on: see :func:`expert_dialogue`.
 
     Raises:
         UsageError: no such cell, suite, split or so many prompt variants, or the cell shows pictures.
@@ -58,11 +59,11 @@ def expert_dialogues(
     for task in islice(playing.tasks(suite, split, seed=seed, first=first, attempts=mistakes + 1), count):
         # The key keeps its old name: with another one, the same config would deal other prompts.
         variant = random.Random(f"wording/{task.id}").choice(variants)
-        made.append(expert_dialogue(replace(task, prompts=variant), solutions, mistakes, learn))
+        made.append(expert_dialogue(replace(task, prompts=variant), solutions, mistakes, train_on))
     return made
 
 
-def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, learn: Learn = "all") -> Dialogue:
+def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, train_on: TrainOn = "all") -> Dialogue:
     """A prompt of the task and the expert's answer.
 
     All choices, also that of a position where the task has several, are made by the deal itself.
@@ -71,7 +72,7 @@ def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, learn: Le
         solutions: the answer is one of this many simplest ones.
         mistakes: up to this many wrong answers with the verifier's feedback come first; each number of them is
             equally likely.
-        learn: on which answers loss falls.
+        train_on: the answers that carry loss.
 
     Raises:
         UsageError: the task shows pictures.
@@ -87,14 +88,14 @@ def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, learn: Le
     episode = fork(episode, 0, at)
     for _ in range(rng.randint(0, mistakes) if mistakes else 0):
         episode = judge(episode, playing.wrong(episode, rng))
-    return dialogue((*prompt(episode), Message("assistant", right)), learn)
+    return dialogue((*prompt(episode), Message("assistant", right)), train_on)
 
 
-def dialogue(messages: Iterable[Message], learn: Learn) -> Dialogue:
-    """A dialogue of which all the assistant's turns are learnt, or the last."""
+def dialogue(messages: Iterable[Message], train_on: TrainOn) -> Dialogue:
+    """A dialogue that trains on all assistant turns, or on the last."""
     messages = tuple(messages)
     answers = tuple(turn for turn, message in enumerate(messages) if message.role == "assistant")
-    return Dialogue(messages, answers if learn == "all" else answers[-1:])
+    return Dialogue(messages, answers if train_on == "all" else answers[-1:])
 
 
 def epoch_order(step: int, size: int, count: int, seed: int) -> list[int]:
@@ -111,16 +112,21 @@ def _permutation(count: int, key: str) -> Sequence[int]:
     return random.Random(key).sample(range(count), count)
 
 
-def read(path: str | Path, learn: Learn = "all") -> list[Dialogue]:
+def read(path: str | Path, train_on: TrainOn = "all") -> list[Dialogue]:
     """The dialogues of a file: a JSON list, or one JSON object a line; either layout.
 
     Raises:
         UsageError: the file cannot be read; the message names the record that is wrong.
     """
-    found = [dialogue(_messages(record, where), learn) for where, record in _records(Path(path))]
-    if not found:
+    return [found for _, found in read_records(path, train_on)]
+
+
+def read_records(path: str | Path, train_on: TrainOn = "all") -> list[tuple[str, Dialogue]]:
+    """As :func:`read`, each dialogue with its place in the file, for messages: ``FILE: record in line 3``."""
+    records = [(where, _dialogue(record, where, train_on)) for where, record in _records(Path(path))]
+    if not records:
         raise UsageError(f"{path} holds no dialogues")
-    return found
+    return records
 
 
 def write(path: str | Path, dialogues: Iterable[Dialogue], layout: str) -> None:
@@ -153,7 +159,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
-    """The records of a file, each with where it stands."""
+    """The records of a file, each with its place."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -164,7 +170,7 @@ def _records(path: Path) -> Iterator[tuple[str, Any]]:
         for number, record in enumerate(_parsed(text, str(path)), 1):
             yield f"{path}: record {number}", record
     else:
-        # Only line feeds part lines: JSON may hold other separators inside its strings.
+        # Only line feeds separate records: JSON strings may hold other line separators.
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 where = f"{path}: record in line {number}"
@@ -178,13 +184,13 @@ def _parsed(text: str, where: str) -> Any:
         raise UsageError(f"{where} is not JSON: {error}") from None
 
 
-def _messages(record: Any, where: str) -> list[Message]:
-    """The chat of a record, checked."""
+def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
+    """The dialogue of a record, checked."""
     if not isinstance(record, Mapping):
         raise UsageError(f"{where} is not an object")
     pictured = next((key for key in _PICTURES if record.get(key)), None)
     if pictured:
-        raise UsageError(f"{where} has {pictured!r}; pictures cannot be trained on yet, so leave such records out")
+        raise UsageError(f"{where} has {pictured!r}; training on pictures is not supported, so leave such records out")
     role, text = ("role", "content") if "messages" in record else ("from", "value")
     turns = record.get("messages", record.get("conversations"))
     if not isinstance(turns, list) or not turns:
@@ -194,7 +200,12 @@ def _messages(record: Any, where: str) -> list[Message]:
         raise UsageError(f"{where} does not begin with a user's turn")
     if not any(m.role == "assistant" for m in chat):
         raise UsageError(f"{where} has no assistant's turn, so nothing to learn")
-    return chat
+    messages, chosen = dialogue(chat, train_on)
+    weighed = tuple(turn for turn in chosen if turns[turn].get("weight") != 0)
+    if not weighed:
+        turn = "every assistant's turn" if train_on == "all" else "the last assistant's turn"
+        raise UsageError(f"{where}: {turn} has weight 0, so nothing is left to learn; leave the record out")
+    return Dialogue(messages, weighed)
 
 
 def _message(turn: Any, role: str, text: str, where: str) -> Message:
@@ -202,9 +213,14 @@ def _message(turn: Any, role: str, text: str, where: str) -> Message:
         raise UsageError(f"{where} has no {role!r} and {text!r}")
     if turn[role] not in _ROLES:
         raise UsageError(f"{where} is of {turn[role]!r}; use {', '.join(_ROLES)}")
-    said = turn[text]
-    if isinstance(said, list) and all(isinstance(p, Mapping) and p.get("type") == "text" for p in said):
-        said = "".join(str(p.get("text", "")) for p in said)
-    if not isinstance(said, str):
-        raise UsageError(f"{where} is not text; pictures and tools cannot be trained on yet")
-    return Message(_ROLES[turn[role]], said)
+    content = turn[text]
+    if isinstance(content, list) and all(isinstance(p, Mapping) and p.get("type") == "text" for p in content):
+        content = "".join(str(p.get("text", "")) for p in content)
+    if not isinstance(content, str):
+        raise UsageError(f"{where} is not text; training on pictures and tools is not supported")
+    message, weight = Message(_ROLES[turn[role]], content), turn.get("weight")
+    if weight not in (None, 0, 1):
+        raise UsageError(f"{where} has weight {weight!r}; a turn is trained on (1) or not (0)")
+    if weight == 1 and message.role != "assistant":
+        raise UsageError(f"{where} has weight 1; only an assistant's turn can be trained on")
+    return message

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from pydantic import Field
 
 from labkit.compute import Meter
+from labkit.errors import UsageError
 from labkit.models.batches import micro_batches
 from labkit.models.chat import Example
 from labkit.models.forward import kl_full, target_logits
@@ -104,6 +105,26 @@ class Objective(NamedTuple):
 CROSS_ENTROPY = Objective()
 
 
+def check_examples(examples: Sequence[Example], model: PreTrainedModel, places: Sequence[str]) -> None:
+    """Check that each example fits into the model's context and has tokens that carry loss.
+
+    Args:
+        places: where each example comes from, for messages.
+
+    Raises:
+        UsageError: one does not.
+    """
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
+    for example, place in zip(examples, places, strict=True):
+        if len(example.ids) > limit:
+            raise UsageError(
+                f"{place} has {len(example.ids)} tokens, and the model's context is {limit}; shorten it, or take a "
+                "model with a longer context"
+            )
+        if not example.loss[1:].any():
+            raise UsageError(f"{place} has nothing to learn: no token of its answers carries loss; leave it out")
+
+
 def make_optimizer(model: torch.nn.Module, settings: Optimisation) -> torch.optim.AdamW:
     """AdamW over the parameters that require gradients."""
     parameters = trainable(model).values()
@@ -141,6 +162,7 @@ def fit(
             began = time.perf_counter()
             model.train()
             examples = batch_of(step)
+            check_examples(examples, model, [f"dialogue {n} of step {step + 1}" for n in range(1, len(examples) + 1)])
             # Dropout's noise is a function of the step too.
             torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
             means = _gradients(trained, ready.initial, examples, objective, settings, accelerator)

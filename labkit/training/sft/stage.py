@@ -1,24 +1,29 @@
-"""Stage ``sft``: learning to say what an expert says (paper, section 3).
+"""Stage ``sft``: learning to answer like an expert (paper, section 3).
 
-SFT-init is the same stage run for a few steps: it teaches the answer format, from which both SFT and RL go on.
-The expert's data is dealt fresh for every step: each example is a new deal and one of its simplest solutions; of a
-walk, a new rail along a route and one of its positions. A file's dialogues are shuffled anew for every epoch.
+SFT-init is the same stage run for a few steps: it teaches the answer format, and both SFT and RL start from it. The
+expert's data is new in every step: each example is a new deal with one of its simplest solutions, or one position on a
+V-IRL route with a new rail. A file's dialogues are shuffled anew for every epoch.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Callable
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from labkit.models.chat import Dialogue, encode
+from labkit.errors import UsageError
+from labkit.models.chat import Dialogue, Example, encode
 from labkit.runs import Run
+from labkit.runs.store import write_json
+from labkit.training.common import distributed
 from labkit.training.common.probe import Probe
 from labkit.training.common.setup import StartConfig, start_from
-from labkit.training.sft.data import Learn, epoch_order, expert_dialogues, read
-from labkit.training.sft.fit import Objective, Optimisation, fit
+from labkit.training.sft.data import TrainOn, epoch_order, expert_dialogues, read_records
+from labkit.training.sft.fit import Objective, Optimisation, check_examples, fit
 
 
 class SFTConfig(Optimisation, StartConfig):
@@ -46,8 +51,8 @@ class SFTConfig(Optimisation, StartConfig):
     """Up to this many wrong answers, with the verifier's feedback, come before the right one (paper, Figure 15)."""
     prompts: int = Field(1, ge=1)
     """Prompt diversity (arXiv 2510.00237): each example in one of this many prompt variants, the built-in one first."""
-    learn: Learn = "all"
-    """On which of the assistant's turns loss falls: ``all``, or the ``last``."""
+    train_on: TrainOn = "all"
+    """The assistant turns that carry loss: ``all``, or the ``last``."""
     loss: Literal["cross-entropy", "dft"] = "cross-entropy"
     """``dft`` weighs each token's loss by the token's probability (arXiv 2508.05629)."""
     kl: float = Field(0.0, ge=0)
@@ -73,13 +78,30 @@ class SFTConfig(Optimisation, StartConfig):
 
 
 def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> None:
-    """Fine-tune a checkpoint."""
-    dialogues_of, steps = _source(config)
+    """Fine-tune a checkpoint.
+
+    Raises:
+        UsageError: a dialogue cannot be trained on, or the data file has changed since the run began.
+    """
+    # Read before the model is loaded, so that a wrong record is reported at once.
+    records = read_records(config.data, config.train_on) if config.data is not None else []
+    if config.data is not None:
+        _check_same_file(Path(config.data), run)
     loaded = start_from(config, device)
+    if records:
+        examples = encode(loaded.tokenizer, (dialogue for _, dialogue in records), parts=loaded.is_vlm)
+        check_examples(examples, loaded.model, [where for where, _ in records])
+    steps = config.steps or math.ceil(config.epochs * len(records) / config.batch_size)
+
+    def batch_of(step: int) -> list[Example]:
+        if records:
+            return [examples[i] for i in epoch_order(step, config.batch_size, len(records), config.seed)]
+        return encode(loaded.tokenizer, _expert_batch(config, step), parts=loaded.is_vlm)
+
     fit(
         loaded.model,
         loaded.tokenizer,
-        lambda step: encode(loaded.tokenizer, dialogues_of(step), parts=loaded.is_vlm),
+        batch_of,
         config.model_copy(update={"steps": steps}),
         run,
         objective=Objective(config.loss, config.kl),
@@ -88,15 +110,29 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
     )
 
 
-def _source(config: SFTConfig) -> tuple[Callable[[int], list[Dialogue]], int]:
-    """The dialogues of a step, and how many steps there are."""
-    size = config.batch_size
-    if config.data is None:
-        dealt: dict[str, Any] = {
-            name: getattr(config, name)
-            for name in ("suite", "split", "seed", "solutions", "mistakes", "prompts", "learn")
-        }
-        return lambda step: expert_dialogues(config.cell, size, first=step * size, **dealt), config.steps
-    found = read(config.data, config.learn)
-    steps = config.steps or math.ceil(config.epochs * len(found) / size)
-    return lambda step: [found[i] for i in epoch_order(step, size, len(found), config.seed)], steps
+def _expert_batch(config: SFTConfig, step: int) -> list[Dialogue]:
+    """The expert's dialogues of a step."""
+    names = ("suite", "split", "seed", "solutions", "mistakes", "prompts", "train_on")
+    settings = {name: getattr(config, name) for name in names}
+    return expert_dialogues(config.cell, config.batch_size, first=step * config.batch_size, **settings)
+
+
+def _check_same_file(data: Path, run: Run) -> None:
+    """Record the size and the hash of the data file in ``data.json`` of a new run; compare them in a resumed one.
+
+    Raises:
+        UsageError: the file is not the one that the run began with.
+    """
+    content = data.read_bytes()
+    now = {"path": str(data), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    record = run.path / "data.json"
+    if not record.exists():
+        if distributed.is_main():
+            write_json(record, now)
+        return
+    then = json.loads(record.read_text(encoding="utf-8"))
+    if now["sha256"] != then["sha256"]:
+        raise UsageError(
+            f"{data} has changed since {run.id} began ({then['bytes']} bytes then, {now['bytes']} now); put that file "
+            "back, or start a new run with the changed one"
+        )

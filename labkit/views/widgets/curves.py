@@ -36,9 +36,9 @@ METRICS = {
     "loss": "loss, nats a token",
     "objective/kl": "KL to the initial policy, nats a token",
     "kl": "KL to the initial policy, nats a token",
-    "policy/approx_kl": "KL of an update, nats a token",
-    "policy/entropy": "entropy, nats a token",
-    "critic/explained_variance": "critic: explained variance",
+    "policy/approxkl_avg": "KL of an update, nats a token",
+    "policy/entropy_avg": "entropy, nats a token",
+    "val/explained_variance": "critic: explained variance",
 }
 """What is shown of a run that logged it, besides its probes."""
 

@@ -343,3 +343,17 @@ def test_adapters_on_the_language_model_of_the_authors_model(llama_vision):
     assert all(".language_model." in name for name in moving)
     # Rank 16 on q, k, v, o (4096 + 4096, 1024 + 4096 twice) and gate, up, down (4096 + 14336) of 40 layers.
     assert sum(p.numel() for p in moving.values()) == 16 * 40 * (2 * 8192 + 2 * 5120 + 3 * 18432)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("q_proj", "write a list, [q_proj]"),
+        ("q_proj, v_proj", "write a list, [q_proj, v_proj]"),
+        ("all_linear", "all-linear"),
+    ],
+)
+def test_layers_given_as_a_string_are_refused_with_the_list_to_write(value, hint):
+    with pytest.raises(UsageError, match="target_modules") as error:
+        LoRA.parse({"target_modules": value})
+    assert hint in str(error.value) and "\n" not in str(error.value)

@@ -118,7 +118,7 @@ def test_a_suite_may_name_a_split_of_its_own(tmp_path):
 
 
 def test_the_line_of_an_update_shows_the_change():
-    played = {"rollout/success": 0.5, "rollout/return": 1.0, "policy/entropy": 0.1, "seconds": 2.0}
+    played = {"rollout/success": 0.5, "rollout/return": 1.0, "policy/entropy_avg": 0.1, "seconds": 2.0}
     probed = {NAME: 0.625, "eval/id/ci95": [0.4, 0.8], "eval/id/n": 40}
     assert "id/success 62.5% ·" in _line(2, {**played, **probed})
     probed |= {f"{NAME}/change": 0.125, f"{NAME}/change_ci95": [-0.025, 0.25]}

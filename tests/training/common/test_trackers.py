@@ -89,7 +89,7 @@ def test_steps_that_are_done_again_are_there_once(model, tmp_path, monkeypatch):
     run = train(resume=run.id, out=tmp_path / "runs")
     assert len(list((run.path / "trackers" / "labkit").iterdir())) == 2
     found = read_back(run)
-    assert [step for step, _ in found["loss/policy"]] == [1, 2, 3, 4]
+    assert [step for step, _ in found["loss/policy_avg"]] == [1, 2, 3, 4]
     assert found == own(run)
 
 

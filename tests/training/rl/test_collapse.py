@@ -6,12 +6,12 @@ import pytest
 
 from labkit.training.rl.collapse import Collapse, CollapseThresholds, collapse, healthy_steps, is_healthy
 
-HEALTHY = {"policy/entropy": 0.5, "objective/kl": 0.1, "rollout/return_std": 1.0, "rollout/success": 0.4}
+HEALTHY = {"policy/entropy_avg": 0.5, "objective/kl": 0.1, "rollout/return_std": 1.0, "rollout/success": 0.4}
 THRESHOLDS = CollapseThresholds(entropy=0.01, kl=2.0, spread=1e-6, patience=3)
 
 
 def update(step, **changes):
-    names = {"entropy": "policy/entropy", "kl": "objective/kl", "spread": "rollout/return_std"}
+    names = {"entropy": "policy/entropy_avg", "kl": "objective/kl", "spread": "rollout/return_std"}
     return {"step": step, **HEALTHY, **{names.get(k, k): v for k, v in changes.items()}}
 
 

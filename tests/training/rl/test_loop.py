@@ -98,7 +98,7 @@ def test_a_collapsed_run_stops_says_why_and_names_the_last_good_checkpoint(model
     path = tmp_path / "config.yaml"
     path.write_text(settings(model, **slow, stop={"entropy": 2.8, "patience": 2, "spread": 0}).to_yaml())
     run = train(path, out=tmp_path / "runs")
-    entropy = [m["policy/entropy"] for m in run.metrics()]
+    entropy = [m["policy/entropy_avg"] for m in run.metrics()]
     assert len(entropy) < 12
     assert all(e < 2.8 for e in entropy[-2:]) and not any(
         a < 2.8 and b < 2.8 for a, b in zip(entropy[:-2], entropy[1:-1], strict=True)
@@ -323,7 +323,7 @@ def test_the_authors_config_has_the_authors_numbers(cell):
     assert (config.credit.kind, config.credit.gamma, config.credit.lam) == ("ppo-turn", 0.9, 0.95)
     assert config.credit.normalise and config.credit.reward_scale == 1
     assert (config.clip, config.value_clip, config.value_coefficient, config.grad_clip) == (0.1, 0.1, 0.5, 0.01)
-    assert (config.epochs, config.temperature, config.thought_weight) == (4, 0.2, 0.5)
+    assert (config.epochs, config.temperature, config.non_decisive_weight) == (4, 0.2, 0.5)
     assert (config.lr, config.critic_lr, config.schedule) == (1e-6, 1e-6, "cosine")
     assert (config.critic, config.kl, config.entropy) == ("shared", 0, 0)
 

@@ -1,5 +1,8 @@
 """The learner: its gradient against an independent loss, its invariances, and that it learns."""
 
+import copy
+import dataclasses
+import json
 import math
 import re
 from pathlib import Path
@@ -8,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from labkit.players.base import Answer, Tokens
 from labkit.training.rl import update as update_module
 from labkit.training.rl.credit import Credit, assign
 from tests.training import small_games
-from tests.training.small_games import KINDS, config, exact_model, learner, of_kind, plain_sgd, weights
+from tests.training.small_games import KINDS, config, exact_model, learner, of_kind, plain_sgd, player_of, weights
 
 SGD = {"lr": 1.0, "critic_lr": 1.0, "grad_clip": 1e9}
 
@@ -83,7 +87,7 @@ def written_out(policy, rollout, config):
     if c.kind == "ppo-turn":
         policy_loss = 0.0
         for turn in turns:
-            part = sum((1 if x["decisive"] else config.thought_weight) * (x["logp"] - x["old_logp"]) for x in turn)
+            part = sum((1 if x["decisive"] else config.non_decisive_weight) * (x["logp"] - x["old_logp"]) for x in turn)
             policy_loss += surrogate(part, turn[0]["old_advantage"]) / len(turns)
     else:
         policy_loss = mean(lambda x: surrogate(x["logp"] - x["old_logp"], x["old_advantage"]))
@@ -109,7 +113,7 @@ def test_the_step_is_down_the_slope_of_the_loss_as_written_out(loaded, kind, mea
         kl=0.1,
         entropy=0.05,
         value_clip=0.1,
-        thought_weight=0.5,
+        non_decisive_weight=0.5,
         micro_batch_tokens=40,
         **{**of_kind(kind), "credit": Credit(kind=kind, mean_over=mean_over).model_dump()},
         **SGD,
@@ -130,7 +134,7 @@ def test_the_step_is_down_the_slope_of_the_loss_as_written_out(loaded, kind, mea
     parameters = list(it.policy.parameters())
     before = [p.detach().clone() for p in parameters]
     metrics = it.learn(rollout, 0)
-    assert 0.05 < metrics["policy/clip_fraction"] < 0.95, "nothing is clipped, or everything: a poor example"
+    assert 0.05 < metrics["policy/clipfrac_avg"] < 0.95, "nothing is clipped, or everything: a poor example"
     with torch.no_grad():
         gradient = [b - p for b, p in zip(before, parameters, strict=True)]
         noise = torch.Generator().manual_seed(1)
@@ -149,22 +153,39 @@ def test_the_step_is_down_the_slope_of_the_loss_as_written_out(loaded, kind, mea
 def test_in_the_first_pass_every_ratio_is_1_and_nothing_is_clipped(loaded, kind):
     it = learner(loaded, config(attempts=2, episodes=16, max_new_tokens=2, clip=1e-4, kl=0.1, **of_kind(kind)))
     metrics, _ = it.update(0)
-    assert metrics["policy/ratio"] == pytest.approx(1, abs=1e-6)
-    assert metrics["policy/clip_fraction"] == 0
-    assert metrics["policy/approx_kl"] == pytest.approx(0, abs=1e-7)
+    assert metrics["val/ratio"] == pytest.approx(1, abs=1e-6)
+    assert metrics["policy/clipfrac_avg"] == 0
+    assert metrics["policy/approxkl_avg"] == pytest.approx(0, abs=1e-7)
     assert metrics["rollout/logp_mismatch"] < 1e-5
     # The policy that played is the initial one.
     assert metrics["objective/kl"] == pytest.approx(0, abs=1e-7)
     second, _ = it.update(1)
     assert second["objective/kl"] > 1e-5
-    assert second["policy/ratio"] == pytest.approx(1, abs=1e-6)
+    assert second["val/ratio"] == pytest.approx(1, abs=1e-6)
 
 
 def test_later_passes_see_the_policy_move(loaded):
     it = learner(loaded, config(epochs=4, minibatches=2, clip=0.01))
     metrics, _ = it.update(0)
-    assert metrics["policy/approx_kl"] > 1e-4
-    assert metrics["policy/clip_fraction"] > 0.05
+    assert metrics["policy/approxkl_avg"] > 1e-4
+    assert metrics["policy/clipfrac_avg"] > 0.05
+
+
+@pytest.mark.parametrize(("minibatches", "done"), [(2, 1), (1, 2)])
+def test_target_kl_ends_an_update_after_the_epoch_that_exceeds_it(loaded, minibatches, done):
+    """In the first epoch the policy is still the one that played, until its first step."""
+
+    def trained(**settings):
+        it = learner(loaded, config(attempts=2, episodes=16, minibatches=minibatches, **settings))
+        return it.update(0)[0], weights(it.policy)
+
+    stopped, few = trained(epochs=5, target_kl=1e-12)
+    assert stopped["epochs"] == done
+    assert stopped["trained_tokens"] * 5 == trained(epochs=5 * done)[0]["trained_tokens"]
+    assert torch.equal(few, trained(epochs=done)[1])
+    never, all_five = trained(epochs=5, target_kl=1e9)
+    assert never["epochs"] == 5
+    assert torch.equal(all_five, trained(epochs=5)[1])
 
 
 # ---- what changes nothing --------------------------------------------------------------------------------
@@ -187,7 +208,7 @@ def test_however_the_batch_is_cut_the_weights_are_the_same(loaded, kind, mean_ov
     cut, cut_metrics, cut_answers = after(loaded, micro_batch_tokens=1, batch=1, **settings)
     assert answers == cut_answers
     torch.testing.assert_close(cut, whole, atol=1e-7, rtol=0)
-    for name in ("loss/policy", "policy/entropy", "objective/kl", "optimizer/grad_norm"):
+    for name in ("loss/policy_avg", "policy/entropy_avg", "objective/kl", "grad_norm"):
         assert cut_metrics[name] == pytest.approx(metrics[name], abs=1e-6), name
 
 
@@ -274,10 +295,10 @@ def test_values_begin_at_0_and_come_to_explain_the_returns(loaded):
     settings = {"cell": "highest", "attempts": 3, "max_new_tokens": 2, "critic_warmup": 40}
     it = learner(loaded, config(**settings, episodes=32, epochs=6, critic_lr=0.015))
     logged = [it.update(update)[0] for update in range(14)]
-    assert logged[0]["critic/value"] == 0
-    assert logged[0]["critic/explained_variance"] == 0
-    assert np.mean([m["critic/explained_variance"] for m in logged[-4:]]) > 0.1
-    assert logged[-1]["loss/value"] < 0.5 * logged[0]["loss/value"]
+    assert logged[0]["val/value_avg"] == 0
+    assert logged[0]["val/explained_variance"] == 0
+    assert np.mean([m["val/explained_variance"] for m in logged[-4:]]) > 0.1
+    assert logged[-1]["loss/value_avg"] < 0.5 * logged[0]["loss/value_avg"]
 
 
 # ---- learning --------------------------------------------------------------------------------------------
@@ -315,6 +336,52 @@ def test_with_the_sign_turned_round_it_unlearns(loaded, kind, monkeypatch):
 
     monkeypatch.setattr(update_module, "assign", turned)
     assert success(loaded, 18, **of_kind(kind)) < 0.05
+
+
+# ---- another player --------------------------------------------------------------------------------------
+
+
+class Server:
+    """Stands for a server that samples from the policy's weights: it has a model of its own, which is given the weights
+    before each update, and its answers travel as JSON."""
+
+    name = "server"
+
+    def __init__(self, loaded, settings):
+        self.model = copy.deepcopy(loaded.model)
+        self.sampler = player_of(dataclasses.replace(loaded, model=self.model), settings)
+
+    def receive(self, weights):
+        self.model.load_state_dict(weights)
+        self.sampler.forget()
+
+    def answer(self, turns):
+        answers = []
+        for answer in self.sampler.answer(turns):
+            tokens = answer.tokens
+            sent = json.dumps([tokens.context.tolist(), tokens.ids.tolist(), tokens.logp.tolist(), tokens.decisive])
+            context, ids, logp, decisive = json.loads(sent)
+            arrays = np.array(context), np.array(ids), np.array(logp, np.float32)
+            answers.append(Answer(answer.text, answer.sample, Tokens(*arrays, tuple(decisive))))
+        return answers
+
+
+@pytest.mark.parametrize("kind", ["ppo", "grpo"])
+def test_a_server_that_samples_from_the_same_weights_trains_to_the_same_policy(loaded, kind):
+    settings = config(attempts=2, episodes=16, max_new_tokens=2, **of_kind(kind))
+    alone, served = learner(loaded, settings), learner(loaded, settings, player=Server)
+    for update in range(3):
+        served.player.receive(served.policy.model.state_dict())
+        alone.player.forget()
+        metrics = [it.update(update)[0] for it in (alone, served)]
+        assert metrics[0]["rollout/return"] == metrics[1]["rollout/return"]
+    assert torch.equal(weights(served.policy), weights(alone.policy))
+
+
+def test_a_server_with_the_weights_of_the_start_shows_as_a_mismatch(loaded):
+    it = learner(loaded, config(attempts=2, episodes=16, epochs=4), player=Server)
+    first, second = it.update(0)[0], it.update(1)[0]
+    assert first["rollout/logp_mismatch"] < 1e-5 < 1e-3 < second["rollout/logp_mismatch"]
 
 
 # ---- what is logged --------------------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from labkit.envs.general_points.verifier import read as read_answer
 from labkit.envs.virl.geometry import COMPASS
 from labkit.episode import Message
 from labkit.errors import UsageError
+from labkit.models.chat import encode
 from labkit.training.sft.data import dialogue, epoch_order, expert_dialogue, expert_dialogues, read, write
+from tests import tiny_models
 
 CELLS = ["gp-l", "virl-l"]
 TALK = (
@@ -61,7 +63,7 @@ def test_mistakes_come_before_the_right_answer_each_with_the_games_own_feedback(
 
 def test_the_last_answer_alone_can_be_learnt():
     task = next(game("gp-l").tasks("id", "train", attempts=4))
-    told = [expert_dialogue(task, 2, mistakes=3, learn=learn) for learn in ("all", "last")]
+    told = [expert_dialogue(task, 2, mistakes=3, train_on=which) for which in ("all", "last")]
     assert told[0].messages == told[1].messages
     assert told[1].learnt == (len(told[1].messages) - 1,)
 
@@ -257,3 +259,62 @@ def test_no_file_and_nowhere_to_write(tmp_path):
         read(tmp_path / "none")
     with pytest.raises(UsageError, match="cannot write"):
         write(tmp_path / "none/d", [], "llava")
+
+
+# ---- turns that carry no loss ----------------------------------------------------------------------------
+
+
+def weighed(role, text, *weights):
+    """A record of one question and as many answers as weights; None writes no weight."""
+    names = {"role": ("user", "assistant"), "from": ("human", "gpt")}[role]
+    turns = []
+    for number, weight in enumerate(weights):
+        turns += [{role: names[0], text: f"q{number}"}, {role: names[1], text: f"a{number}"}]
+        if weight is not None:
+            turns[-1]["weight"] = weight
+    return {"messages" if role == "role" else "conversations": turns}
+
+
+@pytest.mark.parametrize(("role", "text"), [("role", "content"), ("from", "value")])
+@pytest.mark.parametrize(
+    ("weights", "train_on", "turns"),
+    [
+        ((0, 1), "all", (3,)),
+        ((0, None, 0, 1), "all", (3, 7)),
+        ((1, 0), "all", (1,)),
+        ((0, None), "last", (3,)),
+        ((0.0, 1.0), "all", (3,)),
+    ],
+)
+def test_a_turn_of_weight_0_carries_no_loss(tmp_path, role, text, weights, train_on, turns):
+    (tmp_path / "d").write_text(json.dumps(weighed(role, text, *weights)))
+    (found,) = read(tmp_path / "d", train_on)
+    assert found.learnt == turns
+    assert [m.text for m in found.messages][1::2] == [f"a{n}" for n in range(len(weights))]
+
+
+def test_the_tokens_of_a_turn_of_weight_0_are_in_the_context_and_not_in_the_loss(tmp_path):
+    (tmp_path / "d").write_text(json.dumps(weighed("role", "content", 0, 1)))
+    words = tiny_models.tokenizer()
+    (example,) = encode(words, read(tmp_path / "d"))
+    assert words.decode(example.ids[example.loss]) == "a1<|im_end|>"
+    assert "a0<|im_end|>" in words.decode(example.ids)
+
+
+@pytest.mark.parametrize(
+    ("record", "train_on", "message"),
+    [
+        (weighed("role", "content", 0, 0), "all", "every assistant's turn has weight 0"),
+        (weighed("from", "value", 1, 0), "last", "the last assistant's turn has weight 0"),
+        (weighed("role", "content", 0.5), "all", "turn 2 has weight 0.5"),
+        (weighed("role", "content", 1, "0"), "all", "turn 4 has weight '0'"),
+        (weighed("role", "content", -1), "all", "turn 2 has weight -1"),
+        ({"messages": [{"role": "user", "content": "a", "weight": 1}, *GOOD["messages"][1:]]}, "all", "turn 1"),
+    ],
+)
+def test_a_weight_that_cannot_be_kept_is_refused_by_record_and_turn(tmp_path, record, train_on, message):
+    path = tmp_path / "d.jsonl"
+    path.write_text(f"{json.dumps(GOOD)}\n{json.dumps(record)}")
+    with pytest.raises(UsageError, match=re.escape(message)) as error:
+        read(path, train_on)
+    assert str(error.value).startswith(f"{path}: record in line 2")

@@ -7,11 +7,13 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from labkit.envs import game, judge, start
 from labkit.envs.general_points.cards import numbers_of, split_of
+from labkit.episode import Message
 from labkit.errors import UsageError
-from labkit.models.chat import encode
+from labkit.models.chat import Dialogue, encode
 from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.play import play
 from labkit.players import registry
@@ -200,3 +202,71 @@ def test_a_wrong_config_is_one_line_that_says_what_is_wrong(tmp_path, text, mess
         train(path, out=tmp_path / "runs")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# ---- dialogues that cannot be trained on -----------------------------------------------------------------
+
+
+def chat(*texts):
+    """A line of a data file, user and assistant in turn."""
+    roles = ("user", "assistant")
+    return json.dumps({"messages": [{"role": roles[n % 2], "content": text} for n, text in enumerate(texts)]})
+
+
+@pytest.mark.parametrize("family", ["learned positions", "rotary positions"])
+def test_a_dialogue_longer_than_the_models_context_is_named_before_the_first_step(tmp_path, family):
+    words = tiny_models.tokenizer()
+    if family == "learned positions":
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=512, n_embd=16, n_layer=1, n_head=2, n_positions=64))
+    else:
+        model = tiny_models.llama(max_position_embeddings=64)
+    base = tiny_models.save(tmp_path / "base", model, words)
+    config = {"stage": "sft", "model": str(base), "batch_size": 1, "lr": 1e-3, "steps": 2}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    data = tmp_path / "d.jsonl"
+    data.write_text("\n".join([chat("a", "b"), "", chat("a", "x" * 300), chat("a", "b")]))
+    with pytest.raises(UsageError) as error:
+        train(tmp_path / "c.yaml", [f"data={data}"], out=tmp_path / "runs")
+    assert str(error.value).startswith(f"{data}: record in line 3 has ") and "context is 64" in str(error.value)
+    assert not (find("sft", tmp_path / "runs").path / "metrics.jsonl").exists()
+    # The expert's prompts are longer than 64 tokens of this tokenizer too.
+    with pytest.raises(UsageError, match="dialogue 1 of step 1 has .* context is 64"):
+        train(tmp_path / "c.yaml", ["name=dealt"], out=tmp_path / "runs")
+    # One of exactly that length fits.
+
+    def length(answer):
+        return len(encode(words, [Dialogue((Message("user", "a"), Message("assistant", answer)), (1,))])[0].ids)
+
+    room = next(n for n in range(200) if length("x" + "q" * n) == 64)
+    data.write_text(chat("a", "x" + "q" * room))
+    assert len(train(tmp_path / "c.yaml", [f"data={data}", "name=fits"], out=tmp_path / "runs").metrics()) == 2
+
+
+NO_END = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{% endfor %}" + (
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+"""A template that puts nothing behind an answer, so that an empty answer has no token."""
+
+
+@pytest.mark.parametrize("layout", ["lines", "list"])
+def test_a_record_with_nothing_to_learn_is_named(tmp_path, layout):
+    base = tiny_models.save(tmp_path / "base", tiny_models.llama(), tiny_models.tokenizer(NO_END))
+    config = {"stage": "sft", "model": str(base), "batch_size": 2, "lr": 1e-3, "steps": 1}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    data, lines = tmp_path / "d", [chat("hi", "you"), chat("hi", "", "again", "")]
+    data.write_text("\n".join(lines) if layout == "lines" else f"[{', '.join(lines)}]")
+    with pytest.raises(UsageError) as error:
+        train(tmp_path / "c.yaml", [f"data={data}"], out=tmp_path / "runs")
+    place = "record in line 2" if layout == "lines" else "record 2"
+    assert str(error.value).startswith(f"{data}: {place} has nothing to learn")
+
+
+def test_a_tokenizer_without_a_pad_token_trains(tmp_path):
+    words = tiny_models.tokenizer()
+    words.pad_token = None
+    base = tiny_models.save(tmp_path / "base", tiny_models.llama(), words)
+    config = {"stage": "sft", "model": str(base), "batch_size": 3, "lr": 1e-3, "steps": 1}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "d").write_text("\n".join([chat("hi", "you"), chat("a", "b c d e f"), chat("a", "b" * 20)]))
+    (metrics,) = train(tmp_path / "c.yaml", [f"data={tmp_path / 'd'}"], out=tmp_path / "runs").metrics()
+    assert metrics["loss"] > 0

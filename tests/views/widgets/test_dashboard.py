@@ -32,7 +32,7 @@ def rl(tmp_path):
     run = Run.create(tmp_path, "gp-l-rl", RL)
     run.log({"step": 0, "flops": 0.0} | probe("id", 0.4, 0.3, 0.5) | probe("rule-ood", 0.2, 0.1, 0.3))
     for step in range(1, 5):
-        said = {"step": step, "rollout/return": float(step), "policy/entropy": 0.1, "seconds": 2.0}
+        said = {"step": step, "rollout/return": float(step), "policy/entropy_avg": 0.1, "seconds": 2.0}
         said |= {"flops": 100.0 * step, "trained_tokens": 10 * step, "sampled_tokens": 30 * step}
         said |= probe("id", 0.6, 0.5, 0.7) | probe("rule-ood", 0.3, 0.2, 0.4) if step == 2 else {}
         run.log(said)
@@ -59,7 +59,7 @@ def curve(figure, run: Run, metric: str, clickable: bool):
 
 def test_panels_are_what_was_logged_probes_first(rl, sft):
     found = panels_of([rl.metrics(), sft.metrics()])
-    assert found == ["eval/id/success", "eval/rule-ood/success", "rollout/return", "loss", "policy/entropy"]
+    assert found == ["eval/id/success", "eval/rule-ood/success", "rollout/return", "loss", "policy/entropy_avg"]
     assert panels_of([rl.metrics()], ["seconds", "no/such", "loss"]) == ["seconds"]
 
 
