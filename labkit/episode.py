@@ -1,8 +1,8 @@
 """The one record that passes between playing, training, evaluating, storing and showing.
 
 ``Episode > Position > Attempt > Verdict``: frozen, plain data, to JSON and back. Token ids, log-probabilities
-and values of single tokens do not live here: they lie in side files keyed by attempt. A picture is a recipe
-(from which the same pixels are drawn again) and a hash.
+and values of single tokens are not in it. Where they were asked for, they lie in side files, by attempt: see
+:mod:`labkit.runs.tokens`. A picture is a recipe (from which the same pixels are drawn again) and a hash.
 
 Names follow "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), sections 3 and 4: an episode is one task under
 sequential revision; every wrong attempt stays in the dialogue together with what the verifier said about it.

@@ -16,6 +16,7 @@ from labkit.envs.games import cells, rows
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from labkit.play import Played
     from labkit.players import Player
     from labkit.runs import Run
 
@@ -75,6 +76,15 @@ def add_cell(parser: argparse.ArgumentParser, *, without: str | None = None) -> 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+def add_tokens(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tokens``."""
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="also store the answers' token ids and log-probabilities, for heat maps (about 8 bytes a token)",
+    )
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -143,6 +153,22 @@ def stored(args: argparse.Namespace, name: str, *, run: Run | None = None, **set
         run.set_status("failed", error=str(error))
         raise
     run.set_status("finished")
+
+
+@contextmanager
+def tokens_of(run: Run, name: str, *, wanted: bool) -> Iterator[Callable[[Played], None] | None]:
+    """What stores the tokens of played episodes, where they are wanted."""
+    if not wanted:
+        yield None
+        return
+    from labkit.runs.tokens import TokenWriter
+
+    with TokenWriter(run, name) as writer:
+
+        def keep(played: Played) -> None:
+            writer.add(played.episode, [a.tokens.arrays() if a.tokens else {} for a in played.answers])
+
+        yield keep
 
 
 def read_prompts(path: str | None, cell: str) -> dict[str, str] | None:

@@ -17,9 +17,9 @@ shows it for fewer attempts. Of several players, each but the first is compared 
 temperature, deal by deal. --temperature best takes, for each player, the one of 0, 0.2, 0.6 and 1 that is best on
 held-out dev deals of the trained rule. --revision independent shows a player neither its earlier answers nor the
 feedback. Where positions follow each other (V-IRL), every position is also asked once, with the expert's history.
-Episodes and results are stored as a run for each player and temperature (see `labkit runs`). --resume RUN plays the deals that
-an interrupted evaluation still lacks and takes every setting from the run; of several runs of the same deals, each
-but the first is compared with the first. docs/evaluation.md explains every measure.
+Episodes and results are stored as a run for each player and temperature (see `labkit runs`). --resume RUN plays the
+deals that an interrupted evaluation still lacks and takes every setting from the run; of several runs of the same
+deals, each but the first is compared with the first. docs/evaluation.md explains every measure.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="episodes played side by side (default: 128)",
     )
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")
+    common.add_tokens(parser)
     games.add_options(parser, naming=False)
     common.add_player_options(
         parser,
@@ -269,7 +270,10 @@ def _evaluate(
                 # A count, not a rate: solved episodes end first.
                 progress(solved=solved)
 
-            results[suite] = evaluate(player, cell, suite, progress=ended, stored=kept.get(suite, ()), **settings)
+            with common.tokens_of(stored, suite, wanted=args.tokens) as keep:
+                results[suite] = evaluate(
+                    player, cell, suite, progress=ended, keep=keep, stored=kept.get(suite, ()), **settings
+                )
             if results[suite].asked_once:
                 stored.put_episodes(f"{suite}-{ASKED_ONCE}", results[suite].asked_once)
         document = {

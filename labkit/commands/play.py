@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labkit.commands import common, games
@@ -21,7 +22,7 @@ from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from labkit.episode import Episode, Task
-    from labkit.players import Player
+    from labkit.players.base import Answer, Player, Request
     from labkit.runs import Run
 
 
@@ -39,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the deal and of sampling (default: 0)")
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")
     games.add_options(parser, naming=True)
+    common.add_tokens(parser)
     common.add_player_options(parser)
     common.add_out(parser)
     common.add_json(parser)
@@ -78,13 +80,14 @@ def _play(args: argparse.Namespace, task: Task, player: Player, stored: Run) -> 
     """Play, show and store the episode, as far as it goes."""
     from labkit.commands.terminal import Transcript
     from labkit.envs import game, start
-    from labkit.play import stream
+    from labkit.play import Played, stream
 
     transcript = Transcript(sys.stderr if args.json else sys.stdout, echo=args.player is not None)
     episode = opened = start(task, player.name)
+    recorded = _Recorded(player)
     pictures = 0
     try:
-        for episode in stream(opened, player, key=(args.seed, 0)):
+        for episode in stream(opened, recorded, key=(args.seed, 0)):
             for position in episode.positions[pictures:]:
                 pictures += 1
                 if position.picture:
@@ -97,4 +100,20 @@ def _play(args: argparse.Namespace, task: Task, player: Player, stored: Run) -> 
     finally:
         if episode.attempts:
             stored.add_episodes("play", [episode])
+            with common.tokens_of(stored, "play", wanted=args.tokens) as keep:
+                if keep:
+                    keep(Played(0, episode, tuple(recorded.answers)))
     return episode
+
+
+class _Recorded:
+    """A player that keeps its answers."""
+
+    def __init__(self, player: Player) -> None:
+        self._player, self.name = player, player.name
+        self.answers: list[Answer] = []
+
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
+        given = self._player.answer(turns)
+        self.answers += given
+        return given

@@ -25,6 +25,13 @@ class Tokens:
     decisive: tuple[int, int] = (0, 0)
     """Half-open range of ``ids`` that overlaps the decisive field."""
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is stored of an answer (see :mod:`labkit.runs.tokens`): a number for each sampled token, by name, and
+        the decisive range as ``int [2]``. The context is not stored: the episode has its text."""
+        import numpy as np
+
+        return {"ids": self.ids, "logp": self.logp, "decisive": np.array(self.decisive)}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -8,6 +8,7 @@
       status.json          running, finished, stopped (and why) or failed; process id; what came last
       metrics.jsonl        one line an update
       episodes/NAME.jsonl  episodes played inside the run, one a line
+      tokens/NAME-N.safetensors   arrays of their tokens, where --tokens asked for them
       checkpoints/step-N/  a Hugging Face directory
       trackers/            what TensorBoard and the like write, where they were asked for
       state/               what --resume needs; replaced as a whole, never edited

@@ -1,0 +1,134 @@
+"""Side files with what belongs to single tokens: ``tokens/NAME-NNNN.safetensors`` in a run's folder.
+
+They are written where asked (``--tokens``), a file for each batch of episodes, whole or not at all. An array is called
+``EPISODE.ATTEMPT.ARRAY``: the episode's key (:func:`key_of`), the attempt counted over all positions, and the array's
+name, such as ``ids`` or ``logp``. The key is made of what was dealt and answered, so it holds wherever the episode is
+stored, compressed or copied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from labkit.episode import Episode
+from labkit.errors import UsageError
+from labkit.runs.store import CannotWrite, Run
+
+Arrays = Mapping[str, np.ndarray]
+"""Arrays of one answer by name."""
+
+EPISODES = 64
+"""Of a file."""
+
+
+def key_of(episode: Episode) -> str:
+    """16 hexadecimal digits, the same for the same deal and the same answers."""
+    said = [[attempt.answer for attempt in position.attempts] for position in episode.positions]
+    return hashlib.sha256(json.dumps([episode.task.id, said]).encode()).hexdigest()[:16]
+
+
+class TokenWriter:
+    """Writes the arrays of episodes, a file for each :data:`EPISODES` of them and one for the rest."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        self._folder, self._name = run.path / "tokens", name
+        self._waiting: dict[str, np.ndarray] = {}
+        self._episodes = 0
+
+    def __enter__(self) -> TokenWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What was played is kept, unless the disk is what failed.
+        if not isinstance(error, CannotWrite):
+            self.flush()
+
+    def add(self, episode: Episode, arrays: Sequence[Arrays]) -> None:
+        """Take the arrays of an episode's attempts, in order over all positions; empty for what no model answered.
+
+        Raises:
+            ValueError: there are more or fewer than attempts.
+            CannotWrite: the disk is full or the folder is read-only.
+        """
+        if len(arrays) != len(episode.attempts):
+            raise ValueError(f"{len(episode.attempts)} attempts, but arrays for {len(arrays)}")
+        key = key_of(episode)
+        for number, of_attempt in enumerate(arrays):
+            self._waiting |= {f"{key}.{number}.{name}": _narrow(array) for name, array in of_attempt.items()}
+        self._episodes += 1
+        if self._episodes >= EPISODES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been taken."""
+        if self._waiting:
+            numbers = (path.stem.rpartition("-")[2] for path in self._folder.glob(f"{self._name}-*.safetensors"))
+            number = max((int(n) for n in numbers if n.isdigit()), default=-1) + 1
+            path = self._folder / f"{self._name}-{number:04d}.safetensors"
+            part = path.with_name(path.name + ".part")
+            try:
+                self._folder.mkdir(exist_ok=True)
+                part.write_bytes(save(self._waiting))
+                part.replace(path)
+            except OSError as error:
+                part.unlink(missing_ok=True)
+                raise CannotWrite(path, error) from error
+        self._waiting, self._episodes = {}, 0
+
+
+class TokenReader:
+    """Reads the arrays of a run's episodes; new files are seen when an episode is asked for that is in no known one."""
+
+    def __init__(self, run: Run) -> None:
+        self._folder = run.path / "tokens"
+        self._of: dict[str, Path] = {}
+        self._seen: set[Path] = set()
+
+    def arrays(self, episode: Episode) -> list[dict[str, np.ndarray]] | None:
+        """The arrays of each attempt, in order over all positions; None if none were stored.
+
+        Raises:
+            UsageError: a file cannot be read.
+        """
+        key = key_of(episode)
+        if key not in self._of:
+            self._look()
+        if key not in self._of:
+            return None
+        found: list[dict[str, np.ndarray]] = [{} for _ in episode.attempts]
+        with _opened(self._of[key]) as file:
+            for name in list(file.keys()):
+                whose, number, array = name.split(".", 2)
+                if whose == key:
+                    found[int(number)][array] = file.get_tensor(name)
+        return found
+
+    def _look(self) -> None:
+        for path in sorted(set(self._folder.glob("*.safetensors")) - self._seen):
+            with _opened(path) as file:
+                keys = list(file.keys())
+            self._of |= dict.fromkeys((name.partition(".")[0] for name in keys), path)
+            self._seen.add(path)
+
+
+def _opened(path: Path) -> safe_open:
+    try:
+        return safe_open(path, "numpy")
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"cannot read {path}: {error}; delete it to read the others") from None
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """The array with 4 bytes a number: enough for ids, and for what models compute."""
+    kind = np.float32 if np.issubdtype(array.dtype, np.floating) else np.int32
+    return np.ascontiguousarray(array, kind)
