@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -33,7 +33,7 @@ class Progress:
     def __init__(self, unit: str, total: int, first: int = 0, *, enabled: bool = True) -> None:
         self._drawn = sys.stderr.isatty()
         if self._drawn:
-            look = {"dynamic_ncols": True}
+            look: dict[str, Any] = {"dynamic_ncols": True}
         else:
             told = "{n_fmt}/{total_fmt}{unit}, {elapsed} gone, {remaining} left{postfix}"
             look = {"file": _Lines(sys.stderr), "mininterval": EVERY, "miniters": 1, "bar_format": told}

@@ -126,7 +126,6 @@ reveal("init.base", SIZES[0] if legal < 1 / 3 else SIZES[1] if legal < 2 / 3 els
 # `unreadable`, `illegal_formula`, `wrong_numbers`, `wrong_value`, `correct`; return a dictionary with the shares
 # `"readable"`, `"legal"`, `"valid"` and `"right"`, each of *all* answers.
 
-
 # %% tags=["exercise"]
 def funnel(categories):
     """The shares of answers that pass each part of the funnel."""
@@ -236,7 +235,6 @@ HTML(grey + "".join(lines))
 # paler than what has to be *decided*: the numbers that the cards count as, and the formula. A few steps cannot
 # teach arithmetic; look which of the dark tokens became paler. The same for many held-out examples, part by part:
 
-
 # %%
 def parts(example):
     """For each token of the answer, the field that it belongs to."""
@@ -251,16 +249,13 @@ for part in ("cards", "number", "formula"):
     before, after = ([token_losses(m, e)[parts(e) == part].mean() for e in held_out] for m in (base, init))
     change = mean([float(a - b) for b, a in zip(before, after, strict=True)])
     low, high = change.ci95
-    print(
-        f"{part:8} {np.mean(before):.3f} → {np.mean(after):.3f} nats a token   change {change.value:+.3f} "
-        f"95% [{low:+.3f}, {high:+.3f}]   n = {change.n} examples"
-    )
+    print(f"{part:8} {np.mean(before):.3f} → {np.mean(after):.3f} nats a token   change {change.value:+.3f} "
+          f"95% [{low:+.3f}, {high:+.3f}]   n = {change.n} examples")
 
 # %% [markdown]
 # **Exercise 2.** Build the loss mask of a whole dialogue. You get its tokens as text: a turn is opened by
 # `<|user|>` or `<|assistant|>` and closed by `<|end|>`; return a list of `True` where the token carries loss. (All of
 # the assistant's turns are learnt, and the model has to learn where to stop.)
-
 
 # %% tags=["exercise"]
 def loss_mask(tokens):
@@ -301,7 +296,6 @@ check("sft_init.loss_mask", loss_mask)
 # **Exercise 3.** Now the loss itself. `logits_TV[t]` are the network's numbers for the token *after* place `t`, over
 # the vocabulary; `ids_T` are the tokens that stand there, `loss_T` is the mask (NumPy arrays). Return the mean
 # cross-entropy, in nats. The check compares it with the trainer's.
-
 
 # %% tags=["exercise"]
 def answer_loss(logits_TV, ids_T, loss_T):
@@ -407,37 +401,24 @@ for number, step in enumerate(STEPS):
 import plotly.graph_objects as go
 
 LOOKS = {
-    "readable": ("#767676", "dot"),
-    "legal": ("#009E73", "dash"),
-    "valid": ("#56B4E9", "dashdot"),
-    "right": ("#0072B2", "solid"),
-    "rewards differ": ("#B8860B", "dash"),
-    "right and wrong": ("#D55E00", "solid"),
+    "readable": ("#767676", "dot"), "legal": ("#009E73", "dash"), "valid": ("#56B4E9", "dashdot"),
+    "right": ("#0072B2", "solid"), "rewards differ": ("#B8860B", "dash"), "right and wrong": ("#D55E00", "solid"),
 }
 
 
 def drawn(names, title):
     """Shares of each checkpoint with their 95% intervals."""
-    figure = go.Figure(
-        layout={
-            "title": title,
-            "template": "plotly_white",
-            "height": 400,
-            "xaxis": {"title": "steps of SFT", "type": "category"},
-            "yaxis": {"tickformat": ".0%", "range": [0, 1.03], "title": "share"},
-        }
-    )
+    figure = go.Figure(layout={
+        "title": title, "template": "plotly_white", "height": 400,
+        "xaxis": {"title": "steps of SFT", "type": "category"},
+        "yaxis": {"tickformat": ".0%", "range": [0, 1.03], "title": "share"},
+    })
     for name in names:
         found = [one[name] for one in looks.values()]
         spread = {"array": [f.ci95[1] - f.value for f in found], "arrayminus": [f.value - f.ci95[0] for f in found]}
         colour, dash = LOOKS[name]
-        figure.add_scatter(
-            x=list(looks),
-            y=[f.value for f in found],
-            name=name,
-            error_y=spread | {"thickness": 1},
-            line={"color": colour, "dash": dash},
-        )
+        figure.add_scatter(x=list(looks), y=[f.value for f in found], name=name, error_y=spread | {"thickness": 1},
+                           line={"color": colour, "dash": dash})
     return figure
 
 
@@ -479,7 +460,6 @@ for name, one in looks.items():
 # %% [markdown]
 # **Exercise 4.** A model is right with probability `p` in each of `n` independent samples. How likely is a group with a
 # right *and* a wrong answer?
-
 
 # %% tags=["exercise"]
 def chance_of_both(p, n):
@@ -534,38 +514,23 @@ drawn(("valid", "right", "right and wrong"), "From the base to long SFT, hands o
 # %%
 if known:
     short, far = (one["right and wrong"] for one in (looks[str(STEPS[-1])], list(looks.values())[-1]))
-    print(
-        f"right and wrong: {short.value:.0%} [{short.ci95[0]:.0%}, {short.ci95[1]:.0%}] after {STEPS[-1]} steps, "
-        f"{far.value:.0%} [{far.ci95[0]:.0%}, {far.ci95[1]:.0%}] at the end of SFT"
-    )
+    print(f"right and wrong: {short.value:.0%} [{short.ci95[0]:.0%}, {short.ci95[1]:.0%}] after {STEPS[-1]} steps, "
+          f"{far.value:.0%} [{far.ci95[0]:.0%}, {far.ci95[1]:.0%}] at the end of SFT")
     apart = far.ci95[0] > short.ci95[1] or far.ci95[1] < short.ci95[0]
     reveal("init.long", WAYS[1] if not apart else WAYS[0] if far.value > short.value else WAYS[2])
 
 # %%
 line = np.linspace(0, 1, 101)
-figure = go.Figure(
-    layout={
-        "title": f"The signal of a group of {SAMPLES} samples",
-        "template": "plotly_white",
-        "height": 380,
-        "xaxis": {"title": "right answers", "tickformat": ".0%"},
-        "yaxis": {"title": "hands with right and wrong", "tickformat": ".0%", "rangemode": "tozero"},
-    }
-)
+figure = go.Figure(layout={
+    "title": f"The signal of a group of {SAMPLES} samples", "template": "plotly_white", "height": 380,
+    "xaxis": {"title": "right answers", "tickformat": ".0%"},
+    "yaxis": {"title": "hands with right and wrong", "tickformat": ".0%", "rangemode": "tozero"},
+})
+figure.add_scatter(x=line, y=1 - line**SAMPLES - (1 - line) ** SAMPLES, name="if all hands were alike",
+                   line={"color": "#767676", "dash": "dash"})
 figure.add_scatter(
-    x=line,
-    y=1 - line**SAMPLES - (1 - line) ** SAMPLES,
-    name="if all hands were alike",
-    line={"color": "#767676", "dash": "dash"},
-)
-figure.add_scatter(
-    x=[one["right"].value for one in looks.values()],
-    y=[one["right and wrong"].value for one in looks.values()],
-    text=list(looks),
-    mode="markers+text",
-    textposition="bottom right",
-    name="checkpoints",
-    marker={"color": "#D55E00"},
+    x=[one["right"].value for one in looks.values()], y=[one["right and wrong"].value for one in looks.values()],
+    text=list(looks), mode="markers+text", textposition="bottom right", name="checkpoints", marker={"color": "#D55E00"},
 )
 figure
 
@@ -586,15 +551,11 @@ answers = {
     for name, (suite, split) in SETS.items()
 }
 places = ["tiny:base", *(run.checkpoint(step) for step in STEPS), *dict.fromkeys(long)]
-figure = go.Figure(
-    layout={
-        "title": f"Loss on the expert's answers, {len(held_out)} of each kind, 95% intervals",
-        "template": "plotly_white",
-        "height": 380,
-        "xaxis": {"title": "steps of SFT", "type": "category"},
-        "yaxis": {"title": "nats a token", "rangemode": "tozero"},
-    }
-)
+figure = go.Figure(layout={
+    "title": f"Loss on the expert's answers, {len(held_out)} of each kind, 95% intervals", "template": "plotly_white",
+    "height": 380, "xaxis": {"title": "steps of SFT", "type": "category"},
+    "yaxis": {"title": "nats a token", "rangemode": "tozero"},
+})
 losses = {name: [] for name in SETS}
 for place in places:
     loaded = load(str(place)).loaded
@@ -620,7 +581,6 @@ figure
 # step. A route ends at the first wrong one here, so rewards differ wherever samples get to different places. Its Init
 # is even shorter, and starts from an earlier checkpoint of the base's pre-training (`tiny:base@STEP`).
 
-
 # %%
 def look_at_walk(name):
     player = load(name, temperature=1.0, max_new_tokens=96)
@@ -632,11 +592,8 @@ def look_at_walk(name):
     read = [[a.verdict.category != "unreadable" for a in e.attempts] for e in result.episodes]
     ids = [e.task.id for e in result.episodes]
     right = Estimate(result.value, result.n, result.ci95)
-    return {
-        "readable": share([Trials(sum(r), len(r)) for r in read], deals=ids),
-        "right": right,
-        "rewards differ": share(Trials(len(r) > 1) for r in returns.values()),
-    }
+    return {"readable": share([Trials(sum(r), len(r)) for r in read], deals=ids), "right": right,
+            "rewards differ": share(Trials(len(r) > 1) for r in returns.values())}
 
 
 walk_init = read(ROOT / "configs/experiments/virl-l/init.yaml")

@@ -165,7 +165,6 @@ agree(return_K, advantages.returns(reward_EK, mask_EK, GAMMA)[0])
 # network that predicts the return from what the model has read before it answers; here a small MLP on the last hidden
 # state. We fit one on the other episodes (a trainer does it along the way) and test it on a third of them.
 
-
 # %%
 def first_states(rollout):
     """The model's last hidden state in front of each turn, and the turn's discounted return."""
@@ -209,7 +208,6 @@ print("values of our turns:", value_K.round(3))
 # 1506.02438](https://arxiv.org/abs/1506.02438)) adds the errors that follow, each weighed down by γλ:
 # $A_k = δ_k + γλ A_{k+1}$.
 
-
 # %%
 def gae(reward_K, value_K, gamma, lam):
     """Advantages over the turns of an episode that ends."""
@@ -252,14 +250,8 @@ figure = make_subplots(rows=1, cols=3, shared_yaxes=True, subplot_titles=[f"γ =
 for column, gamma in enumerate(GAMMAS, 1):
     for lam, colour in zip(LAMS, colours, strict=True):
         figure.add_bar(
-            x=turns,
-            y=gae(reward_K, value_K, gamma, lam),
-            name=f"λ = {lam:g}",
-            marker_color=colour,
-            legendgroup=f"{lam}",
-            showlegend=column == 1,
-            row=1,
-            col=column,
+            x=turns, y=gae(reward_K, value_K, gamma, lam), name=f"λ = {lam:g}", marker_color=colour,
+            legendgroup=f"{lam}", showlegend=column == 1, row=1, col=column,
         )
 figure.update_layout(title="Advantages of the episode's turns", template="plotly_white", height=340)
 figure
@@ -301,7 +293,6 @@ show(widgets.VBox([widgets.HBox(sliders), live]), told)
 # %% [markdown]
 # **Exercise 1.** Write the advantages as what they are, sums: $A_k = \sum_{l≥0} (γλ)^l δ_{k+l}$, without a recursion.
 
-
 # %% tags=["exercise"]
 def gae_as_sum(delta_K, gamma, lam):
     """Advantages [K] from one-step errors [K]."""
@@ -338,7 +329,6 @@ check("ppo_by_hand.gae_as_sum", gae_as_sum)
 # **Exercise 2.** Suppose the rollout was *cut* after these turns (a buffer is full, the episode would go on). Then
 # what follows is worth something: the critic's value of the next turn, `next_value`. Write GAE for that case; with
 # `next_value` 0 it is the one above.
-
 
 # %% tags=["exercise"]
 def cut_gae(reward_K, value_K, next_value, gamma, lam):
@@ -456,12 +446,9 @@ for column, sign in ((1, 1.0), (2, -1.0)):
     for stopped, colour, symbol in ((False, "#0072B2", "circle"), (True, "#D55E00", "x")):
         chosen = (advantage_N * sign > 0) & (clipped_N == stopped)
         figure.add_scatter(
-            x=ratio_N[chosen].clamp(0.4, 1.6),
-            y=(objective_N / advantage_N.abs())[chosen].clamp(-1.6, 1.6),
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.7},
-            text=[t for t, c in zip(tokens, chosen, strict=True) if c],
-            name="clipped" if stopped else "not clipped",
+            x=ratio_N[chosen].clamp(0.4, 1.6), y=(objective_N / advantage_N.abs())[chosen].clamp(-1.6, 1.6),
+            mode="markers", marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.7},
+            text=[t for t, c in zip(tokens, chosen, strict=True) if c], name="clipped" if stopped else "not clipped",
             **place,
         )
     figure.update_xaxes(title="ratio (beyond the frame: at its edge)", row=1, col=column)
@@ -473,7 +460,6 @@ figure
 # *own* push away, but the steps of other tokens, which share all weights, go on moving it.
 #
 # **Exercise 3.** For one token, say whether the clip leaves it without a gradient. (There are four cases: which two?)
-
 
 # %% tags=["exercise"]
 def has_no_gradient(ratio, advantage, clip):
@@ -523,7 +509,8 @@ batch8 = collate(fresh.rows, player.loaded.pad_id)
 places = batch8["sampled"][:, 1:]
 with torch.no_grad():
     new_NV, initial_NV = (
-        m(batch8["input_ids"], attention_mask=batch8["attention_mask"]).logits[:, :-1][places] for m in (mine, model)
+        m(batch8["input_ids"], attention_mask=batch8["attention_mask"]).logits[:, :-1][places]
+        for m in (mine, model)
     )
 new_NV, initial_NV = (x - x.logsumexp(-1, keepdim=True) for x in (new_NV, initial_NV))
 exact_N = (new_NV.exp() * (new_NV - initial_NV)).sum(-1)
@@ -570,7 +557,6 @@ agree(rloo_E, advantages.leave_one_out(torch.tensor(return_E), same_E))
 # praised with the rest.
 #
 # **Exercise 4.** Write RLOO's advantage from GRPO's alone: `grpo_E` is each return minus the mean of its group of n.
-
 
 # %% tags=["exercise"]
 def leave_one_out(grpo_E):
@@ -645,25 +631,17 @@ for kind in ("ppo", "ppo-bilevel", "reinforce", "grpo", "rloo"):
     assign(group, Credit(kind=kind, normalise=False), group=8)
     credits[kind] = group.rows[0].arrays["advantage"].copy()
 by_hand = {
-    "ppo": advantage_K[row.turn],
-    "ppo-bilevel": bilevel_N,
-    "reinforce": return_K[row.turn],
-    "grpo": np.full(len(row.turn), grpo_E[0]),
-    "rloo": np.full(len(row.turn), rloo_E[0]),
+    "ppo": advantage_K[row.turn], "ppo-bilevel": bilevel_N, "reinforce": return_K[row.turn],
+    "grpo": np.full(len(row.turn), grpo_E[0]), "rloo": np.full(len(row.turn), rloo_E[0]),
 }
 for kind in credits:
     agree(by_hand[kind], credits[kind], decimals=5)
 
 # %%
-figure = go.Figure(
-    layout={
-        "title": "What the tokens of one episode are credited with",
-        "template": "plotly_white",
-        "height": 400,
-        "xaxis_title": "sampled token; lines where a turn ends",
-        "yaxis_title": "advantage, before normalising",
-    }
-)
+figure = go.Figure(layout={
+    "title": "What the tokens of one episode are credited with", "template": "plotly_white", "height": 400,
+    "xaxis_title": "sampled token; lines where a turn ends", "yaxis_title": "advantage, before normalising",
+})
 colours, dashes = ("#0072B2", "#000000", "#767676", "#009E73", "#CC79A7"), ("solid", "solid", "dot", "dash", "dashdot")
 for (kind, advantage), colour, dash in zip(credits.items(), colours, dashes, strict=True):
     line = {"color": colour, "dash": dash, "shape": "hv"}
@@ -692,10 +670,8 @@ agree(np.exp(sums_K), turn_ratio_K)
 for k in range(len(reward_K)):
     token = np.exp(step_N[row.turn == k])
     share = clipped_N.numpy()[row.turn == k].mean()
-    print(
-        f"turn {k + 1}   ratio of the turn {turn_ratio_K[k]:8.3f} ({'clipped' if stopped_K[k] else 'free'})"
-        f"   of its tokens {token.min():.3f} to {token.max():.3f} ({share:.0%} clipped)"
-    )
+    print(f"turn {k + 1}   ratio of the turn {turn_ratio_K[k]:8.3f} ({'clipped' if stopped_K[k] else 'free'})"
+          f"   of its tokens {token.min():.3f} to {token.max():.3f} ({share:.0%} clipped)")
 
 # %% [markdown]
 # A turn's ratio is a product over dozens of tokens, so it leaves [0.8, 1.2] much sooner than most of theirs: unless

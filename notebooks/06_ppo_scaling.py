@@ -45,17 +45,8 @@ from labkit.dispatch.local import BackgroundRun
 from labkit.views.widgets.dashboard import RunDashboard
 from labkit.views.widgets.live import show
 
-CURVES = (
-    "eval/id/success",
-    "rollout/success",
-    "rollout/return",
-    "policy/approxkl_avg",
-    "policy/entropy_avg",
-    "policy/clipfrac_avg",
-    "val/explained_variance",
-    "loss/value_avg",
-    "seconds",
-)
+CURVES = ("eval/id/success", "rollout/success", "rollout/return", "policy/approxkl_avg", "policy/entropy_avg",
+          "policy/clipfrac_avg", "val/explained_variance", "loss/value_avg", "seconds")
 RL = ROOT / "configs/experiments/gp-l/rl.yaml"
 training = BackgroundRun(RL, [*SETTINGS[SETTING], "name=notebook-06-rl"], out=ROOT / "runs")
 dashboard = RunDashboard(training, metrics=CURVES)
@@ -98,7 +89,6 @@ predict("As much compute for SFT as for this PPO: which gains more on held-out h
 # **Exercise 1.** What is logged at each update is noisy: other hands, other luck. So a smoothed line is drawn over the
 # points: an **exponential moving average**, in which the newest value weighs 1, the one before it `weight`, the one
 # before that `weight²`, and so on, over the sum of these weights. Write it.
-
 
 # %% tags=["exercise"]
 def smoothed(values, weight):
@@ -144,7 +134,6 @@ check("ppo_scaling.smoothed", smoothed)
 # * **trained** on, once in every epoch.
 #
 # **Exercise 2.** FLOPs of an update with `scored` scoring passes and `epochs` epochs.
-
 
 # %% tags=["exercise"]
 def update_flops(parameters, tokens, scored, epochs):
@@ -244,17 +233,8 @@ import json
 probe = ppo.config["probe"] | {"every": steps}
 beside = [
     BackgroundRun(SFT, [f"steps={steps}", f"probe={json.dumps(probe)}", "name=notebook-06-sft"], out=ROOT / "runs"),
-    BackgroundRun(
-        RL,
-        [
-            "updates=4",
-            f"episodes={8 if FAST else 24}",
-            f"lr={30 * ppo.config['lr']}",
-            "probe=null",
-            "name=notebook-06-rl-sick",
-        ],
-        out=ROOT / "runs",
-    ),
+    BackgroundRun(RL, ["updates=4", f"episodes={8 if FAST else 24}", f"lr={30 * ppo.config['lr']}", "probe=null",
+                       "name=notebook-06-rl-sick"], out=ROOT / "runs"),
 ]
 sft, sick = wait_for(*beside)
 
@@ -262,14 +242,8 @@ sft, sick = wait_for(*beside)
 # ### A sick run
 
 # %%
-SIGNS = (
-    "rollout/success",
-    "rollout/return",
-    "policy/approxkl_avg",
-    "policy/entropy_avg",
-    "policy/clipfrac_avg",
-    "grad_norm",
-)
+SIGNS = ("rollout/success", "rollout/return", "policy/approxkl_avg", "policy/entropy_avg", "policy/clipfrac_avg",
+         "grad_norm")
 RunDashboard(ppo, sick, metrics=SIGNS).static(smooth=0.0)
 
 # %%
@@ -305,10 +279,8 @@ ends = {
 def told_change(words, suite, before, after):
     found = difference(before, after)
     low, high = found.ci95
-    print(
-        f"{suite:9} {words:18} {100 * found.value:+6.1f} points   "
-        f"95% [{100 * low:+.1f}, {100 * high:+.1f}]   n = {found.n}"
-    )
+    print(f"{suite:9} {words:18} {100 * found.value:+6.1f} points   "
+          f"95% [{100 * low:+.1f}, {100 * high:+.1f}]   n = {found.n}")
     return found
 
 
@@ -328,7 +300,6 @@ for suite in suites:
 # **Exercise 3.** Work out a paired interval yourself. You get, for the same hands in the same order, whether each was
 # solved before and after; return the change and its normal 95% interval: mean ± 1.96 standard errors of the
 # differences.
-
 
 # %% tags=["exercise"]
 def paired_interval(before, after):
@@ -376,25 +347,14 @@ PARTS = {"play": "#0072B2", "score": "#CC79A7", "learn": "#009E73"}
 flops = {"play": 2 * size * tokens, "score": 2 * size * tokens * scored, "learn": 6 * size * last["trained_tokens"]}
 assert abs(sum(flops.values()) / last["flops"] - 1) < 1e-9  # Exercise 2, on the whole run
 seconds = {part: sum(m[f"seconds/{part}"] for m in lines) for part in PARTS}
-figure = go.Figure(
-    layout={
-        "title": "Where compute and time go",
-        "template": "plotly_white",
-        "height": 260,
-        "barmode": "stack",
-        "xaxis": {"tickformat": ".0%", "title": "share of the run"},
-    }
-)
+figure = go.Figure(layout={
+    "title": "Where compute and time go", "template": "plotly_white", "height": 260, "barmode": "stack",
+    "xaxis": {"tickformat": ".0%", "title": "share of the run"},
+})
 for part, colour in PARTS.items():
     shares = [used[part] / sum(used.values()) for used in (flops, seconds)]
-    figure.add_bar(
-        y=["FLOPs", "seconds"],
-        x=shares,
-        name=part,
-        orientation="h",
-        marker_color=colour,
-        text=[f"{share:.0%}" for share in shares],
-    )
+    figure.add_bar(y=["FLOPs", "seconds"], x=shares, name=part, orientation="h", marker_color=colour,
+                   text=[f"{share:.0%}" for share in shares])
 figure
 
 # %% [markdown]
@@ -416,10 +376,8 @@ for allowed in range(1, first[0].task.attempts + 1):
     read_tokens = mean([a[-1].sample.prompt_tokens + a[-1].sample.tokens for a in kept])
     won = sum(any(one.verdict.success for one in a) for a in kept)
     low, high = read_tokens.ci95
-    print(
-        f"at most {allowed}: {read_tokens.value:4.0f} tokens an episode, 95% [{low:.0f}, {high:.0f}]; "
-        f"{won} of {len(kept)} episodes won"
-    )
+    print(f"at most {allowed}: {read_tokens.value:4.0f} tokens an episode, 95% [{low:.0f}, {high:.0f}]; "
+          f"{won} of {len(kept)} episodes won")
 
 # %% [markdown]
 # * **More updates**: the policy moves on, and the next episodes are played by a better one. Updates cannot run side by
@@ -447,11 +405,8 @@ archive = Archive([ROOT / "results"])
 
 
 # %%
-predict(
-    "Over ID success as the x axis, at equal ID success: which is higher under the changed rule?",
-    ["PPO", "SFT", "cannot be said from the figure"],
-    key="scaling.axis",
-)
+predict("Over ID success as the x axis, at equal ID success: which is higher under the changed rule?",
+        ["PPO", "SFT", "cannot be said from the figure"], key="scaling.axis")
 
 # %%
 scaled = show_figure(ROOT / "configs/figures/05.yaml", archive, cells=("gp-l",))
@@ -467,7 +422,6 @@ scaled = show_figure(ROOT / "configs/figures/05.yaml", archive, cells=("gp-l",))
 # * **ID success**: *for the same skill at what was trained, how much carries over to what was not?* This is the
 #   question of the paper's title, and the only axis that does not reward the cheaper method.
 
-
 # %%
 def level(data, curve, suite, at):
     """A curve's success on a suite at the probe where its ID success is nearest to a level."""
@@ -482,10 +436,8 @@ if all(map(scaled.lines.get, both)):
     found = {curve: level(scaled, curve, "rule-ood", min(tops)) for curve in ("SFT", "RL")}
     for curve, (one, other) in found.items():
         low, high = other.ci95
-        print(
-            f"{curve}: at {one.value:.0%} of practised deals, {other.value:.0%} [{low:.0%}, {high:.0%}] under the "
-            f"changed rule, n = {other.n}"
-        )
+        print(f"{curve}: at {one.value:.0%} of practised deals, {other.value:.0%} [{low:.0%}, {high:.0%}] under the "
+              f"changed rule, n = {other.n}")
     rl, other = found["RL"][1], found["SFT"][1]
     clear = rl.ci95[0] > other.ci95[1] or other.ci95[0] > rl.ci95[1]
     reveal("scaling.axis", ("PPO" if rl.value > other.value else "SFT") if clear else "cannot be said from the figure")
@@ -501,7 +453,6 @@ else:
 #
 # **Exercise 4.** Choose a learning rate. You get a row for each run: a dictionary with `"lr"`, `"seed"`, `"id"` and
 # `"rule-ood"` (successes on dev hands).
-
 
 # %% tags=["exercise"]
 def choose_rate(rows):

@@ -1,8 +1,9 @@
 """Bring every notebook in step with its ``py:percent`` source: execute it in a fresh kernel and store the outputs.
 
-The ``.py`` file is what is written and reviewed; the ``.ipynb`` is what people open. Widget state is not stored
-(one figure widget would add megabytes); what must be seen without a kernel is shown in static form as well, and of
-each figure a picture is stored for pages that run no scripts (where there is a Chromium to draw it).
+The ``.py`` file is what is written and reviewed; the ``.ipynb`` is what people open. GitHub, and JupyterLab before a
+reader trusts a notebook, run no scripts and strip ``<style>`` and ``<svg>``. So a PNG is stored beside each Plotly
+figure and in the place of HTML that needs either, drawn by Chromium. Widgets and their state are not stored: a widget
+is shown without a kernel by the static form in its output.
 
     python scripts/notebooks.py [NAME ...]
     python scripts/notebooks.py --solved DIR [NAME ...]     for teachers: not executed, the solutions in their places
@@ -17,11 +18,14 @@ import argparse
 import ast
 import base64
 import copy
+import html
 import io
+import json
 import os
 import re
 import shutil
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,10 +40,20 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 _PLOTLY = "application/vnd.plotly.v1+json"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_HTML = "text/html"
+_PNG = "image/png"
 _DRAW = """figure => Plotly.toImage(
     {data: figure.data, layout: {...figure.layout, paper_bgcolor: "white"}},
     {format: "png", width: 900, height: figure.layout.height ?? 450},
 )"""
+STRIPPED = re.compile(r"<(style|svg|script)\b")
+"""Elements that GitHub takes out of a notebook's HTML, with what is in them."""
+WIDTH = 820
+"""CSS pixels of the pictures of HTML: what GitHub shows without scaling."""
+_PAGE = '<body style="margin: 8px; background: white; font: 14px sans-serif">{}</body>'
+_LABEL = re.compile(r'aria-label="([^"]*)"')
+_STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 _MARKUP = re.compile(r"<[^>]*>")
 _FOLDED = re.compile(r"<details><summary>(Hint|Solution)[^<]*</summary>(.*?)</details>", re.DOTALL)
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -119,16 +133,15 @@ def solved(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode, timeout: int = 600, *, fast: bool = False) -> NotebookNode:
+def execute(notebook: NotebookNode, *, fast: bool = False) -> NotebookNode:
     """Run all cells in place, in a fresh kernel started in the notebooks' folder.
 
     Args:
-        timeout: seconds for each cell.
         fast: with ``LABKIT_FAST=1``, which notebooks take as leave to play and train less.
     """
     client = NotebookClient(
         notebook,
-        timeout=timeout,
+        timeout=None,
         kernel_name="python3",
         store_widget_state=False,
         record_timing=False,
@@ -138,38 +151,71 @@ def execute(notebook: NotebookNode, timeout: int = 600, *, fast: bool = False) -
     return notebook
 
 
-def add_pictures(notebook: NotebookNode) -> None:
-    """Store a picture beside each figure, for pages that show no Plotly."""
-    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
-    figures = [o for o in outputs if _PLOTLY in o.data and "image/png" not in o.data]
-    if not figures:
+def make_static(notebook: NotebookNode) -> None:
+    """Make every output legible on a page that runs no script and strips ``<style>`` and ``<svg>``."""
+    shown = [(c, o) for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+    outputs = [output for _, output in shown]
+    for cell, one in shown:
+        if len(one.data) > 1:
+            one.data.pop(_WIDGET, None)
+        if _PNG in one.data and _PNG not in one.metadata:
+            one.metadata[_PNG] = {"alt": f"Drawn by {cell.source.splitlines()[-1]}"}
+        if _PLOTLY in one.data:
+            one.data[_PLOTLY] = json.loads(json.dumps(one.data[_PLOTLY]), parse_float=_rounded)
+    figures = [o for o in outputs if _PLOTLY in o.data and _PNG not in o.data]
+    styled = [o for o in outputs if STRIPPED.search(o.data.get(_HTML, ""))]
+    if not figures and not styled:
         return
     if CHROMIUM is None:
-        print("no Chromium: figures are stored without pictures", file=sys.stderr)
+        print("no Chromium: figures, cards and maps are stored without pictures", file=sys.stderr)
         return
     from playwright.sync_api import sync_playwright
     from plotly.offline import get_plotlyjs
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+        page = browser.new_page(viewport={"width": WIDTH, "height": 100})
+        page.set_default_timeout(0)
+        for one in styled:
+            markup = one.data.pop(_HTML)
+            page.set_content(_PAGE.format(markup))
+            _store(one, page.screenshot(full_page=True), alt_of_markup(markup))
+        page.set_content("")
         page.add_script_tag(content=get_plotlyjs())
         for one in figures:
             figure = one.data[_PLOTLY]
-            one.data["image/png"] = fewer_colours(page.evaluate(_DRAW, figure).partition(",")[2])
-            # Where nbconvert's classic page looks for it; its newer one leaves such texts out.
-            one.metadata["image/png"] = {"alt": alt_text(figure)}
+            _store(one, base64.b64decode(page.evaluate(_DRAW, figure).partition(",")[2]), alt_text(figure))
         browser.close()
 
 
-def fewer_colours(picture: str) -> str:
-    """A base64 PNG of a chart at a fifth of its size: charts need no more than 64 colours."""
+def _rounded(number: str) -> float:
+    """A number of a figure at five digits, a third of its length."""
+    return float(f"{float(number):.5g}")
+
+
+def _store(output: NotebookNode, picture: bytes, alt: str) -> None:
+    output.data[_PNG] = base64.b64encode(fewer_colours(picture)).decode("ascii")
+    # Where nbconvert's classic page looks for it; its newer one leaves such texts out.
+    output.metadata[_PNG] = {"alt": alt}
+
+
+def fewer_colours(picture: bytes) -> bytes:
+    """A PNG of a chart, of cards or a map at a fifth of its size: 64 colours are enough.
+
+    MAXCOVERAGE keeps colours of small areas, such as the star on a map.
+    """
     from PIL import Image
 
     written = io.BytesIO()
-    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-        image.convert("RGB").quantize(64).save(written, "PNG", optimize=True)
-    return base64.b64encode(written.getvalue()).decode("ascii")
+    with Image.open(io.BytesIO(picture)) as image:
+        image.convert("RGB").quantize(64, Image.Quantize.MAXCOVERAGE).save(written, "PNG", optimize=True)
+    return written.getvalue()
+
+
+def alt_of_markup(markup: str) -> str:
+    """What a piece of HTML shows, for those who do not see its picture: the labels of its parts, each once."""
+    labels = "; ".join(dict.fromkeys(_LABEL.findall(markup)))
+    return textwrap.shorten(html.unescape(labels or _words(_STYLE.sub("", markup))), 600)
 
 
 def alt_text(figure: dict[str, Any]) -> str:
@@ -209,7 +255,7 @@ def main() -> None:
             continue
         began = time.time()
         notebook = execute(source(path))
-        add_pictures(notebook)
+        make_static(notebook)
         nbformat.write(notebook, path.with_suffix(".ipynb"))
         print(f"{path.stem}: {time.time() - began:.0f} s", file=sys.stderr)
 

@@ -1,8 +1,11 @@
-"""What a call costs, in a unit that is as slow as the machine is at that moment."""
+"""What a call costs, in a unit that is as slow as the machine is at that moment, and how long tests wait."""
 
 import gc
 import time
 from collections.abc import Callable
+
+PATIENCE = 600.0
+"""Seconds that a page, a thread or another process may take. Only a test that fails waits so long."""
 
 
 def loops(call: Callable[[], object], rounds: int = 3) -> float:

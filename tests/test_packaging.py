@@ -13,8 +13,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from labkit.commands import app as app_command
+from labkit.errors import UsageError
+
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+_PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, SETUPTOOLS = _PYPROJECT["project"], _PYPROJECT["tool"]["setuptools"]
 TARGETS = ("install", "app", "lab", "test", "test-all", "lint", "notebooks", "results", "bench", "clean", "help")
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make; sudo apt-get install make")
@@ -210,3 +214,25 @@ def test_weights_are_safetensors_and_small() -> None:
     files = tracked_files()
     assert [path.name for path in files if path.suffix in pickled] == []
     assert sum(path.stat().st_size for path in files if path.suffix == ".safetensors") < 60e6
+
+
+def test_the_wheel_holds_nothing_but_labkit() -> None:
+    found = SETUPTOOLS["packages"]["find"]
+    assert found["include"] == ["labkit*"] and set(SETUPTOOLS["package-data"]) == {"labkit"}
+
+
+def test_an_installed_labkit_finds_the_app_of_its_clone(tmp_path: Path) -> None:
+    # A link, as an editable installation is: labkit is on the path, the folder that holds `app` is not.
+    (tmp_path / "labkit").symlink_to(ROOT / "labkit")
+    code = "from labkit.commands.app import make_importable; make_importable(); import app; print(*app.__path__)"
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environ, check=True
+    )
+    assert Path(done.stdout.strip()) == ROOT / "app"
+
+
+def test_a_wheel_says_how_to_get_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_command, "__file__", str(tmp_path / "site-packages/labkit/commands/app.py"))
+    with pytest.raises(UsageError, match="clone the repository and run `make app`"):
+        app_command.make_importable()

@@ -67,8 +67,8 @@ def rows(rounds: int = 3) -> list[Row]:
 
 
 def _player(loaded: ModelBundle, dtype: str, batch: int) -> Checkpoint:
-    settings = {"temperature": 1.0, "max_new_tokens": NEW_TOKENS, "batch": batch}
-    return Checkpoint(loaded, name=dtype, sampler=None if dtype == "float32" else dtype, **settings)
+    sampler = None if dtype == "float32" else dtype
+    return Checkpoint(loaded, name=dtype, sampler=sampler, temperature=1.0, max_new_tokens=NEW_TOKENS, batch=batch)
 
 
 Play = Callable[[int, Player, int, int], tuple[int, int]]

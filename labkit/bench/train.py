@@ -83,8 +83,14 @@ def learner(loaded: ModelBundle, config: RLConfig) -> Learner:
     """What plays and learns, without a run around it."""
     policy = Policy(loaded.model, config.critic if config.has_critic else "none").eval()
     ready = prepare(config, loaded.model, policy, make_optimizer(policy, config), reference=False)
-    sampling = {"temperature": config.temperature, "max_new_tokens": config.max_new_tokens, "batch": config.batch}
-    return Learner(config, ready, Checkpoint(loaded, name=config.name, **sampling))
+    player = Checkpoint(
+        loaded,
+        name=config.name,
+        temperature=config.temperature,
+        max_new_tokens=config.max_new_tokens,
+        batch=config.batch,
+    )
+    return Learner(config, ready, player)
 
 
 def bare(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[dict[str, torch.Tensor]]) -> None:

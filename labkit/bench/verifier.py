@@ -73,5 +73,5 @@ def plain_check(line: bytes) -> bool:
 def _value(node: ast.expr) -> Fraction:
     if isinstance(node, ast.BinOp):
         return _OPERATORS[type(node.op)](_value(node.left), _value(node.right))
-    assert isinstance(node, ast.Constant)
+    assert isinstance(node, ast.Constant) and isinstance(node.value, int)
     return Fraction(node.value)

@@ -9,6 +9,8 @@ examples:
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 from labkit.errors import UsageError
 
@@ -31,7 +33,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not 1 <= args.port <= 65535:
         raise UsageError(f"--port is a number from 1 to 65535, not {args.port}")
+    make_importable()
     from app.main import run as run_app
 
     run_app(args.players, host=args.host, auth=args.auth, port=args.port)
     return 0
+
+
+def make_importable() -> None:
+    """Put the clone on the path. The app is no part of the wheel, where a package called `app` would meet others.
+
+    Raises:
+        UsageError: labkit is installed without its clone.
+    """
+    clone = Path(__file__).resolve().parents[2]
+    if not (clone / "pyproject.toml").is_file():
+        raise UsageError("the app is not installed with labkit; clone the repository and run `make app` there")
+    if str(clone) not in sys.path:
+        sys.path.insert(0, str(clone))

@@ -137,8 +137,8 @@ def run(args: argparse.Namespace) -> int:
     del first
     rows = eval_rows.laid_out(args, cell, settings, names, checkpoints)
     kept = [eval_resume.kept(run, cell, suites, settings) for run in runs]
-    first = sum(len(episodes) for of_run in kept for episodes in of_run.values())
-    bar, played = Progress("episodes", len(rows) * deals, first), count(first + 1)
+    stored = sum(len(episodes) for of_run in kept for episodes in of_run.values())
+    bar, played = Progress("episodes", len(rows) * deals, stored), count(stored + 1)
 
     def progress(**figures: float) -> None:
         bar.update(next(played), **figures)

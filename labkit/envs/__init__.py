@@ -15,8 +15,8 @@ from labkit.envs.games import Row, cells, register, row_of
 from labkit.episode import Attempt, Episode, Message, Position, Sample, Task
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Iterator, Mapping
+    from random import Random
 
     from PIL.Image import Image
 
@@ -75,13 +75,13 @@ class Game(Protocol):
     def advance(self, episode: Episode) -> Position | str | None:
         """What follows the latest attempt: the next position, the final status, or None to answer again."""
 
-    def expert(self, episode: Episode, rng: random.Random | None = None, among: int = 1) -> str:
+    def expert(self, episode: Episode, rng: Random | None = None, among: int = 1) -> str:
         """A right answer; with ``rng``, one of the ``among`` simplest."""
 
-    def random(self, episode: Episode, rng: random.Random) -> str:
+    def random(self, episode: Episode, rng: Random) -> str:
         """A well-formed answer chosen at random."""
 
-    def wrong(self, episode: Episode, rng: random.Random) -> str:
+    def wrong(self, episode: Episode, rng: Random) -> str:
         """A wrong answer such as models make, never by the rule that only ``rule-ood`` asks for."""
 
     def decisive_span(self, answer: str) -> tuple[int, int] | None:

@@ -57,7 +57,7 @@ class DialogueEnv(gymnasium.Env[Any, str]):
         UsageError: a setting is invalid.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
     named: ClassVar[str | None] = None
     """The option of ``reset`` that names a task, rather than where one is dealt from."""
 
@@ -347,5 +347,5 @@ def _dialogue(episode: Episode) -> str:
     return "\n\n".join(f"{m.role}: {m.text[:LIMIT]}" for m in prompt(episode))
 
 
-gymnasium.register("labkit/GeneralPoints-v0", entry_point=GeneralPointsEnv)
-gymnasium.register("labkit/VIRL-v0", entry_point=VIRLEnv)
+gymnasium.register("labkit/GeneralPoints-v0", entry_point="labkit.envs.gym:GeneralPointsEnv")
+gymnasium.register("labkit/VIRL-v0", entry_point="labkit.envs.gym:VIRLEnv")

@@ -90,7 +90,7 @@ def lines(source: BinaryIO) -> Iterator[bytes | UsageError | None]:
     while True:
         yield None
         # Not readline: it waits for a whole line, so lines that are ready could not be answered first.
-        chunk = source.read1(CHUNK)
+        chunk = source.read1(CHUNK)  # type: ignore[attr-defined]  # a pipe or a file has it
         if not chunk:
             break
         *ends, rest = chunk.split(b"\n")

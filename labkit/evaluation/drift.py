@@ -40,6 +40,7 @@ class Drift:
         for each in (player, reference):
             if not isinstance(each, Checkpoint):
                 raise UsageError(f"{each.name} is no model: a KL is between two checkpoints; leave --reference out")
+        assert isinstance(player, Checkpoint) and isinstance(reference, Checkpoint)
         ours, theirs = player.loaded, reference.loaded
         words = [each.tokenizer.get_vocab() for each in (ours, theirs)]
         sizes = [output_layer(each.model).weight.shape[0] for each in (ours, theirs)]
@@ -70,8 +71,8 @@ class Drift:
             deals: which deal each is of; None if no two are of the same.
         """
         self._score()
-        rows = [(self._found[index], deal) for index, deal in zip(order, deals or order, strict=True)]
-        rows = [(kl / tokens, tokens, deal) for (kl, tokens), deal in rows if tokens]
+        sums = [(*self._found[index], deal) for index, deal in zip(order, deals or order, strict=True)]
+        rows = [(kl / tokens, tokens, deal) for kl, tokens, deal in sums if tokens]
         found = mean([kl for kl, _, _ in rows], [float(n) for _, n, _ in rows], [deal for _, _, deal in rows])
         return found._replace(ci95=_of_logarithm(found))
 
@@ -83,7 +84,7 @@ class Drift:
         if not sampled:
             return
         rollout = gather(sampled)
-        index_of = {}
+        index_of: dict[int, int] = {}
         for turns, one in zip(rollout.turn_EK, sorted(sampled, key=lambda p: p.index), strict=True):
             index_of |= {int(turn): one.index for turn in turns if turn >= 0}
         for rows, _ in micro_batches(rollout.rows, TOKENS):

@@ -204,7 +204,8 @@ def deal_weights(episodes: Sequence[Episode]) -> list[float]:
     if not episodes:
         return []
     task = episodes[0].task
-    suits = game(task.cell).suits_of(task.suite)
+    cell: Any = game(task.cell)
+    suits = cell.suits_of(task.suite)
     found = cards.hands(task.suite, task.split, faces=task.rule["faces"], target=task.rule["target"], suits=suits)
     weight = {hand.ranks: hand.weight for hand in found}
     total = sum(weight.values())

@@ -46,7 +46,7 @@ class Trials(NamedTuple):
     """What one episode brings to a share."""
 
     hits: float
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # hides tuple.count
 
 
 def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:

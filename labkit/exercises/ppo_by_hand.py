@@ -22,8 +22,8 @@ def gae_as_sum(learner: Any) -> str:
         expect(learner, (np.array(delta), gamma, lam), _sum(delta, gamma, lam))
     noise = np.random.default_rng(0)
     for turns, gamma, lam in product((2, 5), (0.0, 0.9, 1.0), (0.0, 0.95, 1.0)):
-        delta = noise.normal(size=turns).round(2)
-        expect(learner, (delta, gamma, lam), _sum(delta, gamma, lam))
+        errors = noise.normal(size=turns).round(2)
+        expect(learner, (errors, gamma, lam), _sum(errors, gamma, lam))
     return "right for 21 episodes"
 
 

@@ -33,9 +33,9 @@ def expected_within(learner: Any) -> str:
     # By hand: chances 0 and 1 stay at 1/2 for ever; 1/2 gives 1/2, 3/4, 7/8.
     for p, k, right in (([0.5], 3, 7 / 8), ([0.0, 1.0], 9, 0.5), ([0.5, 0.0], 2, 3 / 8), ([0.2, 0.4], 1, 0.3)):
         expect(learner, (p, k), right)
-    for p, k in product(((0.1, 0.9), (0.3, 0.3, 0.6), (0.05,) * 4), (2, 5, 10)):
+    for p, k in product(([0.1, 0.9], [0.3, 0.3, 0.6], [0.05] * 4), (2, 5, 10)):
         tries = [[chance] * k for chance in p]
-        expect(learner, (list(p), k), sum(_any(chances) for chances in tries) / len(tries))
+        expect(learner, (p, k), sum(_any(chances) for chances in tries) / len(tries))
     apart, alike = learner([0.0, 0.6], 5), learner([0.3, 0.3], 5)
     return f"five tries solve {apart:.0%} of hands with chances 0 and 0.6, but {alike:.0%} where both have 0.3"
 

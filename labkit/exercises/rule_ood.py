@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -21,7 +22,11 @@ _HANDS = (["K", "6", "2", "4"], ["J", "Q", "A", "2"], ["10", "K", "K", "3"], ["3
 def rules_of(learner: Any) -> str:
     """ "both", "old", "new" or "neither": under which rule these numbers are those of the cards, each card once."""
     telling = [[10, 6, 2, 4], [6, 4, 2, 13], [13, 6, 2], [11, 12, 1, 2], [10, 10, 10, 3], [10, 13, 13, 3], [3, 3, 8, 8]]
-    cases = [(_HANDS[0], telling[0]), (_HANDS[0], telling[1]), *product(_HANDS, telling)]
+    cases: list[tuple[Sequence[str], Sequence[int]]] = [
+        (_HANDS[0], telling[0]),
+        (_HANDS[0], telling[1]),
+        *product(_HANDS, telling),
+    ]
     cases += [(hand, cards.numbers_of(hand, rule)[::-1]) for hand in _HANDS for rule in (_OLD, _NEW)]
     for hand, used in cases:
         old, new = (Counter(cards.numbers_of(hand, rule)) == Counter(used) for rule in (_OLD, _NEW))

@@ -11,7 +11,8 @@ import numpy as np
 class HasIds(Protocol):
     """Anything with token ids."""
 
-    ids: np.ndarray
+    @property
+    def ids(self) -> np.ndarray: ...
 
 
 Item = TypeVar("Item", bound=HasIds)

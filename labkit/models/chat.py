@@ -90,8 +90,8 @@ def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout
         fault = "rewrites earlier turns"
     if fault:
         fault = f"the chat template {fault}, so no dialogue can go on; change {template_of(tokenizer)} to only append"
-    ids = [tuple(_encode(tokenizer, text)) for text in (closing, between)]
-    return Layout(closing, tail, between, *ids, fault)
+    closing_ids, between_ids = (tuple(_encode(tokenizer, text)) for text in (closing, between))
+    return Layout(closing, tail, between, closing_ids, between_ids, fault)
 
 
 def _begins_alike(shorter: str, longer: str) -> bool:
@@ -194,7 +194,8 @@ def _pieces(
     answers = [turn for turn, message in enumerate(chat[: last + 1]) if message["role"] == "assistant"]
     if around.fault and len(answers) > 1:
         raise UsageError(around.fault)
-    pieces, before = [], 0
+    pieces: list[tuple[str, bool]] = []
+    before = 0
     for turn in answers:
         asked = _fill(tokenizer, chat[:turn], prompt=True)
         if pieces:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from labkit.errors import UsageError
-
-if TYPE_CHECKING:
-    from labkit.training.common.setup import TrainConfig
 
 
 class Stage(NamedTuple):
@@ -31,8 +28,8 @@ STAGES = {
 }
 
 
-def parse(data: Mapping[str, Any], where: str = "config") -> TrainConfig:
-    """The checked config of a stage.
+def parse(data: Mapping[str, Any], where: str = "config") -> Any:
+    """The checked config of a stage, of the class that its row names.
 
     Raises:
         UsageError: no such stage, or a key or a value is wrong.

@@ -44,8 +44,8 @@ def _pictogram(category: str) -> str:
         command, *numbers = shape.split()
         paint = "#fff" if command.isupper() else kind.paint
         if command in "Dd":
-            across, down, radius, *high = numbers
-            high = high[0] if high else radius
+            across, down, radius, *tall = numbers
+            high = tall[0] if tall else radius
             shapes.append(f'<ellipse cx="{across}" cy="{down}" rx="{radius}" ry="{high}" fill="{paint}"/>')
         elif command in "Ll":
             thickness, *points = numbers

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.cost import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -26,7 +28,7 @@ def visit(chromium: Browser, url: str, ready: str) -> Iterator[Callable[..., Pag
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)  # a busy machine is not a bug
+        page.set_default_timeout(1000 * PATIENCE)
         page.on(
             "request",
             lambda r: None if urlsplit(r.url).hostname in ("127.0.0.1", "", None) else wrong.append(r.url),

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=30_000)
 pytestmark = pytest.mark.browser
 
 SHORT = "latticeport-eval-0016"

@@ -10,10 +10,10 @@ from gymnasium.utils.env_checker import check_env
 
 import labkit.envs.gym  # noqa: F401, registers the ids
 from labkit.envs import game, replay, start
+from labkit.envs.gym import VIRLEnv
 from labkit.envs.reading import LIMIT
 from labkit.envs.virl import sources
 from labkit.envs.virl.codec import to_plain
-from labkit.envs.gym import VIRLEnv
 from labkit.episode import Episode
 from labkit.errors import UsageError
 

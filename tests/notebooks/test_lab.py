@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cost import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -23,8 +25,6 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = "05_ppo_by_hand"
-WAIT = 240
-"""Seconds, for a machine that has other tests to run."""
 BARS = "plot => plot.calcdata.map(bars => bars.map(bar => bar.s))"
 
 
@@ -51,10 +51,10 @@ def lab(tmp_path: Path) -> Iterator[str]:
         server = subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}/lab"
-        end = monotonic() + WAIT
+        end = monotonic() + PATIENCE
         while True:
             try:
-                urllib.request.urlopen(url, timeout=10).close()
+                urllib.request.urlopen(url, timeout=PATIENCE).close()
                 break
             except OSError:
                 assert server.poll() is None and monotonic() < end, (tmp_path / "lab.log").read_text()
@@ -62,19 +62,21 @@ def lab(tmp_path: Path) -> Iterator[str]:
         yield f"{url}/tree/notebooks/{NOTEBOOK}.ipynb"
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait()
 
 
 @pytest.mark.browser
 def test_run_all_and_a_slider(lab: str, chromium: Browser) -> None:
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-    page.set_default_timeout(1000 * WAIT)
+    page.set_default_timeout(1000 * PATIENCE)
     page.goto(lab)
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     # Lab stops at an error, so a last cell with a number says that none was met.
-    expect(page.locator(".jp-CodeCell .jp-InputPrompt").last).to_have_text(re.compile(r"\[\d+\]:"), timeout=1000 * WAIT)
+    expect(page.locator(".jp-CodeCell .jp-InputPrompt").last).to_have_text(
+        re.compile(r"\[\d+\]:"), timeout=1000 * PATIENCE
+    )
 
     moved = page.locator(".jp-OutputArea-child").filter(has=page.locator(".widget-slider"))
     plot, of_lambda = moved.locator(".js-plotly-plot"), moved.locator(".noUi-handle").nth(1)
@@ -87,7 +89,7 @@ def test_run_all_and_a_slider(lab: str, chromium: Browser) -> None:
     page.mouse.move(box["x"] - 60, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
     # A smaller lambda: the one-step errors stay, the advantages move.
-    end = monotonic() + WAIT
+    end = monotonic() + PATIENCE
     while (now := plot.evaluate(BARS))[1] == advantages:
         assert monotonic() < end, "the figure does not follow its slider"
         sleep(0.2)

@@ -22,6 +22,12 @@ script = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(script)
 
 
+def displayed(path: Path) -> list[nbformat.NotebookNode]:
+    """The stored outputs of a notebook that are more than a stream of text."""
+    stored = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    return [o for c in stored.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+
+
 def test_there_are_notebooks():
     assert "00_tour" in [p.stem for p in SOURCES]
 
@@ -48,16 +54,52 @@ def test_the_stored_notebook_is_small_and_tells_nothing_of_this_machine(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
-def test_a_page_without_scripts_shows_something_for_every_figure_and_widget(path):
-    stored = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
-    data = [o.data for c in stored.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
-    live = {"application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"}
-    assert not [d for d in data if live & set(d) and not {"text/html", "image/png"} & set(d)]
+def test_a_page_without_scripts_shows_a_picture_of_every_figure_and_no_widget(path):
+    data = [output.data for output in displayed(path)]
+    assert not [d for d in data if "application/vnd.plotly.v1+json" in d and "image/png" not in d]
+    assert not [d for d in data if "application/vnd.jupyter.widget-view+json" in d]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_github_strips_nothing_from_the_stored_html(path):
+    """Cards and maps are stored as pictures: without SVG and stylesheet, run-together words would be left of them."""
+    markup = "".join(output.data.get("text/html", "") for output in displayed(path))
+    assert re.findall(r"<(style|svg|script|iframe|link|canvas)\b", markup) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_every_stored_picture_shows_something_and_is_described(path):
+    for output in displayed(path):
+        for kind in {"image/png", "image/jpeg"} & set(output.data):
+            with Image.open(io.BytesIO(base64.b64decode(output.data[kind]))) as picture:
+                assert picture.width >= 200 and picture.height >= 50
+                assert len(picture.convert("RGB").getcolors(10_000_000)) > 4
+            if kind == "image/png" or "image/png" not in output.data:
+                assert len(output.metadata[kind]["alt"]) > 10
+
+
+@pytest.mark.browser
+def test_cards_and_maps_are_stored_as_pictures_of_themselves():
+    """The two halves of the picture are red and blue, as its SVG is; the text beside them is described."""
+    markup = (
+        '<style>.half { width: 400px; height: 60px; float: left }</style><section aria-label="Red &amp; blue">'
+        '<svg class="half" role="img" aria-label="red"><rect width="400" height="60" fill="#f00"/></svg>'
+        '<svg class="half"><rect width="400" height="60" fill="#00f"/></svg></section>'
+    )
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "gone"}}
+    output = nbformat.v4.new_output("display_data", {"text/html": markup, "text/plain": "<HTML>", **widget})
+    script.make_static(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))
+    assert set(output.data) == {"image/png", "text/plain"}
+    with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as picture:
+        assert picture.convert("RGB").getpixel((208, 38)) == (255, 0, 0)
+        assert picture.convert("RGB").getpixel((608, 38)) == (0, 0, 255)
+    assert output.metadata["image/png"]["alt"] == "Red & blue; red"
+
+
+@pytest.mark.slow(reason="runs each of the notebooks")
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 def test_it_runs_from_a_fresh_kernel_in_its_fast_setting(path):
-    notebook = script.execute(script.source(path), timeout=300, fast=True)
+    notebook = script.execute(script.source(path), fast=True)
     assert all(c.execution_count for c in notebook.cells if c.cell_type == "code")
 
 
@@ -66,7 +108,7 @@ def test_a_figure_is_stored_with_a_picture():
     figure = {"data": [{"type": "scatter", "x": [0, 1], "y": [0, 1]}], "layout": {"height": 300}}
     output = nbformat.v4.new_output("display_data", {"application/vnd.plotly.v1+json": figure})
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])])
-    script.add_pictures(notebook)
+    script.make_static(notebook)
     with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as picture:
         assert picture.size == (900, 300)
         assert len(picture.convert("RGB").getcolors(100_000)) > 10

@@ -6,9 +6,9 @@ Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.1. ``gp-l`
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from labkit.envs.general_points import cards, prompts, solver, verifier
@@ -103,7 +103,7 @@ class GeneralPoints:
         suits = self.suits_of(suite) if suits is None else suits
         dealt = cards.deals(suite, split, faces=faces, target=target, seed=seed, suits=suits, deck=deck, first=first)
         for index, hand in dealt:
-            place = {"suite": suite, "split": split, "seed": seed, "index": index}
+            place: dict[str, Any] = {"suite": suite, "split": split, "seed": seed, "index": index}
             yield self.task(hand=hand, faces=faces, target=target, **settings, **place)
 
     def enumerate_tasks(
@@ -123,7 +123,7 @@ class GeneralPoints:
         found = cards.hands(suite, split, faces=faces, target=target, suits=suits)
         total = sum(hand.weight for hand in found)
         for index, hand in enumerate(found):
-            place = {"suite": suite, "split": split, "seed": seed, "index": index}
+            place: dict[str, Any] = {"suite": suite, "split": split, "seed": seed, "index": index}
             shown = _shuffled(hand.ranks, cards.SUITS[suits], f"every/{seed}/{index}")
             yield self.task(hand=shown, faces=faces, target=target, **settings, **place), hand.weight / total
 
@@ -150,7 +150,7 @@ class GeneralPoints:
         here, task = episode.position, episode.task
         ranks, faces, target = here.state["cards"], here.state["faces"], here.state["target"]
         reading = verifier.read(answer)
-        options = {"picture": self.pictured, "reward": task.reward, "templates": task.prompts}
+        options: dict[str, Any] = {"picture": self.pictured, "reward": task.reward, "templates": task.prompts}
         verdict = verifier.verdict(reading, ranks, faces, target, **options)
         other = None
         if cards.numbers_of(ranks, cards.other_rule(faces)) != cards.numbers_of(ranks, faces):
@@ -166,7 +166,7 @@ class GeneralPoints:
         """Character offsets of the decisive field in an answer; None if it has none."""
         return verifier.read(answer).formula_span
 
-    def expert(self, episode: Episode, rng: random.Random | None = None, among: int = 1) -> str:
+    def expert(self, episode: Episode, rng: Random | None = None, among: int = 1) -> str:
         """A right answer: with ``rng``, one of the ``among`` simplest formulas, else the simplest.
 
         Raises:
@@ -182,7 +182,7 @@ class GeneralPoints:
         formula = rng.choice(formulas) if rng else formulas[0]
         return answer_text(state["cards"], numbers, formula, state["target"])
 
-    def random(self, episode: Episode, rng: random.Random) -> str:
+    def random(self, episode: Episode, rng: Random) -> str:
         """Each card once, in any order, with any operators and brackets."""
         state = episode.position.state
         numbers = list(cards.numbers_of(state["cards"], state["faces"]))
@@ -193,7 +193,7 @@ class GeneralPoints:
             terms[at : at + 2] = [f"({joined})" if len(terms) > 2 else joined]
         return answer_text(state["cards"], numbers, terms[0], state["target"])
 
-    def wrong(self, episode: Episode, rng: random.Random) -> str:
+    def wrong(self, episode: Episode, rng: Random) -> str:
         """A wrong answer such as models make.
 
         Face cards are never mistaken for a number over 10: what is trained on it must not learn the rule-OOD probe.
@@ -225,7 +225,7 @@ def _draw(hand: tuple[tuple[str, str], ...], picture: Picture) -> Image:
 
 def _shuffled(ranks: Sequence[str], suits: str, key: str) -> list[tuple[str, str]]:
     """The ranks in a seeded order, with suits such that no card appears twice."""
-    rng = random.Random(key)
+    rng = Random(key)
     left = {rank: rng.sample(suits, len(suits)) for rank in dict.fromkeys(ranks)}
     hand = [(rank, left[rank].pop()) for rank in ranks]
     rng.shuffle(hand)

@@ -90,7 +90,7 @@ def _read(answer: str) -> Reading:
     if found is None:
         return Reading({})
     fields = {k: found.fields[k] for k in ("cards", "number", "formula") if k in found.fields}
-    known = {
+    known: dict[str, Any] = {
         "fields": fields,
         "formula_span": found.spans["formula"],
         "cards": _ranks(fields.get("cards")),

@@ -7,10 +7,10 @@ words what is seen, ``virl-vl`` shows it in a picture of four views.
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import count
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from labkit.envs.pictures import picture_hash
@@ -118,7 +118,7 @@ class VIRL:
         actions = SUITE_ACTIONS[suite] if actions is None else actions
         for index in count(first):
             order = _order(len(found), f"virl/{split}/{seed}/{index // len(found)}")
-            place = {"suite": suite, "split": split, "seed": seed, "index": index}
+            place: dict[str, Any] = {"suite": suite, "split": split, "seed": seed, "index": index}
             route, key = found[order[index % len(found)]], f"{split}/{seed}/{index}"
             yield self.task(route=route, actions=actions, key=key, data=data, **settings, **place)
 
@@ -136,7 +136,7 @@ class VIRL:
         found = self._routes(suite, split, data)
         actions = SUITE_ACTIONS[suite] if actions is None else actions
         for index, route in enumerate(found):
-            place = {"suite": suite, "split": split, "seed": seed, "index": index}
+            place: dict[str, Any] = {"suite": suite, "split": split, "seed": seed, "index": index}
             key = f"every/{seed}/{index}"
             task = self.task(route=route, actions=actions, key=key, data=data, **settings, **place)
             yield task, 1 / len(found)
@@ -158,7 +158,7 @@ class VIRL:
                     f"or an id such as {found[0].id}"
                 )
             index = int(wanted)
-        place = {"suite": suite, "split": split, "seed": seed, "index": index}
+        place: dict[str, Any] = {"suite": suite, "split": split, "seed": seed, "index": index}
         settings.setdefault("actions", SUITE_ACTIONS[suite])
         return self.task(route=found[index], key=f"route/{seed}", data=data, **settings, **place)
 
@@ -197,8 +197,8 @@ class VIRL:
             return following
         return self._position(task, episode.positions, following)
 
-    def _position(self, task: Task, before: tuple[Position, ...], at: int | free.State) -> Position:
-        """The position at a step of the rail, or at a state of free navigation."""
+    def _position(self, task: Task, before: tuple[Position, ...], at: Any) -> Position:
+        """The position at a step of the rail (its number), or at a state of free navigation (`free.State`)."""
         said = instruction_of(task)
         actions = task.rule["actions"]
         state = free.state(task, at) if _free(task) else _rail_state(rail_of(task).steps, at, actions)
@@ -215,12 +215,12 @@ class VIRL:
         """Character offsets of the decisive field in an answer; None if it has none."""
         return verifier.read(answer).action_span
 
-    def expert(self, episode: Episode, rng: random.Random | None = None, among: int = 1) -> str:
+    def expert(self, episode: Episode, rng: Random | None = None, among: int = 1) -> str:
         """The right answer. There is only one, so ``rng`` and ``among`` change nothing."""
         state = episode.position.state
         return answer_text(observed(episode.task, state), state["instruction"], state["action"])
 
-    def random(self, episode: Episode, rng: random.Random) -> str:
+    def random(self, episode: Episode, rng: Random) -> str:
         """Any action of the action space, any sentence of the instruction, no landmark."""
         task = episode.task
         seen = prompts.observation((), rng.random() < 0.5, prompts=task.prompts)
@@ -228,7 +228,7 @@ class VIRL:
         sentence = rng.choice(instruction_of(task))
         return answer_text(seen, sentence, rng.choice(["forward()", "stop()", *turns]))
 
-    def wrong(self, episode: Episode, rng: random.Random) -> str:
+    def wrong(self, episode: Episode, rng: Random) -> str:
         """A wrong answer such as models make.
 
         The other action rule is never followed: what is trained on it must not learn the rule-OOD probe.
@@ -309,4 +309,4 @@ def _free(task: Task) -> bool:
 
 @lru_cache(maxsize=16)
 def _order(length: int, key: str) -> tuple[int, ...]:
-    return tuple(random.Random(key).sample(range(length), length))
+    return tuple(Random(key).sample(range(length), length))

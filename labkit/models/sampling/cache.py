@@ -142,7 +142,7 @@ class RowCache(DynamicCache):
         super().__init__(config=model.config)
         self.whole = _attend_to_all(self)
         if self.whole:
-            self.layers = [RoomyLayer() for _ in self.layers]
+            self.layers: list[Any] = [RoomyLayer() for _ in self.layers]
         self.mask_BC = mask_BC
         self.row_B = torch.arange(len(mask_BC), device=mask_BC.device)
         """The number of each row, which it keeps when others leave."""

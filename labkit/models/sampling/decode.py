@@ -151,7 +151,8 @@ def _decode(
     device = logits_BV.device
     # Apple's GPUs know no fp64.
     precision = torch.float32 if device.type == "mps" else torch.float64
-    batch, guesses, logits_BTV = list(answers), [[] for _ in answers], logits_BV[:, None]
+    guesses: list[Sequence[int]] = [[] for _ in answers]
+    batch, logits_BTV = list(answers), logits_BV[:, None]
     while True:
         count = logits_BTV.shape[1]
         uniform_BT = None

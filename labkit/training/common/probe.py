@@ -47,7 +47,7 @@ class Probe(Config):
                 return {}
             model.eval()
             player = Checkpoint(loaded, name=f"{run.id}@{step}", temperature=self.temperature)
-            found = {}
+            found: dict[str, Any] = {}
             for suite in self.suites:
                 dealt, _, split = suite.partition("@")
                 result = evaluate(

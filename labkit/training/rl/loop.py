@@ -61,8 +61,9 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
     )
     learner = Learner(config, ready, player)
     probe = config.probe.of(bundle, config.cell, run) if config.probe else None
-    bar = {"unit": "updates", "total": config.updates}
-    with session(run, ready, bundle.tokenizer, **bar, resume=resume, probe=probe) as opened:
+    with session(
+        run, ready, bundle.tokenizer, unit="updates", total=config.updates, resume=resume, probe=probe
+    ) as opened:
         for update in range(opened.first, config.updates):
             # Decided before the update and from the stored metrics, so that a resumed run stops at the same update.
             reason = distributed.on_main(lambda: collapse(run.metrics(), config.stop))

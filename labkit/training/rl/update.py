@@ -141,7 +141,7 @@ class Learner:
         own = self.config.has_critic or not one_step
         if not own and not self.initial:
             return
-        scored = []
+        scored: list[tuple[int, dict[str, np.ndarray]]] = []
         for rows, counts in self._micro_batches(rollout.rows):
             arrays = {}
             if own:
@@ -191,7 +191,7 @@ class Learner:
             warm: train the value head only.
         """
         world = self.accelerator.num_processes
-        totals = {
+        totals: dict[str, float] = {
             name: float(sum(row.arrays[name].sum() for row in rows))
             for name in ("weight", "value_weight")
             if name in rows[0].arrays

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -155,9 +155,8 @@ def fit(
     """
     ready = prepare(settings, model, model, make_optimizer(model, settings), reference=bool(objective.kl), run=run)
     accelerator, optimizer, meter = ready.accelerator, ready.optimizer, ready.meter
-    bar = {"unit": "steps", "total": settings.steps}
-    with session(run, ready, tokenizer, **bar, resume=resume, probe=evaluate) as opened:
-        trained = torch.compile(ready.trained, dynamic=True) if settings.compile else ready.trained
+    with session(run, ready, tokenizer, unit="steps", total=settings.steps, resume=resume, probe=evaluate) as opened:
+        trained: Any = torch.compile(ready.trained, dynamic=True) if settings.compile else ready.trained
         for step in range(opened.first, settings.steps):
             began = time.perf_counter()
             model.train()

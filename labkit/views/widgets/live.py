@@ -87,7 +87,9 @@ def _figure_class(what: str) -> Any:
     import traitlets
     from plotly.offline import get_plotlyjs
 
-    class LiveFigure(_anywidget(what).AnyWidget):
+    anywidget: Any = _anywidget(what)
+
+    class LiveFigure(anywidget.AnyWidget):
         _esm = _script("figure.js")
         library = traitlets.Unicode(get_plotlyjs()).tag(sync=True)
         figure = traitlets.Dict({"data": [], "layout": {}}).tag(sync=True)
@@ -100,7 +102,9 @@ def _figure_class(what: str) -> Any:
 def _cells_class(what: str) -> Any:
     import traitlets
 
-    class Cells(_anywidget(what).AnyWidget):
+    anywidget: Any = _anywidget(what)
+
+    class Cells(anywidget.AnyWidget):
         _esm = _script("cells.js")
         html = traitlets.Unicode().tag(sync=True)
         pressed = traitlets.List().tag(sync=True)

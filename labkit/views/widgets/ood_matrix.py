@@ -51,7 +51,7 @@ class OODMatrix:
         results: Sequence[SuiteResult | Run | str] | Mapping[str, Sequence[SuiteResult | Run | str]],
     ) -> None:
         named = isinstance(results, Mapping)
-        rows = results if named else {"": results}
+        rows: Any = results if named else {"": results}
         self._results: dict[tuple[str, str], list[SuiteResult]] = {}
         for name, result in ((name, one) for name, row in rows.items() for given in row for one in _results(given)):
             seeds = self._results.setdefault((name if named else result.player, result.suite), [])

@@ -16,6 +16,7 @@ from labkit.views.palette import METHODS
 from labkit.views.widgets.curves import panels_of, points_of, runs_of, smoothed
 from labkit.views.widgets.dashboard import RunDashboard
 from labkit.views.widgets.live import figure_data
+from tests.cost import PATIENCE
 
 RL = "stage: rl\nname: gp-l-rl\nupdates: 4\n"
 SFT = "stage: sft\nname: gp-l-sft\nsteps: 2\n"
@@ -222,8 +223,8 @@ class Training:
         self.stopped.set()
 
 
-def until(holds, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
+def until(holds) -> None:
+    end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, "it has not come"
         time.sleep(0.02)
@@ -240,7 +241,7 @@ def test_a_run_that_trains_is_followed_until_it_is_stopped(tmp_path):
         run.log({"step": step, "loss": 1.0 / step, "seconds": 1.0})
         until(lambda step=step: plot.figure["data"] and len(plot.figure["data"][0]["x"]) == step)
     stop.click()
-    assert training.stopped.wait(20)
+    assert training.stopped.wait(PATIENCE)
     until(lambda: "stopped, 2 of 2" in state.value and stop.disabled)
     assert not board.following
 

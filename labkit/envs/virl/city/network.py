@@ -92,10 +92,10 @@ def _split(ways: Sequence[Way]) -> tuple[list[Point], list[_Edge]]:
             at += math.dist(a, b)
         cuts.sort()
         stops = [(distance, node_at(point)) for distance, point in cuts]
-        for (start, a), (end, b) in pairwise(stops):
-            if a != b:
+        for (start, first), (end, last) in pairwise(stops):
+            if first != last:
                 inner = [rounded(*point) for point in between(way.points, start, end)[1:-1]]
-                edges.append(_Edge(a, b, [nodes[a], *inner, nodes[b]], way.name, way.width))
+                edges.append(_Edge(first, last, [nodes[first], *inner, nodes[last]], way.name, way.width))
     return nodes, edges
 
 

@@ -223,8 +223,8 @@ def draw_pictogram(canvas: Canvas, kind: Kind, category: str, left: float, top: 
         values = [float(number) * side for number in numbers]
         paint: Colour = WHITE if command.isupper() else own
         if command in "Dd":
-            x, y, radius, *high = values
-            canvas.disc(left + x, top + y, radius, paint, *high)
+            x, y, radius, *tall = values
+            canvas.disc(left + x, top + y, radius, paint, *tall)
         else:
             thickness = values.pop(0) if command in "Ll" else 0.0
             points = [(left + x, top + y) for x, y in zip(values[::2], values[1::2], strict=True)]

@@ -74,7 +74,7 @@ def written(text: str, left: float, top: float, height: float) -> list[list[tupl
     for place, mark in enumerate(plain(text)):
         start = left + place * ADVANCE * step
         for path in filter(None, STROKES.get(mark, UNKNOWN).split("|")):
-            paths.append([(start + int(x) * step, top + int(y) * step) for x, y in path.split()])
+            paths.append([(start + int(point[0]) * step, top + int(point[1]) * step) for point in path.split()])
     return paths
 
 

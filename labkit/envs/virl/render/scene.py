@@ -284,7 +284,7 @@ def _walls(city: City, facades: Facades) -> Walls:
     table = np.array(rows, dtype=float).reshape(-1, 16).T.copy()
     whole = table[8:12].astype(np.int64)
     paint, light = table[12:15].T.astype(np.float32), table[15].astype(np.float32)
-    return Walls(table[:4], *table[4:8], *whole, paint, light)
+    return Walls(*[table[:4], *table[4:8], *whole, paint, light])
 
 
 class _Stand(NamedTuple):

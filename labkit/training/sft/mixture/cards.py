@@ -53,7 +53,7 @@ def vocabulary() -> list[str]:
 @lru_cache(maxsize=1)
 def known_hands() -> dict[tuple[int, ...], tuple[str, ...]]:
     """Every multiset of four numbers from 1 to 13 that reaches 24, but the unseen ones, with its formulas."""
-    found = {}
+    found: dict[tuple[int, ...], tuple[str, ...]] = {}
     for numbers in combinations_with_replacement(range(1, 14), 4):
         if split_of(numbers) != "unseen":
             formulas = tuple(solver.simplest(numbers, 24, SIMPLEST))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 from random import Random
 
@@ -116,7 +117,7 @@ def hills(rng: Random) -> Drawing:
 
     half = [430 - abs(level) * 0.25 + rng.uniform(-30, 30) for level in levels]
     for level, reach in zip(levels, half, strict=True):
-        plan.way(curve(lambda x, at=level: terrace(at, x), -reach, reach, 10.0), 15.0, "terrace")
+        plan.way(curve(partial(terrace, level), -reach, reach, 10.0), 15.0, "terrace")
     for i, (low, high) in enumerate(pairwise(levels)):
         side = 1 if i % 2 else -1
         a = side * half[i], terrace(low, side * half[i])

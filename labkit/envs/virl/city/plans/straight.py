@@ -91,7 +91,7 @@ def boulevards(rng: Random) -> Drawing:
             halves = (
                 [ends]
                 if step
-                else [(ends[0], tuple(0.5 * c for c in ends[0])), (tuple(0.5 * c for c in ends[1]), ends[1])]
+                else [(ends[0], (0.5 * ends[0][0], 0.5 * ends[0][1])), ((0.5 * ends[1][0], 0.5 * ends[1][1]), ends[1])]
             )
             for a, b in halves:
                 plan.way([rotated(a, tilt), rotated(b, tilt)], width, kind)
@@ -127,8 +127,9 @@ def riverside(rng: Random) -> Drawing:
     for bank, rows in ((1, (39, 118, 202)), (-1, (39, 114))):
         for row, offset in enumerate(rows):
             short = 0 if row < 2 else 230
+            beside = [(x, y + bank * offset) for x, y in curve(river, ends[0] + short, ends[1] - short)]
             plan.way(
-                curve(lambda x, o=bank * offset: river(x) + o, ends[0] + short, ends[1] - short),
+                beside,
                 20.0 if row == 0 else 13.0,
                 "promenade" if row == 0 else "row",
             )
@@ -157,7 +158,7 @@ def honeycomb(rng: Random) -> Drawing:
 
     cells = [(c, r) for c in range(-3, 4) for r in range(-3, 3) if abs(c) + 2 * abs(r + 0.5 * (c % 2)) < 8]
     gardens = rng.sample(cells, 6)
-    seen: set[tuple[int, int, int, int]] = set()
+    seen: set[tuple[int, ...]] = set()
     for cell in cells:
         outline = corners(*cell)
         for a, b in zip(outline, [*outline[1:], outline[0]], strict=True):
