@@ -30,7 +30,9 @@ class Row:
 
 def temperatures(text: str) -> float | tuple[float | str, ...]:
     """One temperature as a number, several as a tuple; ``best`` stands for the one that dev chooses."""
-    found = tuple(dict.fromkeys(BEST if word.strip() == BEST else _number(word) for word in text.split(",")))
+    found: tuple[Any, ...] = tuple(
+        dict.fromkeys(BEST if word.strip() == BEST else _number(word) for word in text.split(","))
+    )
     return found[0] if len(found) == 1 and found[0] != BEST else found
 
 
@@ -61,7 +63,7 @@ def laid_out(
     rows = []
     for name in names:
         for temperature in asked(args) if name in models else asked(args)[:1]:
-            if temperature != BEST:
+            if not isinstance(temperature, str):
                 rows.append(Row(name, temperature, temperature))
             elif name not in models:
                 rows.append(Row(name, 0.0, BEST))

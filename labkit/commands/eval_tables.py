@@ -47,8 +47,8 @@ def comparison(
         [
             f"{some.cell}, split {some.split}, {_dealt(some)}: {some.metric.replace('_', ' ')} of each player",
             common.table(shown, columns),
-            f"change: from {_short(rows[0].player)}{same}, deal by deal; clear: its 95% interval leaves out 0. It is an",
-            "interval over deals: a row is one checkpoint, and other training runs may differ",
+            f"change: from {_short(rows[0].player)}{same}, deal by deal; clear: its 95% interval leaves out 0. It is",
+            "an interval over deals: a row is one checkpoint, and other training runs may differ",
             *(f"\n{_behind(suite, labels, [result[suite] for result in results])}" for suite in results[0]),
         ]
     )

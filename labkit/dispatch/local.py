@@ -87,7 +87,7 @@ class BackgroundRun:
         words += ["--resume", resume] if resume is not None else []
         words += ["--device", device] if device is not None else []
         words += [part for override in overrides for part in ("--set", override)]
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
         self._stopped = False
         began = time.time()
         self._process = subprocess.Popen(

@@ -125,8 +125,8 @@ def change_over(old: Sequence[Side], new: Sequence[Side]) -> Pooled:
     spread = 2 * before.error * after.error
     together = before.error**2 + after.error**2 - moved.error**2
     correlation = min(1.0, max(-1.0, together / spread)) if spread else 0.0
-    rates = (_rate(mean, part, len(part)) for mean, part in ((before, old), (after, new)))
-    return Pooled(between(*rates, correlation), alone)
+    rate, later = (_rate(mean, part, len(part)) for mean, part in ((before, old), (after, new)))
+    return Pooled(between(rate, later, correlation), alone)
 
 
 def across(values: Sequence[Estimate], shared: float = 1.0) -> Estimate:

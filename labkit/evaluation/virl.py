@@ -65,14 +65,14 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
     "landmark_right": per_answer(lambda a: _agrees(a, "landmark_right")),
     "intersection_right": per_answer(lambda a: _agrees(a, "intersection_right")),
 }
-"""``per_step_accuracy``: answers that are right; every attempt counts as one, as in the paper.
-``turn_accuracy`` and ``other_accuracy``: the same where a turn is right, which is all that the action rule
-concerns, and elsewhere. A player who fails at the first turn is never asked the steps that it knows, so these shares
-are of those who got there. ``turns_first_attempt``: first attempts at turns that are right. ``first_position``: first
-attempts at the first position, a turn, that are right: every route counts once. ``route_success``: routes walked to the end. ``kept_old_rule``: first answers at turns
-that are wrong, but right under the other action rule. ``copied``: wrong answers that copy a training answer
-(:mod:`labkit.evaluation.copies`). ``landmark_right`` and ``intersection_right``: answers
-whose observation agrees with what is there."""
+"""``per_step_accuracy``: answers that are right; every attempt counts as one, as in the paper. ``turn_accuracy`` and
+``other_accuracy``: the same where a turn is right, which is all that the action rule concerns, and elsewhere. A
+player who fails at the first turn is never asked the steps that it knows, so these shares are of those who got there.
+``turns_first_attempt``: first attempts at turns that are right. ``first_position``: first attempts at the first
+position, a turn, that are right: every route counts once. ``route_success``: routes walked to the end.
+``kept_old_rule``: first answers at turns that are wrong, but right under the other action rule. ``copied``: wrong
+answers that copy a training answer (:mod:`labkit.evaluation.copies`). ``landmark_right`` and ``intersection_right``:
+answers whose observation agrees with what is there."""
 
 ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {
     "every_position": per_answer(lambda a: a.verdict.success),

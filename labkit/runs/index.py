@@ -291,7 +291,7 @@ class Selection:
         if field in WORDS:
             values = np.flatnonzero(np.bincount(column))
             codes = np.searchsorted(values, column)
-            shown = [self._table.words[code] for code in values.tolist()]
+            shown: list[Any] = [self._table.words[code] for code in values.tolist()]
         else:
             values, codes = np.unique(column, return_inverse=True)
             shown = values.tolist()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from labkit.config import difference, override, read
 from labkit.errors import UsageError
 from labkit.runs.store import ROOT, Run, find
 from labkit.training import stages
-
-if TYPE_CHECKING:
-    from labkit.training.common.setup import TrainConfig
 
 
 def train(
@@ -79,7 +76,7 @@ def train(
     return run
 
 
-def _resumed(run: Run, config: str | Path | None, overrides: list[str]) -> TrainConfig:
+def _resumed(run: Run, config: str | Path | None, overrides: list[str]) -> Any:
     """The settings of a run that is resumed, once those given beside it are known to be the same.
 
     Raises:
@@ -97,8 +94,8 @@ def _resumed(run: Run, config: str | Path | None, overrides: list[str]) -> Train
             key, asked, used = differs
             start = f" --set model=run:{run.id}" if settings.stage != "pretrain" else ""
             raise UsageError(
-                f"--resume continues {run.id} with its own settings, and {key} is {used!r} there, not {asked!r}; resume "
-                f"it without CONFIG and --set, or start a new run: labkit train CONFIG{start}"
+                f"--resume continues {run.id} with its own settings, and {key} is {used!r} there, not {asked!r}; "
+                f"resume it without CONFIG and --set, or start a new run: labkit train CONFIG{start}"
             )
     if status["status"] == "finished":
         raise UsageError(f"{run.id} is finished; nothing to resume")

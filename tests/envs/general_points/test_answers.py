@@ -72,7 +72,7 @@ WRAPPINGS = [
     ("a byte order mark", "\ufeff" + full(GOOD), "correct"),
     ("NUL bytes around", "\0" + full(GOOD) + "\0", "correct"),
     ("a comment", f'{{"cards": ["3","3","8","8"], // as dealt\n "formula": "{GOOD}"}}', "correct"),
-    ("a raw line break in a string", f'{{"note": "8/3,\nthen", "formula": "8/\n(3-8/3)=24"}}', "correct"),
+    ("a raw line break in a string", '{"note": "8/3,\nthen", "formula": "8/\n(3-8/3)=24"}', "correct"),
     ("full-width punctuation", f"｛“cards”：［“3”，“3”，“8”，“8”］，“formula”：“{GOOD}”｝", "correct"),
     ("number unreadable: never judged", full(GOOD, number="[3, 3, 8, by]"), "correct"),
     ("a draft in a thought that was cut off", f"<think>maybe {full(GOOD)}? let me check, 8/3 is", "unreadable"),
