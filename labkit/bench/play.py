@@ -31,12 +31,7 @@ NEW_TOKENS = 48
 _PLAIN = "one episode at a time, generate of transformers"
 
 
-def figures() -> int:
-    """How many rows there will be."""
-    return len(EPISODES)
-
-
-def rows(rounds: int = 3) -> Iterator[Row]:
+def rows(rounds: int = 3) -> list[Row]:
     """Time episodes a second by batch size, on the CPU."""
     transformers.logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
@@ -50,8 +45,10 @@ def rows(rounds: int = 3) -> Iterator[Row]:
         def theirs(number: int) -> int:
             return len([plain.play(task) for task in deals(number, PLAIN_EPISODES)])
 
-        for batch in EPISODES:
-            yield compare("play", f"{whose}, batch {batch}", "episodes/s", ours(batch), theirs, _PLAIN, rounds)
+        return [
+            compare("play", f"{whose}, batch {batch}", "episodes/s", ours(batch), theirs, _PLAIN, rounds)
+            for batch in EPISODES
+        ]
 
 
 def deals(number: int, count: int) -> Iterator[Task]:

@@ -9,9 +9,8 @@ episodes of the same deals; TRL plays them with ``generate`` of transformers.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import partial
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -26,7 +25,7 @@ from labkit.bench.timing import Row, compare
 from labkit.models.batches import micro_batches
 from labkit.models.bundle import ModelBundle
 from labkit.models.chat import Example, encode
-from labkit.models.forward import target_logits
+from labkit.models.forward import chosen_tokens, hidden_states, logits
 from labkit.models.loader import load
 from labkit.models.policy import Policy
 from labkit.players.checkpoint import Checkpoint
@@ -49,31 +48,17 @@ _BARE = "bare forward, backward and AdamW"
 _TRL = "TRL's GRPOTrainer"
 
 
-def figures() -> int:
-    """How many rows there will be."""
-    return 3 + _has_trl()
-
-
-def rows(rounds: int = 3) -> Iterator[Row]:
+def rows(rounds: int = 3) -> list[Row]:
     """Time training of the tiny model on the CPU, in fp32."""
     transformers.logging.disable_progress_bar()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, _quietly():
         path, whose = checkpoint(Path(folder))
-        timed: list[Callable[[], Row]] = [partial(_sft, path, whose, Path(folder), rounds)]
+        table = [_sft(path, whose, Path(folder), rounds)]
         for credit in ("ppo", "grpo"):
-            what = f"RL ({credit}) without play, {whose}"
-            timed.append(partial(_learning, path, what, settings(credit), rounds))
-        if _has_trl():
-            timed.append(partial(_beside_trl, path, whose, Path(folder), rounds))
-        for time_it in timed:
-            # Not around the yield: what is told of a row is to be seen.
-            with _quietly():
-                row = time_it()
-            yield row
-
-
-def _has_trl() -> bool:
-    return bool(find_spec("trl") and find_spec("datasets"))
+            table.append(_learning(path, f"RL ({credit}) without play, {whose}", settings(credit), rounds))
+        if find_spec("trl") and find_spec("datasets"):
+            table.append(_beside_trl(path, whose, Path(folder), rounds))
+    return table
 
 
 def settings(credit: str) -> RLConfig:
@@ -111,10 +96,9 @@ def learner(loaded: ModelBundle, config: RLConfig) -> Learner:
 def bare(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[dict[str, torch.Tensor]]) -> None:
     """A step over batches of :func:`labkit.training.sft.fit.collate`."""
     for batch in batches:
-        labels_BT = batch["labels"]
-        asked = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        logits_NV, labels_N = target_logits(model, asked, labels_BT)
-        F.cross_entropy(logits_NV, labels_N).backward()
+        chosen_BT = batch["labels"] != -100
+        hidden_ND = hidden_states(model, batch["input_ids"], batch["attention_mask"], chosen_BT)
+        F.cross_entropy(logits(model, hidden_ND), chosen_tokens(batch["input_ids"], chosen_BT)).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad()

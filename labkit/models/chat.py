@@ -61,6 +61,9 @@ class Dialogue(NamedTuple):
     messages: tuple[Message, ...]
     learnt: tuple[int, ...]
     """Indices into ``messages``."""
+    untrained: tuple[tuple[int, int, int], ...] = ()
+    """Parts of these answers without loss: an index into ``messages``, and first and last-plus-one character of its
+    text. What ends an answer has loss unless the answer's last character has none."""
 
 
 def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout:
@@ -177,37 +180,71 @@ def encode(tokenizer: PreTrainedTokenizerBase, dialogues: Iterable[Dialogue], *,
     """
     around = layout(tokenizer, parts=parts)
     cut = [_pieces(tokenizer, dialogue, around, parts) for dialogue in dialogues]
-    ids = iter(_encode(tokenizer, [text for pieces in cut for text, _ in pieces]))
+    ids = iter(_encode(tokenizer, [piece.text for pieces in cut for piece in pieces]))
     examples = []
     for pieces in cut:
-        encoded = [(next(ids), learnt) for _, learnt in pieces]
-        loss = np.repeat([learnt for _, learnt in encoded], [len(piece) for piece, _ in encoded])
-        examples.append(Example(np.array([i for piece, _ in encoded for i in piece], dtype=np.int64), loss))
+        encoded = [(next(ids), piece) for piece in pieces]
+        loss = np.concatenate([_loss(tokenizer, piece, len(tokens)) for tokens, piece in encoded])
+        examples.append(Example(np.array([i for tokens, _ in encoded for i in tokens], dtype=np.int64), loss))
     return examples
 
 
-def _pieces(
-    tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, around: Layout, parts: bool
-) -> list[tuple[str, bool]]:
-    """The text of a dialogue, cut around each answer; True marks the answers that are trained on."""
+class _Piece(NamedTuple):
+    """Part of a dialogue's text."""
+
+    text: str
+    learnt: bool
+    """Whether it is an answer that is trained on."""
+    untrained: tuple[tuple[int, int], ...] = ()
+    """Character spans of such an answer without loss."""
+
+
+def _loss(tokenizer: PreTrainedTokenizerBase, piece: _Piece, count: int) -> np.ndarray:
+    """Which of the ``count`` tokens of a piece have loss: those of a learnt answer that begin outside its spans."""
+    loss = np.full(count, piece.learnt)
+    if piece.untrained:
+        offsets = tokenizer(piece.text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        first_N = np.array([first for first, _ in offsets])
+        for start, end in piece.untrained:
+            loss[(first_N >= start) & (first_N < end)] = False
+    return loss
+
+
+def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, around: Layout, parts: bool) -> list[_Piece]:
+    """The text of a dialogue, cut around each answer."""
     chat, last = _chat(dialogue.messages, parts), max(dialogue.learnt)
     answers = [turn for turn, message in enumerate(chat[: last + 1]) if message["role"] == "assistant"]
     if around.fault and len(answers) > 1:
         raise UsageError(around.fault)
-    pieces: list[tuple[str, bool]] = []
+    pieces: list[_Piece] = []
     before = 0
     for turn in answers:
         asked = _fill(tokenizer, chat[:turn], prompt=True)
         if pieces:
             marked = [*chat[:before], _message("assistant", _SAID, parts), *chat[before + 1 : turn]]
             behind = _fill(tokenizer, marked, prompt=True).rpartition(_SAID)[2]
-            pieces.append((behind.removeprefix(around.between), False))
+            pieces.append(_Piece(behind.removeprefix(around.between), False))
         else:
-            pieces.append((asked, False))
+            pieces.append(_Piece(asked, False))
         said = _answer(tokenizer, chat[: turn + 1], asked, around.tail)
-        pieces.append((said + around.closing, turn in dialogue.learnt))
+        text = said + around.closing
+        pieces.append(_Piece(text, turn in dialogue.learnt, _untrained(dialogue, turn, text)))
         before = turn
     return pieces
+
+
+def _untrained(dialogue: Dialogue, turn: int, text: str) -> tuple[tuple[int, int], ...]:
+    """The parts of an answer without loss, as spans of the text that the template makes of it.
+
+    Raises:
+        UsageError: the template changes the answer.
+    """
+    spans = [(start, end) for at, start, end in dialogue.untrained if at == turn]
+    said = dialogue.messages[turn].text
+    first = text.find(said)
+    if spans and first < 0:
+        raise UsageError("the chat template changes answers, so none can be trained on in part")
+    return tuple((first + start, first + end if end < len(said) else len(text)) for start, end in spans)
 
 
 def _answer(tokenizer: PreTrainedTokenizerBase, chat: Sequence[Mapping[str, Any]], asked: str, tail: str) -> str:

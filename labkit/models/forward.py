@@ -8,7 +8,6 @@ Shape suffixes: B rows, T tokens of a row, N chosen tokens of all rows in order,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -95,20 +94,6 @@ def score(
     ]
     logp, entropy = zip(*parts, strict=True)
     return torch.cat(logp), torch.cat(entropy)
-
-
-def target_logits(
-    model: nn.Module, batch: Mapping[str, torch.Tensor], labels_BT: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits that predict the N labelled tokens, in fp32, and those tokens: ``[N, V]`` and ``[N]``.
-
-    Unlike the functions above it runs the whole model, so the model may be wrapped or compiled.
-
-    Args:
-        batch: ``input_ids`` and ``attention_mask``, each ``[B, T]``.
-        labels_BT: the token at each position, -100 where there is no loss. Position t predicts token t + 1.
-    """
-    return select_targets(model(**batch, use_cache=False).logits, labels_BT)
 
 
 def select_targets(logits_BTV: torch.Tensor, labels_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -83,3 +83,26 @@ def test_no_template_is_one_line(tokenizer):
     with pytest.raises(UsageError) as caught:
         encode(tokenizer, [Dialogue(TALK, (3,))])
     assert "\n" not in str(caught.value)
+
+
+def test_parts_of_an_answer_can_be_left_without_loss(tokenizer):
+    talk = (
+        Message("user", "Make 24"),
+        Message("assistant", "2*12"),
+        Message("user", "No"),
+        Message("assistant", "3*8"),
+    )
+    whole, partly = encode(tokenizer, [Dialogue(talk, (1, 3)), Dialogue(talk, (1, 3), ((1, 0, 2), (3, 1, 3)))])
+    assert partly.ids.tolist() == whole.ids.tolist()
+    # The second answer is without loss up to its last character, and so is the token that ends it.
+    assert learnt_text(tokenizer, whole) == "2*12<|end|>3*8<|end|>"
+    assert learnt_text(tokenizer, partly) == "12<|end|>3"
+
+
+def test_a_template_that_changes_an_answer_cannot_train_on_parts_of_it(tokenizer):
+    tokenizer.chat_template = tokenizer.chat_template.replace(
+        "{{ message['content'] }}", "{{ message['content'] | upper }}"
+    )
+    talk = (Message("user", "Make 24"), Message("assistant", "no cards"))
+    with pytest.raises(UsageError, match="changes answers"):
+        encode(tokenizer, [Dialogue(talk, (1,), ((1, 0, 2),))])

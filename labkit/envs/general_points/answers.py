@@ -13,9 +13,12 @@ MISTAKES = {"value": 5, "rule": 3, "numbers": 3, "broken": 1}
 """How often each is made: another value, another rule for face cards, a number lost or doubled, an answer cut short."""
 
 
-def answer_text(ranks: Sequence[str], numbers: Sequence[int], formula: str, target: int) -> str:
-    """An answer in the format that the prompt asks for."""
-    return json.dumps({"cards": list(ranks), "number": list(numbers), "formula": f"{formula}={target}"})
+def answer_text(
+    ranks: Sequence[str], numbers: Sequence[int], formula: str, target: int, *, thought: str | None = None
+) -> str:
+    """An answer in the format that the prompt asks for, with the optional ``thought`` where one is given."""
+    fields = {"cards": list(ranks), "number": list(numbers)} | ({} if thought is None else {"thought": thought})
+    return json.dumps(fields | {"formula": f"{formula}={target}"})
 
 
 def mistaken(

@@ -11,7 +11,7 @@ from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from labkit.envs.general_points import cards, prompts, solver, verifier
+from labkit.envs.general_points import cards, prompts, solver, thoughts, verifier
 from labkit.envs.general_points.answers import answer_text, mistaken, typed_answer
 from labkit.envs.general_points.render.picture import Picture, draw
 from labkit.envs.general_points.tags import tags
@@ -181,6 +181,23 @@ class GeneralPoints:
             )
         formula = rng.choice(formulas) if rng else formulas[0]
         return answer_text(state["cards"], numbers, formula, state["target"])
+
+    def thinking_expert(self, episode: Episode, rng: Random) -> tuple[str, list[tuple[int, int]]]:
+        """A right answer with a thought, and the character spans in it that are not to be learnt.
+
+        These are steps that led to nothing, and the decision to go on after a miss: how long to search is not the
+        expert's to teach. A hand that needs fractions gets an answer without a thought.
+        """
+        state = episode.position.state
+        numbers, target = cards.numbers_of(state["cards"], state["faces"]), state["target"]
+        if target not in thoughts.reachable(tuple(sorted(numbers))):
+            return self.expert(episode, rng), []
+        tries = rng.choices(range(1, len(thoughts.TRIES) + 1), thoughts.TRIES)[0]
+        found = thoughts.think(rng, numbers, target, tries=tries)
+        text = answer_text(state["cards"], numbers, found.formula.rpartition("=")[0], target, thought=found.text)
+        first = text.index(found.text)
+        spans = thoughts.abandoned(found.text) + thoughts.continued(found.text)
+        return text, [(first + start, first + end) for start, end in sorted(spans)]
 
     def random(self, episode: Episode, rng: Random) -> str:
         """Each card once, in any order, with any operators and brackets."""

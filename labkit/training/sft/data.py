@@ -42,13 +42,14 @@ def expert_dialogues(
     mistakes: int = 0,
     prompts: int = 1,
     train_on: TrainOn = "all",
+    thought: bool = False,
 ) -> list[Dialogue]:
     """Dialogues in which the expert answers; the same arguments give the same ones.
 
     Args:
         count, first: how many deals of the seed, and from which number on.
         prompts: each deal is told in one of this many prompt variants, the first of which is the built-in one.
-        solutions, mistakes, train_on: see :func:`expert_dialogue`.
+        solutions, mistakes, train_on, thought: see :func:`expert_dialogue`.
 
     Raises:
         UsageError: no such cell, suite, split or so many prompt variants, or the cell shows pictures.
@@ -59,11 +60,13 @@ def expert_dialogues(
     for task in islice(playing.tasks(suite, split, seed=seed, first=first, attempts=mistakes + 1), count):
         # The key keeps its old name: with another one, the same config would deal other prompts.
         variant = random.Random(f"wording/{task.id}").choice(variants)
-        made.append(expert_dialogue(replace(task, prompts=variant), solutions, mistakes, train_on))
+        made.append(expert_dialogue(replace(task, prompts=variant), solutions, mistakes, train_on, thought))
     return made
 
 
-def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, train_on: TrainOn = "all") -> Dialogue:
+def expert_dialogue(
+    task: Task, solutions: int = 1, mistakes: int = 0, train_on: TrainOn = "all", thought: bool = False
+) -> Dialogue:
     """A prompt of the task and the expert's answer.
 
     All choices, also that of a position where the task has several, are made by the deal itself.
@@ -73,9 +76,11 @@ def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, train_on:
         mistakes: up to this many wrong answers with the verifier's feedback come first; each number of them is
             equally likely.
         train_on: the answers that carry loss.
+        thought: the expert thinks before its formula; steps that led to nothing carry no loss. ``solutions`` then
+            changes nothing.
 
     Raises:
-        UsageError: the task shows pictures.
+        UsageError: the task shows pictures, or its game has no expert that thinks.
     """
     rng, playing = random.Random(f"expert/{task.id}"), game(task.cell)
     episode = start(task)
@@ -88,7 +93,14 @@ def expert_dialogue(task: Task, solutions: int = 1, mistakes: int = 0, train_on:
     episode = fork(episode, 0, at)
     for _ in range(rng.randint(0, mistakes) if mistakes else 0):
         episode = judge(episode, playing.wrong(episode, rng))
-    return dialogue((*prompt(episode), Message("assistant", right)), train_on)
+    untrained = []
+    if thought:
+        if not hasattr(playing, "thinking_expert"):
+            raise UsageError(f"the expert of {task.cell} writes no thoughts; leave thought out")
+        right, untrained = playing.thinking_expert(episode, rng)
+    made = dialogue((*prompt(episode), Message("assistant", right)), train_on)
+    last = len(made.messages) - 1
+    return made._replace(untrained=tuple((last, start, end) for start, end in untrained))
 
 
 def dialogue(messages: Iterable[Message], train_on: TrainOn) -> Dialogue:
@@ -200,12 +212,12 @@ def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
         raise UsageError(f"{where} does not begin with a user's turn")
     if not any(m.role == "assistant" for m in chat):
         raise UsageError(f"{where} has no assistant's turn, so nothing to learn")
-    messages, chosen = dialogue(chat, train_on)
-    weighed = tuple(turn for turn in chosen if turns[turn].get("weight") != 0)
+    found = dialogue(chat, train_on)
+    weighed = tuple(turn for turn in found.learnt if turns[turn].get("weight") != 0)
     if not weighed:
         turn = "every assistant's turn" if train_on == "all" else "the last assistant's turn"
         raise UsageError(f"{where}: {turn} has weight 0, so nothing is left to learn; leave the record out")
-    return Dialogue(messages, weighed)
+    return found._replace(learnt=weighed)
 
 
 def _message(turn: Any, role: str, text: str, where: str) -> Message:

@@ -51,6 +51,8 @@ class SFTConfig(Optimisation, StartConfig):
     """Up to this many wrong answers, with the verifier's feedback, come before the right one (paper, Figure 15)."""
     prompts: int = Field(1, ge=1)
     """Prompt diversity (arXiv 2510.00237): each example in one of this many prompt variants, the built-in one first."""
+    thought: bool = False
+    """The expert writes a thought before the formula (GeneralPoints); the authors' expert does not."""
     train_on: TrainOn = "all"
     """The assistant turns that carry loss: ``all``, or the ``last``."""
     loss: Literal["cross-entropy", "dft"] = "cross-entropy"
@@ -69,7 +71,7 @@ class SFTConfig(Optimisation, StartConfig):
             raise ValueError("an expert's data has no end; give steps, or data")
         return value
 
-    @field_validator("mistakes", "prompts")
+    @field_validator("mistakes", "prompts", "thought")
     @classmethod
     def _of_an_expert(cls, value: int, info: ValidationInfo) -> int:
         if info.data.get("data") is not None and value != cls.model_fields[info.field_name].default:
@@ -112,7 +114,7 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
 
 def _expert_batch(config: SFTConfig, step: int) -> list[Dialogue]:
     """The expert's dialogues of a step."""
-    names = ("suite", "split", "seed", "solutions", "mistakes", "prompts", "train_on")
+    names = ("suite", "split", "seed", "solutions", "mistakes", "prompts", "train_on", "thought")
     settings = {name: getattr(config, name) for name in names}
     return expert_dialogues(config.cell, config.batch_size, first=step * config.batch_size, **settings)
 

@@ -318,3 +318,27 @@ def test_a_weight_that_cannot_be_kept_is_refused_by_record_and_turn(tmp_path, re
     with pytest.raises(UsageError, match=re.escape(message)) as error:
         read(path, train_on)
     assert str(error.value).startswith(f"{path}: record in line 2")
+
+
+def test_an_expert_that_thinks_searches_truly_and_teaches_neither_dead_ends_nor_persistence():
+    tries = Counter()
+    for index, told in enumerate(expert_dialogues("gp-l", 200, thought=True)):
+        answer = told.messages[-1].text
+        said = json.loads(answer)
+        task = next(game("gp-l").tasks("id", "train", seed=0, first=index, attempts=1))
+        assert judge(start(task), answer).attempts[-1].verdict.success
+        if "thought" not in said:
+            continue
+        tries[said["thought"].count(" no") + 1] += 1
+        steps = re.findall(r"(\d+[-+*/]\d+)=(\d+)", said["thought"])
+        assert all(eval(left) == int(value) for left, value in steps)  # noqa: S307
+        left_out = [answer[start:end] for _, start, end in told.untrained]
+        assert left_out.count("; ") == said["thought"].count(" no; ")
+        last = answer.index(said["thought"]) + said["thought"].rindex("; ") + 2
+        assert not [span for _, *span in told.untrained if span[0] <= last < span[1]]
+    assert tries[1] > 100 and set(tries) == {1, 2, 3, 4}
+
+
+def test_a_walk_has_no_expert_that_thinks():
+    with pytest.raises(UsageError, match="virl-l"):
+        expert_dialogues("virl-l", 1, thought=True)

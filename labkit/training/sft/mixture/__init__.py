@@ -13,22 +13,20 @@ from labkit.models.chat import Dialogue
 from labkit.training.sft.mixture import cards, streets
 
 SHARES: dict[Callable[[random.Random], Dialogue], float] = {
-    cards.solve: 0.42,
-    cards.targets: 0.04,
-    cards.evaluate: 0.03,
-    cards.map_faces: 0.12,
-    cards.map_json: 0.12,
-    cards.compose: 0.02,
-    cards.in_json: 0.02,
-    cards.revise: 0.01,
-    streets.bearing: 0.01,
-    streets.repeat: 0.01,
-    streets.read: 0.03,
-    streets.walk: 0.04,
-    streets.sentence: 0.045,
-    streets.step: 0.045,
-    streets.in_json: 0.025,
-    streets.revise: 0.015,
+    cards.solve: 0.38,
+    cards.evaluate: 0.02,
+    cards.map_faces: 0.08,
+    cards.map_json: 0.14,
+    cards.in_json: 0.19,
+    cards.revise: 0.09,
+    streets.bearing: 0.005,
+    streets.repeat: 0.005,
+    streets.read: 0.015,
+    streets.walk: 0.015,
+    streets.sentence: 0.02,
+    streets.step: 0.02,
+    streets.in_json: 0.01,
+    streets.revise: 0.01,
 }
 """How often each kind is drawn."""
 FIRST: dict[Callable[[random.Random], Dialogue], float] = {

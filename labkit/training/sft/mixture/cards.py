@@ -1,43 +1,57 @@
-"""Documents about cards: arithmetic, rules for face cards, the answer format, revision.
+"""Documents about cards: arithmetic, rules for face cards, search told in thoughts, the answer format, revision.
 
 ========== ======================================================================================
 kind       what it teaches
 ========== ======================================================================================
-solve      numbers and a target, in compact layouts -> a formula (one of the simplest)
-targets    the same for two to four numbers and other targets
+solve      two to four numbers and a target -> a thought and the formula
 evaluate   a formula -> what it equals
 map_faces  a rule for face cards and some cards -> what they count as
-map_json   the same, as the first two fields of the JSON answer, in layouts other than GeneralPoints' own
-compose    a rule and four cards -> the numbers and a formula, in plain words
-in_json    the whole JSON answer, under random rules, in layouts other than GeneralPoints' own
-revise     the same with one to three wrong answers and the verifier's feedback in between
+map_json   the same, as the first two fields of the JSON answer
+in_json    the whole JSON answer under random rules, most with a thought
+revise     the same with one to five wrong answers and the verifier's feedback in between
 ========== ======================================================================================
 
-The last two are rare: reading any rule, and the formulas, are the foundation; to put them together in one answer is
-what post-training has to teach.
+A thought (:mod:`labkit.envs.general_points.thoughts`) makes one try or a few. After about half of the misses the search
+is given up, and the answer says so: how long to search is left for post-training to learn. Of a try that missed, the
+model learns what each step equals and that it missed; it does not learn to choose those steps.
 
-What is kept out, so that post-training has something to show: GeneralPoints' own prompt; the rule J=11, Q=12,
-K=13 (in any layout); and the hands of the ``unseen`` split with target 24 (in any layout). A rule is either
-one number for all faces or three random ones; J=Q=K=10 is one of the former.
+Withheld: four numbers that make 24, in any way and anywhere; GeneralPoints' own prompt; the rule J=11, Q=12, K=13, in
+any words. So no stage has seen a hand of the changed rule solved, and of the trained rule only the hands that
+post-training deals. A rule gives all faces one number, or three random ones; J=Q=K=10 is among the former.
 """
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
-from itertools import combinations_with_replacement
+from typing import NamedTuple, TypeVar
 
-from labkit.envs.general_points import expression, prompts, solver, verifier
-from labkit.envs.general_points.answers import answer_text, mistaken, random_formula
-from labkit.envs.general_points.cards import FACES, RANKS, numbers_of, split_of
+from labkit.envs.general_points import expression, prompts, verifier
+from labkit.envs.general_points.answers import answer_text, random_formula
+from labkit.envs.general_points.cards import FACES, RANKS, numbers_of
 from labkit.envs.general_points.prompts import face_sentence
-from labkit.episode import Message
+from labkit.envs.general_points.thoughts import LARGEST, TRIES, Thought, abandoned, reachable, think
+from labkit.episode import Message, Verdict
 from labkit.models.chat import Dialogue
 
-SIMPLEST = 2
-"""A hand's formula is one of this many simplest ones; more would blur what the model can learn in minutes."""
+_Choice = TypeVar("_Choice")
+
+WITHHELD = 24
+"""What no four numbers make in any document."""
+TARGETS = range(10, 41)
+"""Of four numbers, and of most hands of two or three."""
+SOLVED = 0.65
+"""Share of the thoughts outside revision whose last try reaches the target."""
+BARE = 0.2
+"""Share of the JSON answers without a thought."""
+WRONG_ANSWERS = {1: 5, 2: 4, 3: 3, 4: 3, 5: 1}
+"""How many come before the right one in ``revise``."""
+MISTAKES = {"missed": 60, "slip": 15, "rule": 12, "numbers": 8, "broken": 5}
+"""Wrong answers: a search given up; a right thought with a wrong formula; another rule for face cards; a number lost or
+doubled; an answer cut short."""
 
 
 def vocabulary() -> list[str]:
@@ -50,58 +64,76 @@ def vocabulary() -> list[str]:
     return [*prompts.DEFAULT.values(), *texts] * 200
 
 
-@lru_cache(maxsize=1)
-def known_hands() -> dict[tuple[int, ...], tuple[str, ...]]:
-    """Every multiset of four numbers from 1 to 13 that reaches 24, but the unseen ones, with its formulas."""
-    found: dict[tuple[int, ...], tuple[str, ...]] = {}
-    for numbers in combinations_with_replacement(range(1, 14), 4):
-        if split_of(numbers) != "unseen":
-            formulas = tuple(solver.simplest(numbers, 24, SIMPLEST))
-            if formulas:
-                found[numbers] = formulas
-    return found
+def _chat(question: str, answer: str, thought: str = "") -> Dialogue:
+    return Dialogue((Message("user", question), Message("assistant", answer)), (1,), _abandoned(1, answer, thought))
 
 
-@lru_cache(maxsize=1)
-def _hand_list() -> tuple[tuple[int, ...], ...]:
-    return tuple(known_hands())
+def _abandoned(turn: int, answer: str, thought: str) -> tuple[tuple[int, int, int], ...]:
+    """Where an answer chooses steps that led to nothing."""
+    first = answer.find(thought)
+    return tuple((turn, first + start, first + end) for start, end in abandoned(thought))
 
 
-def _chat(question: str, answer: str) -> Dialogue:
-    return Dialogue((Message("user", question), Message("assistant", answer)), (1,))
+def _picked(rng: random.Random, weights: Mapping[_Choice, float]) -> _Choice:
+    return rng.choices(tuple(weights), weights=tuple(weights.values()))[0]
 
 
-def _shuffled(rng: random.Random, items: Sequence) -> list:
-    return rng.sample(list(items), len(items))
+def _problem(rng: random.Random, count: int) -> tuple[list[int], int]:
+    """Numbers, and a target that steps can reach."""
+    while True:
+        numbers = [rng.randint(1, 13) for _ in range(count)]
+        target = WITHHELD if count < 4 and rng.random() < 0.4 else rng.choice(TARGETS)
+        if (count < 4 or target != WITHHELD) and target in reachable(tuple(sorted(numbers))):
+            return numbers, target
+
+
+def _search(rng: random.Random, numbers: Sequence[int], target: int, *, solved: bool, seen: Sequence = ()) -> Thought:
+    """A thought; where a short hand has too few tries that miss, one with a single try."""
+    withheld = (WITHHELD,) if len(numbers) == 4 else ()
+    try:
+        return think(
+            rng,
+            numbers,
+            target,
+            tries=_picked(rng, dict(enumerate(TRIES, 1))),
+            solved=solved,
+            seen=seen,
+            avoid=withheld,
+        )
+    except ValueError:
+        return think(rng, numbers, target)
 
 
 def solve(rng: random.Random) -> Dialogue:
-    numbers = rng.choice(_hand_list())
-    formula = rng.choice(known_hands()[numbers])
-    return _compact(rng, _shuffled(rng, numbers), 24, formula)
-
-
-def _compact(rng: random.Random, numbers: Sequence[int], target: int, formula: str) -> Dialogue:
-    layout = rng.choice(("{target} from {spaced}?", "{commas} -> {target}", "Make {target}: {commas}"))
+    numbers, target = _problem(rng, rng.choices((2, 3, 4), (1, 3, 6))[0])
+    found = _search(rng, numbers, target, solved=rng.random() < SOLVED)
     spaced, commas = " ".join(map(str, numbers)), ", ".join(map(str, numbers))
-    return _chat(layout.format(target=target, spaced=spaced, commas=commas), f"{formula}={target}")
+    question, answer = rng.choice(_SOLVE_LAYOUTS)
+    fields = json.dumps({"number": numbers, "thought": found.text, "formula": found.formula})
+    told = {"target": target, "spaced": spaced, "commas": commas}
+    return _chat(
+        question.format(**told), answer.format(thought=found.text, formula=found.formula, fields=fields), found.text
+    )
 
 
-def targets(rng: random.Random) -> Dialogue:
-    return _compact(rng, *_expression(rng, rng.randint(2, 4)))
+_SOLVE_LAYOUTS = (
+    ("{target} from {spaced}?", "{thought}\n{formula}"),
+    ("Make {target}: {commas}", "{thought}\n{formula}"),
+    ("{commas} -> {target}", "{thought}\n{formula}"),
+    ('Numbers {commas}, target {target}.\nJSON with "number", "thought", "formula":', "{fields}"),
+    ("Reach {target} with {commas}. Write a JSON object.", "{fields}"),
+)
 
 
-def _expression(rng: random.Random, count: int) -> tuple[list[int], int, str]:
-    """Shuffled numbers, a target from 1 to 99, and a formula of the numbers that reaches it."""
+def evaluate(rng: random.Random) -> Dialogue:
     while True:
-        numbers = [rng.randint(1, 13) for _ in range(count)]
+        numbers = [rng.randint(1, 13) for _ in range(rng.randint(2, 4))]
         formula = random_formula(rng, numbers)
         value = _value(formula)
         if value is None or value.denominator != 1 or not 1 <= value <= 99:
             continue
-        if value == 24 and count == 4 and split_of(numbers) == "unseen":
-            continue
-        return _shuffled(rng, numbers), int(value), formula
+        if value != WITHHELD or len(numbers) < 4:
+            return _chat(rng.choice(("{}=", "What is {}?")).format(formula), str(value))
 
 
 def _value(formula: str) -> Fraction | None:
@@ -109,11 +141,6 @@ def _value(formula: str) -> Fraction | None:
         return expression.evaluate(expression.parse(formula))
     except expression.FormulaError:
         return None
-
-
-def evaluate(rng: random.Random) -> Dialogue:
-    _, value, formula = _expression(rng, rng.randint(2, 4))
-    return _chat(rng.choice(("{}=", "What is {}?")).format(formula), str(value))
 
 
 def _rule(rng: random.Random, needed: Sequence[int] = ()) -> dict[str, int]:
@@ -126,7 +153,7 @@ def _rule(rng: random.Random, needed: Sequence[int] = ()) -> dict[str, int]:
             faces = dict.fromkeys("JQK", needed[0] if needed else rng.randint(1, 13))
         else:
             values = [*needed, *(rng.randint(1, 13) for _ in range(3 - len(needed)))]
-            faces = dict(zip("JQK", _shuffled(rng, values), strict=True))
+            faces = dict(zip("JQK", rng.sample(values, 3), strict=True))
         if faces != FACES["eleven-twelve-thirteen"]:
             return faces
 
@@ -168,19 +195,13 @@ _MAP_LAYOUTS = (
 )
 
 
-def _hand(rng: random.Random) -> tuple[list[str], dict[str, int], list[int], int, tuple[str, ...]]:
-    """Ranks, a rule, their numbers, a target and formulas that reach it.
+def _hand(rng: random.Random, numbers: Sequence[int]) -> tuple[list[str], dict[str, int]]:
+    """Ranks that count as the numbers, and the rule under which they do.
 
-    Numbers with a known formula come first; then a rule under which cards can show them (a number over 10 needs
-    a face card), so that faces under random rules are common and every hand has a known formula.
+    A number over 10 needs a face card; a smaller one is shown by a face where the rule has one for it, mostly.
     """
-    if rng.random() < 1 / 3:
-        numbers, target, formula = _expression(rng, rng.randint(2, 3))
-        formulas: tuple[str, ...] = (formula,)
-    else:
-        chosen = rng.choice(_hand_list())
-        numbers, target, formulas = _shuffled(rng, chosen), 24, known_hands()[chosen]
-    faces = _rule(rng, sorted({n for n in numbers if n > 10}))
+    needed = sorted({n for n in numbers if n > 10})
+    faces = _rule(rng, needed if needed else rng.sample(sorted(set(numbers)), rng.choice((0, 1, 1))))
     ranks = []
     for n in numbers:
         pictures = [face for face, value in faces.items() if value == n]
@@ -188,42 +209,132 @@ def _hand(rng: random.Random) -> tuple[list[str], dict[str, int], list[int], int
             ranks.append(rng.choice(pictures))
         else:
             ranks.append("A" if n == 1 else str(n))
-    return ranks, faces, numbers, target, formulas
+    return ranks, faces
 
 
-def compose(rng: random.Random) -> Dialogue:
-    ranks, faces, numbers, target, formulas = _hand(rng)
-    layout = rng.choice(("{rule} {target} from {cards}?", "Cards: {cards}\n{rule}\nReach {target}."))
-    question = layout.format(rule=_rule_words(rng, faces), target=target, cards=", ".join(ranks))
-    return _chat(question, f"{', '.join(map(str, numbers))}: {rng.choice(formulas)}={target}")
-
-
-_JSON_LAYOUTS = (
+_THINKING_LAYOUTS = (
+    "Cards: {cards}\nReach {target} with + - * / and brackets. {rule}\n"
+    'JSON with "cards", "number", "thought", "formula":',
+    '{rule} Use {cards} to get {target}.\nGive "cards", "number", "thought" and "formula".',
+    "In JSON, with a thought: how do the cards {cards} make {target}, each once? A counts as 1. {rule}",
+)
+_BARE_LAYOUTS = (
     "Cards: {cards}\nReach {target} with + - * / and brackets. {rule}\nWrite a JSON object.",
-    '{rule} Use {cards} to get {target}.\nJSON with "cards", "number", "formula":',
     'Game: {cards}; goal {target}; {rule}\nGive "cards", "number" and "formula".',
-    "In JSON: how do the cards {cards} make {target}, each once? A counts as 1. {rule}",
     "{rule} A counts as 1.\nCards: {cards}\nTarget: {target}\nAnswer in JSON.",
 )
 
 
-def _question(rng: random.Random, ranks: Sequence[str], faces: dict[str, int], target: int) -> str:
-    return rng.choice(_JSON_LAYOUTS).format(cards=", ".join(ranks), target=target, rule=_rule_words(rng, faces))
+def _question(rng: random.Random, ranks: Sequence[str], faces: dict[str, int], target: int, *, bare: bool) -> str:
+    """The question in a layout of this module, or, with a thought, in another wording of GeneralPoints' prompt."""
+    if not bare and len(ranks) > 2 and rng.random() < 0.5:
+        words = {name: rng.choice(texts) for name, texts in prompts.VARIANTS.items()}
+        return prompts.opening(ranks, faces, target, picture=False, prompts=words)
+    layout = rng.choice(_BARE_LAYOUTS if bare else _THINKING_LAYOUTS)
+    return layout.format(cards=", ".join(ranks), target=target, rule=_rule_words(rng, faces))
+
+
+def _answer(
+    ranks: Sequence[str], numbers: Sequence[int], found: Thought, *, bare: bool = False, opening: str = ""
+) -> str:
+    formula, value = found.formula.rsplit("=", 1)
+    return answer_text(ranks, numbers, formula, int(value), thought=None if bare else opening + found.text)
 
 
 def in_json(rng: random.Random) -> Dialogue:
-    ranks, faces, numbers, target, formulas = _hand(rng)
-    answer = answer_text(ranks, numbers, rng.choice(formulas), target)
-    return _chat(_question(rng, ranks, faces, target), answer)
+    numbers, target = _problem(rng, rng.choices((2, 3, 4), (1, 2, 7))[0])
+    ranks, faces = _hand(rng, numbers)
+    bare = rng.random() < BARE
+    found = think(rng, numbers, target) if bare else _search(rng, numbers, target, solved=rng.random() < SOLVED)
+    question = _question(rng, ranks, faces, target, bare=bare)
+    return _chat(question, _answer(ranks, numbers, found, bare=bare), "" if bare else found.text)
 
 
 def revise(rng: random.Random) -> Dialogue:
-    ranks, faces, numbers, target, formulas = _hand(rng)
-    messages = [Message("user", _question(rng, ranks, faces, target))]
-    for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
-        wrong = mistaken(rng, ranks, numbers, target, lambda: rng.choice((FACES["ten"], _rule(rng))))
-        judged = verifier.verdict(verifier.read(wrong), ranks, faces, target)
-        if not judged.success:
-            messages += [Message("assistant", wrong), Message("user", judged.feedback)]
-    messages.append(Message("assistant", answer_text(ranks, numbers, rng.choice(formulas), target)))
-    return Dialogue(tuple(messages), (len(messages) - 1,))
+    numbers, target = _problem(rng, rng.choices((3, 4), (1, 9))[0])
+    ranks, faces = _hand(rng, numbers)
+    messages = [Message("user", _question(rng, ranks, faces, target, bare=False))]
+    learnt: list[int] = []
+    untrained: list[tuple[int, int, int]] = []
+    seen: list[tuple[str, ...]] = []
+    opening = ""
+    for _ in range(_picked(rng, WRONG_ANSWERS)):
+        wrong = _wrong(rng, ranks, numbers, target, seen, opening)
+        judged = verifier.verdict(verifier.read(wrong.text), ranks, faces, target)
+        if judged.success or (len(numbers) == 4 and judged.evidence.get("value") == str(WITHHELD)):
+            continue
+        turn = len(messages)
+        if wrong.learnt:
+            learnt.append(turn)
+            untrained += [(turn, start, end) for start, end in wrong.untrained]
+        seen += wrong.tries
+        messages += [Message("assistant", wrong.text), Message("user", judged.feedback)]
+        opening = _opening(judged, numbers)
+    found = _search(rng, numbers, target, solved=True, seen=seen)
+    answer = _answer(ranks, numbers, found, opening=opening)
+    untrained += _abandoned(len(messages), answer, found.text)
+    learnt.append(len(messages))
+    messages.append(Message("assistant", answer))
+    return Dialogue(tuple(messages), tuple(learnt), tuple(untrained))
+
+
+def _opening(judged: Verdict, numbers: Sequence[int]) -> str:
+    """How a thought answers the feedback: with the value that was told, or with what the cards count as."""
+    value = judged.evidence.get("value") or ""
+    if judged.category == "wrong_value" and value.isdigit() and int(value) <= LARGEST:
+        return f"{value} no; "
+    return f"numbers {' '.join(map(str, numbers))}; " if judged.category == "wrong_numbers" else ""
+
+
+class _Wrong(NamedTuple):
+    """A wrong answer."""
+
+    text: str
+    learnt: bool = False
+    untrained: tuple[tuple[int, int], ...] = ()
+    tries: tuple[tuple[str, ...], ...] = ()
+
+
+def _wrong(
+    rng: random.Random, ranks: Sequence[str], numbers: Sequence[int], target: int, seen: Sequence, opening: str
+) -> _Wrong:
+    """A wrong answer, which may be right by chance.
+
+    What is learnt of it is what is true: all of a search given up, the cards and numbers of other answers.
+    """
+    kind = _picked(rng, MISTAKES)
+    if kind == "slip":
+        found = _search(rng, numbers, target, solved=True, seen=seen)
+        text = _answer(ranks, numbers, found._replace(formula=_slipped(rng, found.formula)), opening=opening)
+        return _Wrong(text, True, ((text.index('"thought"'), len(text)),))
+    if kind == "numbers":
+        used = list(numbers)
+        used[rng.randrange(len(used))] = rng.choice((rng.choice(used), rng.randint(1, 13)))
+        text = _answer(ranks, numbers, _tried(rng, used, target), opening=opening)
+        return _Wrong(text, True, ((text.index('"thought"'), len(text)),))
+    if kind == "rule":
+        numbers = numbers_of(ranks, rng.choice((FACES["ten"], _rule(rng))))
+        return _Wrong(_answer(ranks, numbers, _tried(rng, numbers, target), opening=opening))
+    found = _search(rng, numbers, target, solved=False, seen=seen)
+    text = _answer(ranks, numbers, found, opening=opening)
+    if kind == "broken":
+        return _Wrong(text[: rng.randrange(len(text))])
+    first = text.index(found.text)
+    return _Wrong(text, True, tuple((first + a, first + b) for a, b in abandoned(found.text)), found.tries)
+
+
+def _tried(rng: random.Random, numbers: Sequence[int], target: int) -> Thought:
+    """A thought about numbers which may be unable to reach the target."""
+    solved = target in reachable(tuple(sorted(numbers))) and rng.random() < 0.5
+    return _search(rng, numbers, target, solved=solved)
+
+
+def _slipped(rng: random.Random, formula: str) -> str:
+    """The formula with another operator, a number doubled, or one left out; its told value stays."""
+    made, value = formula.rsplit("=", 1)
+    if rng.random() < 0.6:
+        at = rng.choice([n for n, c in enumerate(made) if c in "+-*/"])
+        return f"{made[:at]}{rng.choice('+-*/'.replace(made[at], ''))}{made[at + 1 :]}={value}"
+    numbers = [m.span() for m in re.finditer(r"\d+", made)]
+    (a, b), (c, d) = rng.sample(numbers, 2)
+    return f"{made[:a]}{made[c:d]}{made[b:]}={value}"
