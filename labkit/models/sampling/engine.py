@@ -146,7 +146,8 @@ def _decode(
     Wrong draft tokens stay in the cache, masked.
     """
     device = logits_BV.device
-    batch, drafted, logits_BTV = list(answers), [[] for _ in answers], logits_BV[:, None]
+    drafted: list[list[int]] = [[] for _ in answers]
+    batch, logits_BTV = list(answers), logits_BV[:, None]
     while True:
         count = logits_BTV.shape[1]
         right = _take(batch, logits_BTV, temperature, drafted)
