@@ -148,6 +148,8 @@ SMALL = {"STEPS": 2, "BATCH": 3, "EPISODES": 4, "GROUP": 2, "ATTEMPTS": 2, "NEW_
 def test_training_is_timed_beside_the_bare_pass_and_trl_where_it_is(monkeypatch):
     for name, value in SMALL.items():
         monkeypatch.setattr(train_bench, name, value)
+    # Compiling takes a minute; the supervised loop's tests compile.
+    monkeypatch.setattr(train_bench, "compiler", lambda: None)
     rows = train_bench.rows(rounds=1)
     there = bool(find_spec("trl"))
     assert [row.what.split(",")[0] for row in rows] == [
@@ -170,7 +172,7 @@ def test_the_bare_pass_learns_what_the_stage_learns(tmp_path):
     options = train_bench.Optimisation(steps=1, batch_size=5, lr=1e-4, betas=(0.9, 0.999), micro_batch_tokens=10**6)
     run = train_bench.Run.create(tmp_path / "runs", "t", "stage: sft\n")
     meter = train_bench.fit(ours.model, ours.tokenizer, lambda step: examples, options, run)
-    batches = train_bench.cut(examples, 10**6, plain.pad_id)
+    batches = train_bench.cut(examples, 10**6)
     optimizer = torch.optim.AdamW(plain.model.parameters(), lr=1e-4, weight_decay=0.0)
     train_bench.bare(plain.model, optimizer, batches)
     assert meter.trained_tokens == sum(int(batch["attention_mask"].sum()) for batch in batches)

@@ -4,6 +4,9 @@ The bare pass is a ceiling: batches of the same rows, lying ready as tensors; fo
 and nothing else. An RL update also plays and scores, which no ceiling of training has; so it is timed once by its
 learning alone, and once as a whole beside TRL's GRPOTrainer where that is installed. There, both learn from as many
 episodes of the same deals; TRL plays them with ``generate`` of transformers.
+
+Pre-training is timed compiled, beside the same steps uncompiled, both in bf16 and with the documents of the mixture:
+micro-batches hold documents of like length, short questions and long dialogues apart. Compiling itself is not timed.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
+from shutil import which
 from tempfile import TemporaryDirectory
 
 import torch
@@ -21,7 +25,7 @@ import torch.nn.functional as F
 import transformers
 
 from labkit.bench.play import checkpoint
-from labkit.bench.timing import Row, compare
+from labkit.bench.timing import Row, Work, compare
 from labkit.models.batches import micro_batches
 from labkit.models.bundle import ModelBundle
 from labkit.models.chat import Example, encode
@@ -36,8 +40,9 @@ from labkit.training.rl.config import RLConfig
 from labkit.training.rl.credit import assign
 from labkit.training.rl.loop import make_optimizer
 from labkit.training.rl.update import Learner
+from labkit.training.sft import mixture
 from labkit.training.sft.data import expert_dialogues
-from labkit.training.sft.fit import Optimisation, collate, fit
+from labkit.training.sft.fit import Optimisation, Predictor, collate, fit
 
 STEPS, BATCH = 4, 64
 """Of SFT in a round."""
@@ -54,11 +59,18 @@ def rows(rounds: int = 3) -> list[Row]:
     with TemporaryDirectory() as folder, _quietly():
         path, whose = checkpoint(Path(folder))
         table = [_sft(path, whose, Path(folder), rounds)]
+        if compiler():
+            table.append(_pretraining(path, rounds))
         for credit in ("ppo", "grpo"):
             table.append(_learning(path, f"RL ({credit}) without play, {whose}", settings(credit), rounds))
         if find_spec("trl") and find_spec("datasets"):
             table.append(_beside_trl(path, whose, Path(folder), rounds))
     return table
+
+
+def compiler() -> str | None:
+    """The C++ compiler that ``torch.compile`` needs."""
+    return which("g++") or which("clang++")
 
 
 def settings(credit: str) -> RLConfig:
@@ -134,6 +146,32 @@ def _sft(path: Path, whose: str, folder: Path, rounds: int) -> Row:
         return sum(int(batch["attention_mask"].sum()) for step in batches[number] for batch in step)
 
     return compare("train", f"SFT, {whose}, batch {BATCH}", "tokens/s", train, pass_only, _BARE, rounds)
+
+
+def _pretraining(path: Path, rounds: int) -> Row:
+    """Forward and backward passes over the documents of the mixture, compiled and not."""
+    ours, plain = load(path), load(path)
+    compiled, eager = Predictor(ours.model, compiled=True), Predictor(plain.model)
+    batches = [
+        batch
+        for step in range(STEPS)
+        for batch in cut(encode(ours.tokenizer, mixture.documents(0, mixture.FIRST_STEPS + step, BATCH)), 4096)
+    ]
+
+    def passes(predictor: Predictor) -> Work:
+        def work(_: int) -> int:
+            for batch in batches:
+                with torch.autocast("cpu", torch.bfloat16):
+                    logits_NV = predictor(**batch)
+                F.cross_entropy(logits_NV, chosen_tokens(batch["input_ids"], batch["labels"] != -100)).backward()
+            predictor.zero_grad()
+            return sum(int(batch["attention_mask"].sum()) for batch in batches)
+
+        return work
+
+    passes(compiled)(0)
+    what = f"pre-training in bf16, {STEPS} steps of {BATCH} documents, compiled"
+    return compare("train", what, "tokens/s", passes(compiled), passes(eager), "the same, not compiled", rounds)
 
 
 def _learning(path: Path, what: str, config: RLConfig, rounds: int) -> Row:

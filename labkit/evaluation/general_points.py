@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from labkit.envs import game
-from labkit.envs.general_points import cards, verifier
+from labkit.envs.general_points import cards, thoughts, verifier
 from labkit.episode import Attempt, Episode, Task, Verdict
 from labkit.evaluation import copies
 from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answer, per_episode, share
@@ -60,10 +60,29 @@ def _with_a_face(episode: Episode) -> Trials:
     return Trials(int(episode.success and bool(faces)), int(bool(faces)))
 
 
+def _steps_true(episode: Episode) -> Trials:
+    """The steps that thoughts tell, and those that equal what they say."""
+    told = [step for attempt in episode.attempts for step in _steps(attempt)]
+    return Trials(sum(step.true for step in told), len(told))
+
+
+def _last_steps_true(episode: Episode) -> Trials:
+    """The same of the last step of each try, which says what the try comes to."""
+    told = [step for attempt in episode.attempts for step in _steps(attempt) if not step.remaining]
+    return Trials(sum(step.true for step in told), len(told))
+
+
+def _steps(attempt: Attempt) -> list[thoughts.Told]:
+    thought = verifier.read(attempt.answer).fields.get("thought")
+    return thoughts.told(thought) if isinstance(thought, str) else []
+
+
 RATES: dict[str, Callable[[Episode], Trials]] = {
     "legal": per_answer(_legal),
     "valid": per_answer(lambda a: valid(a.verdict)),
     "number_right": per_answer(lambda a: bool(a.verdict.evidence.get("number_right"))),
+    "steps_true": _steps_true,
+    "last_steps_true": _last_steps_true,
     "faces_as_ten": _faces_as_ten,
     "face_hands": _with_a_face,
     "kept_old_rule": _kept,
@@ -75,9 +94,10 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
 }
 """``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
 as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
-``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the rule says
-otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is about.
-``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
+``steps_true``: steps of thoughts (:mod:`labkit.envs.general_points.thoughts`) that equal what they say;
+``last_steps_true``: those that end a try. ``faces_as_ten``: face cards that the ``number`` field gives as what they
+count in training, where the rule says otherwise. ``face_hands``: success in the hands that hold a face card, which
+are those that the face rule is about. ``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
 numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
 under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
 answer; ``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
@@ -95,6 +115,8 @@ LABELS = {
     "valid": "  and each card used once",
     "number_right": "numbers translated rightly",
     "number_right_by_attempt": "  in attempt",
+    "steps_true": "steps of thoughts that are true",
+    "last_steps_true": "  of these, last steps of a try",
     "faces_as_ten": "face cards told as in training",
     "face_hands": "success in hands with a face card",
     "kept_old_rule": "first answer by the other rule",

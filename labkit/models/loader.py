@@ -21,7 +21,6 @@ from labkit.errors import UsageError
 from labkit.models import chat, files
 from labkit.models.bundle import ModelBundle
 from labkit.models.files import first_line
-from labkit.models.sampling.trial import level_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -59,9 +58,7 @@ def load(
             model = _model(root, config, weights, trust_remote_code)
             if adapter:
                 model = _adapted(model, folder)
-            bundle = _bundle(model.to(place).eval(), folder, root, config, trust_remote_code)
-            level_of(bundle.model)
-            return bundle
+            return _bundle(model.to(place).eval(), folder, root, config, trust_remote_code)
     except UsageError:
         raise
     except Exception as error:

@@ -32,7 +32,7 @@ _RULES = {"absolute": "absolute turns (north, east …)", "relative": "relative 
 
 
 def rule_label(actions: str) -> str:
-    """The words that turns take under an action rule."""
+    """What the turns of an action rule are told in."""
     return _RULES[actions]
 
 
@@ -153,9 +153,9 @@ def views_html(episode: Episode, position: int = -1, size: int = 448) -> str:
         shown = img(picture, f"Front, right, back and left at step {at + 1}. {everything}", "JPEG")
     except UsageError as error:
         shown = f'<p class="lk-empty">{text(error)}</p>'
-    observation = observed(episode.task, state, withheld=pictured)
+    told = observed(episode.task, state, withheld=pictured)
     who = "Told besides the picture" if pictured else "What the player is told instead"
-    caption = f'<figcaption><span class="lk-soft">{who}:</span> {text(observation)}</figcaption>'
+    caption = f'<figcaption><span class="lk-soft">{who}:</span> {text(told)}</figcaption>'
     return f'<figure class="lk lk-views">{shown}{caption}</figure>'
 
 

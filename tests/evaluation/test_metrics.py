@@ -122,6 +122,16 @@ def test_number_right_looks_at_the_number_field_alone():
     assert measures(episodes)["number_right"][:2] == (0.5, 4)
 
 
+def test_steps_of_thoughts_are_counted_over_all_answers_that_have_some():
+    thought = "9-6=3: 3 8 3; 8-3=6: 3 6; 3+6=9 no; 9-6=2: 3 8 2; 2*8=16: 3 16; 3+16=24"
+    thinking = formula("9+6+3+8=26").replace('"formula"', f'"thought": "{thought}", "formula"')
+    found = measures([episode("9 6 3 8", thinking, thinking.replace(thought, "hm"), "{", formula("9+6+3+8=26"))])
+    # Of six steps 9-6=3, 3+6=9 and 2*8=16 are true; of the two that end a try, 3+6=9 is.
+    assert found["steps_true"][:2] == (3 / 6, 6)
+    assert found["last_steps_true"][:2] == (1 / 2, 2)
+    assert measures([episode("9 6 3 8", formula("9+6+3+8=26"))])["steps_true"].n == 0
+
+
 def test_distinct_solutions():
     again = formula("8/(3-(8/3))")  # the same up to bracketing
     other = formula("6*6-6-6")  # 36 - 12 = 24

@@ -54,7 +54,8 @@ class Reading:
     """An answer as read, before any rule is applied to it. Read once, judged under as many rules as one likes."""
 
     fields: Mapping[str, Any]
-    """``cards``, ``number``, ``formula`` as the player gave them; empty when unreadable."""
+    """``cards``, ``number``, ``thought``, ``formula`` as the player gave them; no verdict looks at the thought. Empty
+    when unreadable."""
     formula_span: tuple[int, int] | None = None
     """Character offsets of the formula in the answer: the decisive field."""
     cards: tuple[str, ...] | None = None
@@ -89,7 +90,7 @@ def _read(answer: str) -> Reading:
     found = last_object(answer, "formula")
     if found is None:
         return Reading({})
-    fields = {k: found.fields[k] for k in ("cards", "number", "formula") if k in found.fields}
+    fields = {k: found.fields[k] for k in ("cards", "number", "thought", "formula") if k in found.fields}
     known: dict[str, Any] = {
         "fields": fields,
         "formula_span": found.spans["formula"],
@@ -164,8 +165,8 @@ def verdict(
         reward: reward of each category and ``combine``, how several failures add up.
     """
     if not reading.fields:
-        feedback = prompts.feedback("unreadable", target=target, prompts=templates)
-        return Verdict("unreadable", False, float(reward["unreadable"]), feedback, {"failed": ["unreadable"]})
+        said = prompts.feedback("unreadable", target=target, prompts=templates)
+        return Verdict("unreadable", False, float(reward["unreadable"]), said, {"failed": ["unreadable"]})
     numbers = numbers_of(ranks, faces)
     evidence: dict[str, Any] = {
         "expected_numbers": list(numbers),

@@ -74,7 +74,7 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
                 opened.progress.say(f"{ended.reason}; {ended.recovery_hint(config.model)}")
                 return ended
             # A resumed run starts with an empty cache too: the cache shapes the passes, and so the last bits.
-            player.clear_cache()
+            player.forget()
             metrics, episodes = learner.update(update)
             done = update + 1
             metrics |= opened.probe(done)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from labkit.bench.train import compiler
 from labkit.models.chat import Example
 from labkit.models.forward import select_targets
 from labkit.models.tiny import Shape, build_model, build_tokenizer
@@ -305,3 +306,16 @@ def test_dropout_is_drawn_anew_at_each_step_and_from_the_seed(tokenizer, tmp_pat
     first = losses(0)
     assert losses(0) == first
     assert len({*first, *losses(1)}) == 6
+
+
+@pytest.mark.skipif(not compiler(), reason="torch.compile needs a C++ compiler")
+def test_compiled_training_gives_the_same_weights_but_for_rounding_and_resumes_exactly(tokenizer, tmp_path):
+    eager, _ = train(tokenizer, tmp_path / "eager", steps=3)
+    whole, run = train(tokenizer, tmp_path / "whole", steps=3, compile=True)
+    for a, b in zip(eager.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+    halved, stopped = train(tokenizer, tmp_path / "halved", steps=2, compile=True, save_every=2)
+    settings = Optimisation(steps=3, lr=1e-2, batch_size=8, compile=True)
+    fit(halved, tokenizer, examples, settings, stopped, resume=True)
+    assert digest(halved) == digest(whole)
+    assert [m["loss"] for m in stopped.metrics()] == [m["loss"] for m in run.metrics()]
