@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 
-from app.players import Catalogue
+from app.shared.catalogue import Catalogue
+from app.shared.settings import LAST_SEED, Whole
 from labkit import envs
 from labkit.envs.general_points.cards import FACES, parse_ranks
 from labkit.envs.general_points.game import ranks_of
 from labkit.errors import UsageError
+
+LONGEST = 20_000
+"""Characters of a text argument, at most."""
 
 
 def publish(catalogue: Catalogue) -> None:
@@ -25,11 +31,12 @@ def publish(catalogue: Catalogue) -> None:
             faces: ten, eleven-twelve-thirteen, or numbers such as J=5,Q=5,K=5.
             target: the number to reach.
         """
-        try:
-            task = envs.game("gp-l").task(hand=parse_ranks(cards), faces=faces, target=target, attempts=1)
-        except UsageError as error:
-            raise gr.Error(str(error)) from None
-        [attempt] = envs.judge(envs.start(task), answer).attempts
+        with _errors():
+            game = envs.game("gp-l")
+            task = game.task(
+                hand=parse_ranks(_text("cards", cards)), faces=_text("faces", faces), target=target, attempts=1
+            )
+        [attempt] = envs.judge(envs.start(task), _text("answer", answer)).attempts
         verdict = attempt.verdict
         return {
             "success": verdict.success,
@@ -44,15 +51,14 @@ def publish(catalogue: Catalogue) -> None:
         """Deal a solvable hand. The same arguments deal the same hand.
 
         Args:
-            seed: any whole number from 0.
+            seed: a whole number from 0 to 2147483647.
             faces: ten, eleven-twelve-thirteen, or numbers such as J=5,Q=5,K=5.
             target: the number to reach.
         """
         suite = "rule-ood" if faces == list(FACES)[1] else "id"
-        try:
-            task = next(envs.game("gp-l").tasks(suite, seed=seed, faces=faces, target=target))
-        except UsageError as error:
-            raise gr.Error(str(error)) from None
+        with _errors():
+            number = Whole(0, LAST_SEED).check(seed, "seed")
+            task = next(envs.game("gp-l").tasks(suite, seed=number, faces=_text("faces", faces), target=target))
         ranks = " ".join(ranks_of(task.deal))
         return {
             "cards": ranks,
@@ -62,8 +68,28 @@ def publish(catalogue: Catalogue) -> None:
         }
 
     def list_players() -> list[dict[str, str]]:
-        """The players that the app offers: spec, kind and summary."""
-        return [{"spec": i.spec, "kind": i.kind, "summary": i.summary} for i in catalogue.infos.values()]
+        """The players that the app offers: name, kind and summary."""
+        return [{"name": name, "kind": i.kind, "summary": i.summary} for name, i in catalogue.infos.items()]
 
     for function in (verify, new_task, list_players):
         gr.api(function, api_name=function.__name__, queue=False)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """An invalid argument is told to the caller in one line."""
+    try:
+        yield
+    except UsageError as error:
+        raise gr.Error(str(error)) from None
+
+
+def _text(name: str, value: Any) -> str:
+    """Text of a bounded length.
+
+    Raises:
+        gr.Error: it is not text, or longer than an answer can be.
+    """
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise gr.Error(f"{name} is text of at most {LONGEST:,} characters")
+    return value

@@ -2,57 +2,79 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
-# Read by gradio when it is imported: nothing is sent anywhere.
+# Gradio reads this when it is imported: nothing is sent anywhere.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from app import api, guide, rule_lab
-from app.general_points import GeneralPointsTab
-from app.players import Catalogue, catalogue_of
-from app.virl import WalkTab
-from labkit.errors import UsageError
+from app import api, guide, serving
+from app.default.tab import DefaultTab
+from app.general_points.tab import GeneralPointsTab
+from app.rules import tab as rules
+from app.shared.catalogue import Catalogue, catalogue_of
+from app.shared.stopping import Line
+from app.shared.tab import QUICK, Tab
+from app.virl.tab import VIRLTab
+from labkit.envs import games
 from labkit.views.markup import stylesheet
 
 PORT = 7860
 HEADER = (
     '<header class="lk app-header"><h1>labkit</h1> '
     "<span>An environment deals, a player answers, a verifier judges, and the verdict goes back into the "
-    "dialogue.</span></header>"
+    'dialogue.</span> <a class="app-skip" href="#play" data-skip>Skip to Play</a></header>'
 )
+
+
+TABS: dict[str, Callable[[Catalogue, Line], Tab]] = {"gp": GeneralPointsTab, "virl": VIRLTab}
+"""The games with a tab of their own; others get the default one."""
 
 
 def build(catalogue: Catalogue) -> gr.Blocks:
     """The page; neither served nor any model loaded."""
+    line = Line()
     with gr.Blocks(title="labkit", fill_width=True, analytics_enabled=False) as page:
         gr.HTML(HEADER, apply_default_css=False)
-        with gr.Tabs() as tabs:
-            with gr.Tab("GeneralPoints", id="gp"):
-                table = GeneralPointsTab(catalogue)
-            with gr.Tab("V-IRL", id="virl"):
-                walk = WalkTab(catalogue)
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
+            played: list[Tab] = []
+            for row in games.rows():
+                with gr.Tab(row.title, id=row.name):
+                    own = TABS.get(row.name)
+                    played.append(own(catalogue, line) if own else DefaultTab(catalogue, line, row))
             with gr.Tab("Rule lab", id="rules"):
-                rule_lab.build()
+                rules.build()
             with gr.Tab("How to read this", id="about"):
                 gr.HTML(guide.guide_html(), apply_default_css=False)
-        table.wire(page, tabs)
-        walk.wire(page)
+        for tab in played:
+            tab.wire(page)
+        ids = [tab.id for tab in tabs.children]
+
+        def opened(request: gr.Request) -> Any:
+            asked = request.query_params.get("tab")
+            return gr.update(selected=asked if asked in ids else ids[0])
+
+        def closed(request: gr.Request) -> None:
+            line.leave(request.session_hash or "")
+
+        page.load(opened, None, tabs, **QUICK)
+        page.unload(closed)
         api.publish(catalogue)
-    page.queue(max_size=16, default_concurrency_limit=4)
+    # The line of players has its own limit, which is told to whoever comes too late.
+    page.queue(max_size=None, default_concurrency_limit=4)
     return page
 
 
-def launch_options() -> dict[str, Any]:
-    """How the page is served, wherever it is: no share, no telemetry, no run history, no files."""
-    style, script = (files("app").joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
+def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
+    """How the page is served, wherever it is: no share, no telemetry, no run history, no files, no foreign Host."""
+    static = files("app") / "static"
+    style, script = (static.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
     theme = gr.themes.Default(
         primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     ).set(
@@ -69,56 +91,38 @@ def launch_options() -> dict[str, Any]:
         # Not as `css`, which gradio rewrites rule by rule: shorthands with variables do not survive that.
         "head": f"<style>{stylesheet()}{style}</style><script>{script}</script>",
         "allowed_paths": [],
-        "max_file_size": "1mb",
         "quiet": True,
+        "app_kwargs": {"middleware": [Middleware(serving.Guard, hosts=serving.hosts_of(host))]},
     }
 
 
-def run(players: Sequence[str] = (), *, host: str = "127.0.0.1", auth: str | None = None, port: int = PORT) -> None:
+def run(
+    players: Sequence[str] = (),
+    *,
+    host: str = "127.0.0.1",
+    auth: str | None = None,
+    auth_file: str | None = None,
+    port: int = PORT,
+) -> None:
     """Serve the app until it is interrupted.
 
     Args:
-        players: further players to offer, by spec; the first is the one chosen at the start.
-        host: the address to listen on; any but a loopback address needs ``auth``.
+        players: further players to offer, by spec or as ``NAME=SPEC``; the first is chosen at the start.
+        host: the address to listen on; any but a loopback address needs a password.
         auth: ``user:password``.
+        auth_file: a file whose first line is ``user:password``. Without both, the environment variable
+            ``LABKIT_AUTH`` counts.
         port: the port wanted; when it is taken, a free one is used and printed.
 
     Raises:
-        UsageError: a host without auth, auth in another form, or a player that does not exist.
+        UsageError: a host without a password, a password in another form, or a player that does not exist.
     """
-    credentials = _credentials(host, auth)
-    free = _free_port(host, port)
+    credentials = serving.credentials(host, auth, auth_file)
+    free = serving.free_port(host, port)
     if free != port:
         print(f"Port {port} is taken; using {free}.")
     catalogue = catalogue_of(players)
     page = build(catalogue)
-    threading.Thread(target=catalogue.warm_up, daemon=True).start()
-    print(f"labkit is at http://{host}:{free} (Ctrl+C ends it)")
-    page.launch(server_name=host, server_port=free, auth=credentials, **launch_options())
-
-
-def _credentials(host: str, auth: str | None) -> tuple[str, str] | None:
-    user, colon, password = (auth or "").partition(":")
-    if auth and not (user and colon and password):
-        raise UsageError("--auth is user:password")
-    if not auth and not _is_loopback(host):
-        raise UsageError(f"--host {host} opens the app to others: add --auth user:password")
-    return (user, password) if auth else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _free_port(host: str, port: int) -> int:
-    """The port, or any free one when it is taken."""
-    for wanted in (port, 0):
-        try:
-            with socket.create_server((host, wanted)) as server:
-                return server.getsockname()[1]
-        except OSError as error:
-            refused = error
-    raise UsageError(f"cannot listen on {host}: {refused.strerror}; choose another --host or --port")
+    threading.Thread(target=catalogue.warm_up, args=("gp-l",), daemon=True).start()
+    print(f"labkit is at {' or '.join(serving.addresses(host, free))} (Ctrl+C ends it)")
+    page.launch(server_name=host, server_port=free, auth=credentials, **launch_options(host))

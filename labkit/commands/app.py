@@ -3,7 +3,8 @@
 examples:
   labkit app
   labkit app --player runs/mine/checkpoints/step-400 --player expert
-  labkit app --host 0.0.0.0 --auth me:secret
+  labkit app --player before=tiny:gp-l/init --player after=run:mine
+  labkit app --host 0.0.0.0 --auth-file password.txt
 """
 
 from __future__ import annotations
@@ -23,11 +24,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="+",
         default=[],
-        help="offer this player too; any that `labkit play` takes",
+        help="offer this player too; any that `labkit play` takes, or NAME=P to show it under a name",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="port (default: 7860, or a free one)")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; needed on an address others can reach")
+    parser.add_argument(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help="ask for these; other users of this machine can see them in the list of processes",
+    )
+    parser.add_argument(
+        "--auth-file",
+        metavar="FILE",
+        help="ask for the USER:PASSWORD in the first line of a file; LABKIT_AUTH in the environment does the same",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     make_importable()
     from app.main import run as run_app
 
-    run_app(args.players, host=args.host, auth=args.auth, port=args.port)
+    run_app(args.players, host=args.host, auth=args.auth, auth_file=args.auth_file, port=args.port)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A catalogue without weights, and the values of a window."""
+"""A catalogue without weights, and recordings of one's own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app import flow
-from app.players import Catalogue
+from app.shared import recordings
+from app.shared.catalogue import Catalogue
 from labkit.episode import Sample
 from labkit.errors import UsageError
 from labkit.players.base import Answer, Request
@@ -107,13 +107,13 @@ def fresh_catalogue() -> Catalogue:
 @pytest.fixture
 def record(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[[str], None]:
     """Put lines where a cell's bundled recordings are read from; without a call there are none."""
-    monkeypatch.setattr(flow, "BUNDLED", tmp_path)
-    flow.recordings.cache_clear()
+    monkeypatch.setattr(recordings, "BUNDLED", tmp_path)
+    recordings.recordings.cache_clear()
 
     def write(lines: str, cell: str = "gp-l") -> None:
         (tmp_path / cell).mkdir(exist_ok=True)
         (tmp_path / cell / "recorded.jsonl").write_text(lines, encoding="utf-8")
-        flow.recordings.cache_clear()
+        recordings.recordings.cache_clear()
 
     yield write
-    flow.recordings.cache_clear()
+    recordings.recordings.cache_clear()

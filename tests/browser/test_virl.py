@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app import main
-from app.players import Catalogue
+from app.shared.catalogue import Catalogue
 from labkit.episode import Episode
 from labkit.players import registry
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
@@ -33,11 +33,11 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def ready() -> str:
-    return "#walk-stage svg"
+    return ".app-stage svg"
 
 
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).and_(page.locator(":visible")).click()
+    page.get_by_role("button", name=name, exact=True).and_(page.locator(":visible")).first.click()
 
 
 def choose(page: Page, field: str, option: str) -> None:
@@ -45,87 +45,127 @@ def choose(page: Page, field: str, option: str) -> None:
     page.get_by_role("option", name=option).click()
 
 
-def facing(page: Page) -> str:
-    return page.locator("#walk-stage figcaption strong").first.inner_text()
+def place(page: Page, number: int = 1) -> Locator:
+    """A seat of the tab, or the person's place, whichever is on the screen."""
+    return page.locator(".app-seat:visible").nth(number - 1)
 
 
-def test_a_recorded_walk_is_there_at_once_and_every_step_can_be_looked_at(visit):
-    page = visit("tab=virl")
-    expect(page.locator("#walk-status")).to_contain_text("recorded")
-    page.locator("#walk-status").get_by_role("button", name="3 correct").click()
-    expect(page.locator("#walk-stage figcaption strong").first).to_contain_text("Step 3 of")
+def here(page: Page, number: int = 1) -> Locator:
+    """What the map says of where the walker is."""
+    return place(page, number).locator(".app-stage figcaption strong").first
+
+
+def focused(page: Page) -> str:
+    return page.evaluate("document.activeElement.innerText || document.activeElement.tagName").strip()
+
+
+def test_every_step_of_a_walk_can_be_looked_at(visit):
+    page = visit("tab=virl&players=expert")
+    choose(page, "Speed", "at once")
+    press(page, "Play")
+    expect(place(page)).to_contain_text("arrived")
+    place(page).get_by_role("button", name="3 correct").click()
+    expect(here(page)).to_contain_text("Step 3 of")
     # A step has a turn for each attempt.
-    turns = page.locator("#walk-turns .lk-turn header")
+    turns = place(page).locator(".lk-turn header")
     expect(turns.first).to_contain_text("Step 3 of")
     page.keyboard.press("j")
     expect(turns.first).to_contain_text("Step 4 of")
     assert all("Step 4 of" in said for said in turns.all_inner_texts())
     page.keyboard.press("k")
     expect(turns.first).to_contain_text("Step 3 of")
-    page.locator("#walk-stage .lk-node").first.click()
+    place(page).locator(".lk-node").first.click()
     expect(turns.first).to_contain_text("Step 1 of")
-    # The first screen holds the controls, the walk, the map and the views.
-    for part in ("#walk-status", "#walk-stage svg", "#walk-stage img"):
-        box = page.locator(part).first.bounding_box()
+    # The first screen holds the fields, the walk, the map and the views.
+    page.evaluate("scrollTo(0, 0)")
+    for part in (".app-walk", ".lk-map svg", ".lk-views img"):
+        box = place(page).locator(part).first.bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= 720, part
 
 
 def test_the_expert_walks_to_the_goal(visit):
-    page = visit(f"tab=virl&a=expert&route={SHORT}")
-    choose(page, "Speed", "at once")
+    page = visit(f"tab=virl&players=expert&route={SHORT}&pace=at once")
     press(page, "Step")
-    expect(page.locator("#walk-status [data-step]")).to_have_count(2)
+    expect(place(page).locator("[data-step]")).to_have_count(2)
     press(page, "Play")
-    expect(page.locator("#walk-status")).to_contain_text("arrived")
-    expect(page.locator("#walk-stage .lk-cross")).to_have_count(0)
-    expect(page.locator("#walk-stage .lk-instruction li[aria-current]")).to_have_count(0)
+    expect(place(page)).to_contain_text("arrived")
+    expect(place(page).locator(".lk-cross")).to_have_count(0)
+    expect(place(page).locator(".lk-instruction li[aria-current]")).to_have_count(0)
     choose(page, "Rule: turns are told as", "relative")
-    expect(page.locator("#walk-status .lk-stale")).to_be_visible()
-    expect(page.locator("#walk-stage figcaption strong").first).to_contain_text("Step 1 of")
+    expect(place(page).locator(".app-steps.lk-stale")).to_be_visible()
+    expect(here(page)).to_contain_text("Step 1 of")
+
+
+def test_two_players_walk_side_by_side(visit):
+    page = visit(f"tab=virl&players=expert,random&route={SHORT}&pace=at once")
+    press(page, "Play all")
+    expect(place(page, 1)).to_contain_text("✓ arrived")
+    expect(place(page, 2)).to_contain_text("✗ not arrived")
+    boxes = [place(page, number).locator(".lk-map svg").bounding_box() for number in (1, 2)]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    place(page, 2).locator("[data-step]").first.click()
+    expect(here(page, 2)).to_contain_text("Step 1 of")
+    expect(here(page, 1)).not_to_contain_text("Step 1 of")
 
 
 def test_a_person_walks_with_buttons_and_keys(visit):
-    page = visit(f"tab=virl&route={SHORT}&rule=relative")
-    press(page, "Walk it yourself")
+    page = visit(f"tab=virl&route={SHORT}&actions=relative&players=expert")
+    page.get_by_role("button", name="Walk it yourself").focus()
+    page.keyboard.press("Enter")
+    page.locator(".app-pad").wait_for()
+    assert focused(page) == "End your walk", "the keyboard keeps its place"
     press(page, "stop S")
-    expect(page.locator("#walk-status")).to_contain_text("wrong action, −1")
-    expect(page.locator("#walk-stage .lk-cross")).to_have_count(1)
+    expect(place(page)).to_contain_text("wrong action, −1")
+    expect(place(page).locator(".lk-cross")).to_have_count(1)
+    page.wait_for_function("document.activeElement.dataset.action === 'stop()'")
     # Keys typed into a field are the field's.
     page.get_by_label("Attempts", exact=True).and_(page.locator(":visible")).focus()
     page.keyboard.press("s")
     keys = {"left": "ArrowLeft", "right": "ArrowRight", "slightly left": "q", "slightly right": "e"}
-    page.locator("#walk-stage").click(position={"x": 5, "y": 5})
-    said = page.locator("#walk-stage li[aria-current]").inner_text()
+    place(page).locator(".app-stage").click(position={"x": 5, "y": 5})
+    said = place(page).locator("li[aria-current]").inner_text()
     page.keyboard.press(next(keys[word] for word in sorted(keys, key=len, reverse=True) if word in said))
-    expect(page.locator("#walk-stage figcaption strong").first).to_contain_text("Step 2 of")
-    expect(page.locator("#walk-status")).to_contain_text("Correct, +1")
+    expect(here(page)).to_contain_text("Step 2 of")
+    expect(place(page)).to_contain_text("Correct, +1")
     page.keyboard.press("ArrowUp")
-    expect(page.locator("#walk-stage figcaption strong").first).to_contain_text("Step 3 of")
+    expect(here(page)).to_contain_text("Step 3 of")
     assert page.evaluate("scrollY") == 0
     press(page, "Copy link")
-    page.wait_for_function("location.search.includes('walk=')")
+    page.wait_for_function("location.search.includes('actions=')")
     asked = {k: v[0] for k, v in parse_qs(urlsplit(page.url).query).items()}
-    assert (asked["route"], asked["rule"], asked["walk"]) == (SHORT, "relative", "rail")
+    assert (asked["route"], asked["actions"], asked["players"]) == (SHORT, "relative", "expert")
     with page.expect_download() as download:
         press(page, "Export JSON")
     [line] = download.value.path().read_text(encoding="utf-8").splitlines()
     episode = Episode.from_json(line)
     assert episode.player == "you"
     assert [a.verdict.success for a in episode.attempts] == [False, True, True]
+    press(page, "End your walk")
+    expect(place(page).get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1600, 1024, 420])
-def test_nothing_scrolls_sideways(visit, width):
-    page = visit("tab=virl", width=width, height=900)
+@pytest.mark.parametrize("width", [1600, 1024, 390])
+@pytest.mark.parametrize("players", ["expert", "expert,random,expert"])
+def test_nothing_scrolls_sideways(visit, width, players):
+    page = visit(f"tab=virl&players={players}", width=width, height=900)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
     press(page, "Walk it yourself")
     page.locator(".app-pad").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_pictures_and_free_walks(visit):
-    page = visit("tab=virl&cell=virl-vl&walk=free&a=random&route=oldwick-eval-0001")
-    expect(page.locator("#walk-stage figcaption").nth(1)).to_contain_text("Landmarks are in the picture.")
+    page = visit("tab=virl&cell=virl-vl&walk=free&players=random&route=oldwick-eval-0001")
+    expect(place(page).locator("figcaption").nth(1)).to_contain_text("Landmarks are in the picture.")
     press(page, "Step")
-    page.locator("#walk-turns .lk-turn").wait_for()
-    page.locator("#walk-turns summary", has_text="Prompt as sent").click()
-    assert page.locator("#walk-turns .lk-message img").first.evaluate("i => i.naturalWidth") == 320
+    place(page).locator(".lk-turn").first.wait_for()
+    place(page).locator("summary", has_text="Prompt as sent").first.click()
+    assert place(page).locator(".lk-message img").first.evaluate("i => i.naturalWidth") == 320
+
+
+def test_the_first_screen_names_the_picked_route_and_counts_all_routes(visit):
+    page = visit("tab=virl")
+    expect(page.locator(".app-picked")).to_contain_text("A picked route")
+    expect(page.locator(".app-picked")).to_contain_text("Routes completed, of")
+    press(page, "The paper in one route")
+    expect(page.locator(".app-seats:visible .app-seat")).to_have_count(3)

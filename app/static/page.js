@@ -1,18 +1,20 @@
-// The page's scripts: type into the formula, copy the link, save the episode, leaf through the turn cards, and
-// click or type one's way along a walk.
+// The page's scripts: type into the formula, copy the link, save the episodes, leaf through the turn cards, and click
+// or type one's way along a walk. What they act on is found by data attributes, from the part that was clicked.
 window.labkit = {
-  insert(piece) {
-    const field = document.querySelector("#formula input, #formula textarea");
-    const { value, selectionStart: from, selectionEnd: to } = field;
-    const erase = piece === "⌫";
-    const before = value.slice(0, erase && from === to ? Math.max(0, from - 1) : from);
-    const text = before + (erase ? "" : piece) + value.slice(to);
-    const caret = text.length - (value.length - to);
-    // At once, so that a second click finds the text and the caret of the first.
-    field.value = text;
-    field.focus();
-    field.setSelectionRange(caret, caret);
-    return text;
+  // Keys of a formula: each types its text into the field of the same column.
+  keypad(element) {
+    element.addEventListener("click", (event) => {
+      const piece = event.target.closest("[data-insert]")?.dataset.insert;
+      const field = element.closest(".app-you").querySelector("input, textarea");
+      if (piece === undefined) return;
+      const { value, selectionStart: from, selectionEnd: to } = field;
+      const erase = piece === "⌫";
+      const before = value.slice(0, erase && from === to ? Math.max(0, from - 1) : from);
+      field.value = before + (erase ? "" : piece) + value.slice(to);
+      const caret = field.value.length - (value.length - to);
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.setSelectionRange(caret, caret);
+    });
   },
 
   async copyLink(query) {
@@ -30,7 +32,7 @@ window.labkit = {
     if (!lines) return;
     const anchor = document.createElement("a");
     anchor.href = URL.createObjectURL(new Blob([lines], { type: "application/jsonl" }));
-    anchor.download = "episode.jsonl";
+    anchor.download = "episodes.jsonl";
     anchor.click();
     setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
   },
@@ -58,33 +60,35 @@ window.labkit = {
     });
   },
 
-  // Clicks on a step or an action; a step that has the focus keeps it when its line is drawn anew.
+  // Clicks on a step or an action. A button that has the focus keeps it when its line is drawn anew.
   walk(element, trigger, watch, name) {
     let focused = null;
     element.addEventListener("click", (event) => {
       const { step, action } = event.target.closest("[data-step], [data-action]")?.dataset ?? {};
-      const whose = event.target.closest("[data-whose]")?.dataset.whose ?? null;
       if (action) trigger(name, { action });
-      else if (step !== undefined) trigger(name, { step: Number(step), whose });
-      focused = step !== undefined && whose;
+      else if (step !== undefined) trigger(name, { step: Number(step) });
+      focused = action ? `[data-action="${action}"]` : step !== undefined ? '[aria-pressed="true"]' : null;
+    });
+    element.addEventListener("focusout", (event) => {
+      if (event.target.isConnected && event.relatedTarget) focused = null;
     });
     watch("value", () => {
-      if (focused) element.querySelector(`[data-whose="${focused}"] [aria-pressed="true"]`)?.focus();
+      if (focused) element.querySelector(focused)?.focus({ preventScroll: true });
     });
   },
 
-  // Keys act on the walk that is on the screen: those of the pad's buttons, and j and k from step to step.
+  // Keys act on the walk that is on the screen: those of the action buttons, and j and k from step to step.
   keys(event) {
     const held = event.repeat || event.ctrlKey || event.metaKey || event.altKey;
     const typing = "input, textarea, select, [contenteditable], [role=tab], [role=listbox], .lk-turn";
     if (held || event.target.closest(typing)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const seen = (selector) =>
-      [...document.querySelectorAll(selector)].find((part) => part.offsetParent !== null && !part.disabled);
-    let button = /^\w+$/.test(key) ? seen(`#walk-pad [data-keys~="${key}"]`) : null;
+    const seen = (selector, root = document) =>
+      [...root.querySelectorAll(selector)].find((part) => part.offsetParent !== null && !part.disabled);
+    let button = /^\w+$/.test(key) ? seen(`[data-pad] [data-keys~="${key}"]`) : null;
     const step = { j: 1, k: -1 }[key];
     if (step) {
-      const pressed = seen("#walk-status [aria-pressed=true]");
+      const pressed = seen("[data-steps] [aria-pressed=true]", event.target.closest(".app-seat") ?? document);
       const buttons = [...(pressed?.closest("ol").querySelectorAll("button") ?? [])];
       button = buttons[buttons.indexOf(pressed) + step];
     }
@@ -92,5 +96,14 @@ window.labkit = {
     button.click();
     event.preventDefault();
   },
+
+  // The skip link leads to the first Play button of the open tab.
+  skip(event) {
+    if (!event.target.closest("[data-skip]")) return;
+    event.preventDefault();
+    const seen = [...document.querySelectorAll("button.app-play, .app-play button")];
+    seen.find((button) => button.offsetParent !== null && !button.disabled)?.focus();
+  },
 };
 document.addEventListener("keydown", window.labkit.keys);
+document.addEventListener("click", window.labkit.skip);

@@ -1,0 +1,1 @@
+"""The tab of a game that has no tab of its own."""

@@ -1,0 +1,70 @@
+"""The settings of a game that has no tab of its own: which deal of which suite, and the game's own options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from app.shared.settings import LAST_SEED, FieldError, Parsed, Settings, Whole, Word, setting
+from labkit.envs import game
+from labkit.envs.games import Option, Row
+from labkit.episode import Task
+from labkit.errors import UsageError
+
+
+def options_of(row: Row) -> list[Option]:
+    """The options that set something; those that name a single task are left to the command line."""
+    return [option for option in row.load("options") if option.task is None]
+
+
+def settings_of(row: Row) -> type[Settings]:
+    """The settings of a game in the table."""
+    cells = tuple(row.cells)
+    suites = tuple(game(cells[0]).suites)
+    options = options_of(row)
+    own = {option.name: setting(Parsed(partial(_option, option)), option.name, "") for option in options}
+    fields: dict[str, Any] = {
+        "cell": setting(Word(cells), "Cell", cells[0]),
+        "suite": setting(Word(suites), "Suite", suites[0]),
+        "number": setting(Whole(0, LAST_SEED), f"Number of the {row.deal}", 0),
+        **own,
+    }
+
+    def task(self: Any) -> Task:
+        """The task that the settings describe.
+
+        Raises:
+            FieldError: a field is invalid.
+        """
+        where = {"seed": self.value("seed"), "first": self.value("number")}
+        chosen = {name: _typed(option, self.value(name)) for name, option in zip(own, options, strict=True)}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        try:
+            dealt = next(game(self.value("cell")).tasks(self.value("suite"), **where, **given))
+        except UsageError as error:
+            raise FieldError("number", str(error)) from None
+        return replace(dealt, attempts=self.value("attempts"))
+
+    annotations = {"cell": str, "suite": str, "number": float | None, **dict.fromkeys(own, str)}
+    body = {"__annotations__": annotations, "__module__": __name__, **fields, "task": property(task)}
+    return dataclass(frozen=True)(type("GameSettings", (Settings,), body))
+
+
+def _option(option: Option, text: str) -> str:
+    """The text of an option, once the game can read it.
+
+    Raises:
+        UsageError: the game cannot.
+    """
+    _typed(option, text)
+    return text
+
+
+def _typed(option: Option, text: str) -> Any:
+    if not text:
+        return None
+    try:
+        return option.type(text)
+    except ValueError as error:
+        raise UsageError(f"{option.name}: {error}") from None

@@ -1,0 +1,59 @@
+"""The tab of a game that has no tab of its own, built from the same parts as the others."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from app.default.handlers import DefaultHandlers
+from app.shared.catalogue import Catalogue
+from app.shared.stopping import Line
+from app.shared.tab import Tab, html
+from labkit.envs.games import Row
+
+
+class DefaultTab(Tab):
+    """Deal, play with one to three players, answer by hand.
+
+    Args:
+        row: the game, in the table of games.
+    """
+
+    DEAL = ("hand",)
+
+    def __init__(self, catalogue: Catalogue, line: Line, row: Row) -> None:
+        handlers = DefaultHandlers(catalogue, line, row)
+        super().__init__(handlers)
+        parts = self.parts
+        parts["own"] = gr.State(None)
+        parts["notice"] = html(live=True)
+        with gr.Row(elem_classes="app-columns"):
+            with gr.Column(min_width=300, elem_classes="app-deal"):
+                with gr.Row(elem_classes="app-fields"):
+                    self.field("cell", choices=[(title, cell) for cell, title in row.cells.items()], min_width=160)
+                    self.field("suite", min_width=110)
+                    self.field("number", min_width=90)
+                    self.field("seed", min_width=70)
+                    for name in handlers.options:
+                        self.field(name, min_width=120)
+                    parts["new deal"] = gr.Button(f"New {row.deal}", size="md", min_width=90)
+                parts["note"] = html(live=True)
+                parts["hand"] = html()
+            with gr.Column(min_width=300, elem_classes="app-you"):
+                parts["typed"] = gr.Textbox(label="Your turn: an answer", lines=2, max_length=4000)
+                parts["check"] = gr.Button("Check", size="sm", min_width=84, elem_classes="app-small")
+                parts["own note"] = html(live=True)
+                parts["own turns"] = html(script="labkit.turns(element, watch);")
+            with gr.Column(min_width=300, elem_classes="app-play-area"):
+                with gr.Row(elem_classes="app-fields app-settings"):
+                    self.table()
+                    for name in ("attempts", "temperature"):
+                        self.field(name, min_width=100, scale=0)
+                self.seats()
+        self.foot()
+
+    def wire(self, page: gr.Blocks) -> None:
+        super().wire(page)
+        parts, handlers = self.parts, self.handlers
+        laid = [*self.DEAL, *self.controls, *self.of_seats(), *self.OWN, "typed"]
+        self.on(parts["new deal"].click, handlers.deal_next, laid)
+        self.on(parts["check"].click, handlers.check, [*self.OWN, *self.controls])

@@ -1,0 +1,65 @@
+"""Hands worth a click. ``presets.json`` holds them; ``scripts/presets.py`` chooses them from stored episodes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import NamedTuple
+
+from app.shared.claims import Outcome, outcomes
+
+KINDS = {
+    "changed-rule": ("Changed rule", "The prompt names another rule than the one in training."),
+    "easy": ("Easy", "Under the trained rule many formulas reach 24."),
+    "kept-rule": ("Old rule kept", "The hand can be solved under both rules, with different formulas."),
+    "feedback": (
+        "Feedback helps",
+        "A wrong answer comes back with the verifier's sentence, and the player tries again.",
+    ),
+    "face-cards": ("Face cards", "Only the trained rule has a solution. Change the rule and see."),
+    "same": ("No face card", "Without a face card both rules say the same."),
+    "no-solution": ("No solution", "Nothing reaches 24 under either rule. What does the player do?"),
+}
+"""Label and lesson of each kind of preset. What players do with the hand is told by their outcomes."""
+
+
+class Preset(NamedTuple):
+    kind: str
+    cards: str
+    rule: str
+    ways: Mapping[str, int]
+    """How many formulas solve the hand, by rule."""
+    outcomes: Mapping[str, Outcome]
+    """What the players named in the file do with it at temperature 0."""
+
+    @property
+    def label(self) -> str:
+        return KINDS[self.kind][0]
+
+    @property
+    def note(self) -> str:
+        """The lesson, and what the players do."""
+        told = "; ".join(f"{name} {_words(done)}" for name, done in self.outcomes.items())
+        return f"{KINDS[self.kind][1]} At temperature 0: {told}." if told else KINDS[self.kind][1]
+
+
+def _words(done: Outcome) -> str:
+    if not done.success:
+        return "fails, reading the face cards by the other rule" if done.kept else "fails"
+    if done.attempts == 1:
+        return "solves it at once"
+    return f"solves it at attempt {done.attempts}"
+
+
+def _read() -> tuple[dict[str, str], tuple[Preset, ...]]:
+    stored = json.loads((files(__package__) / "presets.json").read_text(encoding="utf-8"))
+    presets = [Preset(**{**row, "outcomes": outcomes(row["outcomes"])}) for row in stored["presets"]]
+    return stored["players"], tuple(presets)
+
+
+PLAYERS, PRESETS = _read()
+FIRST = PRESETS[0]
+"""What a new window opens with."""
+ATTEMPTS = 5
+TARGET = 24

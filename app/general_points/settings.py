@@ -1,0 +1,71 @@
+"""The settings of the GeneralPoints tab."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.general_points.presets import FIRST, TARGET
+from app.shared.settings import FieldError, Parsed, Settings, Whole, Word, default, setting
+from labkit.envs import game
+from labkit.envs.general_points.cards import FACES, TARGETS, Rule, parse_ranks, rule_name
+from labkit.episode import Task
+from labkit.errors import UsageError
+
+CUSTOM = "custom"
+NUMBERS = ("jack", "queen", "king")
+"""The fields of a rule of one's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralPointsSettings(Settings):
+    """Cards, target and rule."""
+
+    cards: str = setting(Parsed(lambda text: " ".join(parse_ranks(text))), "Cards", default_factory=lambda: FIRST.cards)
+    target: float | None = setting(Whole(TARGETS[0], TARGETS[-1]), "Target", TARGET)
+    rule: str = setting(Word((*FACES, CUSTOM)), "Rule", default_factory=lambda: FIRST.rule)
+    jack: float | None = setting(Whole(1, 99), "J", 11)
+    queen: float | None = setting(Whole(1, 99), "Q", 12)
+    king: float | None = setting(Whole(1, 99), "K", 13)
+
+    def value(self, name: str) -> Any:
+        # The numbers count only where the rule is one's own.
+        if name in NUMBERS and self.rule != CUSTOM:
+            return default(type(self), name)
+        return Settings.value(self, name)
+
+    @property
+    def faces(self) -> Rule:
+        """The rule as the environment takes it.
+
+        Raises:
+            FieldError: a field is invalid.
+        """
+        if self.value("rule") != CUSTOM:
+            return rule_name(self.rule)
+        return rule_name({rank: self.value(name) for rank, name in zip("JQK", NUMBERS, strict=True)})
+
+    @property
+    def task(self) -> Task:
+        """The task that the settings describe.
+
+        Raises:
+            FieldError: a field is invalid.
+        """
+        rules = {"target": self.value("target"), "attempts": self.value("attempts")}
+        return game("gp-l").task(hand=self.value("cards").split(), faces=self.faces, **rules)
+
+    def dealt(self) -> GeneralPointsSettings:
+        """The same settings with the cards that the seed deals under their rule and target.
+
+        Raises:
+            FieldError: no hand can reach the target, or a field is invalid.
+        """
+        suite = "rule-ood" if self.rule == "eleven-twelve-thirteen" else "id"
+        options = {"seed": self.value("seed"), "faces": self.faces, "target": self.value("target")}
+        try:
+            task = next(game("gp-l").tasks(suite, **options))
+        except UsageError:
+            message = f"no four cards reach {options['target']} under this rule; choose another target"
+            raise FieldError("target", message) from None
+        return replace(self, cards=" ".join(rank for rank, _ in task.deal["cards"]))

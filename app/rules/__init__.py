@@ -1,0 +1,1 @@
+"""The Rule lab tab."""

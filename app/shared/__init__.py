@@ -1,0 +1,1 @@
+"""What the tabs share: settings, seats, players, the queue, and the pieces of a tab."""

@@ -1,0 +1,155 @@
+"""The players that the app offers: chosen by name, never by a path typed into the page."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from labkit.errors import UsageError
+from labkit.players import Player, registry
+from labkit.players.base import Answer, Request
+from labkit.players.registry import PlayerInfo
+
+NO_MODEL = ("expert", "random", "script")
+"""Kinds of player that are not models; the page says so."""
+STAGES = ("init", "sft", "rl")
+"""The bundled checkpoints of a cell that are compared, in this order."""
+
+
+class Catalogue:
+    """The players on offer.
+
+    Args:
+        infos: what is known of each; its ``spec`` is what :mod:`labkit.players.registry` loads.
+        load: makes a player from its spec and ``temperature``; the registry's own by default.
+        named: the names that some specs go by; these players were asked for on the command line and come first.
+            Others go by their spec.
+    """
+
+    def __init__(
+        self,
+        infos: Sequence[PlayerInfo],
+        load: Callable[..., Player] = registry.load,
+        named: Mapping[str, str] | None = None,
+    ) -> None:
+        self.named = tuple((named or {}).values())
+        by_name = {(named or {}).get(info.spec, info.spec): info for info in infos}
+        self.infos: Mapping[str, PlayerInfo] = {
+            name: replace(info, summary=public(info.summary)) for name, info in by_name.items()
+        }
+        self._load = load
+        self._model = threading.Lock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.infos)
+
+    @property
+    def has_model(self) -> bool:
+        return any(info.kind not in NO_MODEL for info in self.infos.values())
+
+    def seated(self, cell: str, seats: int) -> list[str | None]:
+        """Who sits where when a window opens: the players asked for by name, then the cell's Init, SFT and RL, then
+        the expert and the others. Where there are fewer players than seats, the last one sits in the rest.
+        """
+        bundled = [f"tiny:{cell}/{stage}" for stage in STAGES]
+        simple = [name for name, info in self.infos.items() if info.kind in NO_MODEL]
+        order = dict.fromkeys(name for name in (*self.named, *bundled, *simple, *self.names) if name in self.infos)
+        found: list[str | None] = [*order] or [None]
+        return [*found, *[found[-1]] * seats][:seats]
+
+    def player(self, name: str, temperature: float, stopped: Callable[[], bool]) -> Player:
+        """A player for one episode.
+
+        Args:
+            stopped: handed to a player that can be stopped inside an answer (one with a ``should_stop``).
+
+        Raises:
+            UsageError: the app does not offer this player, or it cannot be loaded.
+        """
+        if name not in self.infos:
+            raise UsageError(f"no player {name[:80]!r}; choose one from the list")
+        info = self.infos[name]
+        try:
+            player = self._load(info.spec, temperature=temperature)
+        except UsageError as error:
+            raise UsageError(f"cannot load {name}: {public(str(error))}") from error
+        if hasattr(player, "should_stop"):
+            player.should_stop = stopped
+        return _Seated(player, name, None if info.kind in NO_MODEL else self._model)
+
+    def warm_up(self, cell: str) -> None:
+        """Load the players asked for by name and say on the console which cannot be; where none was asked for, load
+        the first player of a cell, so that its first Play need not wait."""
+        first = [name for name in self.seated(cell, 1) if name and self.infos[name].kind not in NO_MODEL]
+        for name in self.named or first:
+            try:
+                self._load(self.infos[name].spec, temperature=0.0)
+            except Exception as error:  # the app is served all the same, and the page says it again
+                print(f"Player {name} cannot be loaded: {str(error).splitlines()[0]}")
+
+
+class _Seated:
+    """A player under the name that visitors know; a model waits, before each answer, until no other one is busy."""
+
+    def __init__(self, player: Player, name: str, lock: threading.Lock | None) -> None:
+        self.name = name
+        self._player, self._lock = player, lock
+
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
+        if self._lock is None:
+            return self._player.answer(turns)
+        with self._lock:
+            return self._player.answer(turns)
+
+
+def public(message: str) -> str:
+    """A message without the server's folders: of each absolute path only its last part is left."""
+    return re.sub(r"(?<![\w.~/:-])(?:/[\w.@+~-]+)+/([\w.@+~-]+)", r"\1", message)
+
+
+def catalogue_of(named: Sequence[str] = ()) -> Catalogue:
+    """The players named, which may be any that the registry can load, then the registry's own, models first.
+
+    Args:
+        named: specs, or ``NAME=SPEC``. Without a name, a folder goes by its last two parts at most.
+
+    Raises:
+        UsageError: a named player does not exist, or two have the same name.
+    """
+    names: dict[str, str] = {}
+    first = []
+    for word in named:
+        name, equals, spec = word.partition("=")
+        # A path may hold the sign; a name holds no slash.
+        if not equals or "/" in name:
+            name, spec = "", word
+        info = registry.info(spec)
+        name = name or _name_of(info)
+        if "," in name:
+            raise UsageError(
+                f"the name {name!r} has a comma, which separates players in links; give --player NAME=SPEC"
+            )
+        if name in names.values() and names.get(spec) != name:
+            raise UsageError(f"two players are called {name!r}; give each a name with --player NAME=SPEC")
+        names[spec] = name
+        first.append(info)
+    rest = sorted(registry.players(), key=lambda info: info.kind in NO_MODEL)
+    # A player that is named stays in front; a later one of the same spec changes nothing.
+    offered: dict[str, PlayerInfo] = {}
+    for info in (*first, *rest):
+        offered.setdefault(info.spec, info)
+    return Catalogue(list(offered.values()), named=names)
+
+
+def _name_of(info: PlayerInfo) -> str:
+    """What visitors read: the spec, or the end of a folder's path."""
+    if info.kind in ("checkpoint", "adapter") and info.path is not None:
+        parts = Path(info.path).resolve().parts[-2:]
+        return "/".join(part for part in parts if part != "checkpoints" and not part.startswith("/"))
+    if info.kind == "script":
+        return f"script:{Path(info.spec.removeprefix('script:')).name}"
+    return info.spec

@@ -1,0 +1,220 @@
+"""The fields of a tab: what each may hold. The controls, the links and the messages are all read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache
+from math import isfinite
+from typing import Any, Protocol, TypeVar
+
+from labkit.errors import UsageError
+
+LAST_SEED = 2**31 - 1
+MOST_ATTEMPTS = 10
+HOTTEST = 2.0
+_LONGEST = 200
+_Own = TypeVar("_Own", bound="Settings")
+
+
+class FieldError(UsageError):
+    """The value of a field is invalid; the message is shown beside the field."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.field = name
+
+
+class Kind(Protocol):
+    """What a field may hold."""
+
+    def check(self, value: Any, label: str) -> Any:
+        """The value in its normal form.
+
+        Raises:
+            UsageError: the value is invalid.
+        """
+
+    def read(self, text: str) -> Any:
+        """The value that a link's text stands for, not yet checked.
+
+        Raises:
+            ValueError: the text is not one.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from ``low`` to ``high``."""
+
+    low: int
+    high: int
+
+    def check(self, value: Any, label: str) -> int:
+        number = _number(value)
+        if number is None or number != int(number) or not self.low <= number <= self.high:
+            raise UsageError(f"{label} is a whole number from {self.low} to {self.high}{_not(value)}")
+        return int(number)
+
+    def read(self, text: str) -> int:
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A number from ``low`` to ``high``."""
+
+    low: float
+    high: float
+
+    def check(self, value: Any, label: str) -> float:
+        number = _number(value)
+        if number is None or not self.low <= number <= self.high:
+            raise UsageError(f"{label} is a number from {self.low:g} to {self.high:g}{_not(value)}")
+        return float(number)
+
+    def read(self, text: str) -> float:
+        return float(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One of some words."""
+
+    words: Collection[str]
+
+    def check(self, value: Any, label: str) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise UsageError(f"{label} is one of {', '.join(self.words)}{_not(value)}")
+        return value
+
+    def read(self, text: str) -> str:
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Text that a function reads and returns in its normal form; it raises UsageError for other text."""
+
+    parse: Callable[[str], str]
+
+    def check(self, value: Any, label: str) -> str:
+        return self.parse(str(value or ""))
+
+    def read(self, text: str) -> str:
+        return text
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return value
+
+
+def _not(value: Any) -> str:
+    return "" if value is None else f", not {value:g}" if _number(value) is not None else f", not {str(value)[:60]!r}"
+
+
+def setting(kind: Kind, label: str, default: Any = MISSING, **where: Any) -> Any:
+    """Declare a field of :class:`Settings`.
+
+    Args:
+        label: what the page calls the field.
+        default: its first value; or give ``default_factory``, for a value that is chosen from data. A link leaves
+            out a field that has its default, but never one with a factory, whose value may be another one tomorrow.
+    """
+    return field(
+        metadata={"kind": kind, "label": label}, **({} if default is MISSING else {"default": default}), **where
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The fields as the page's components hand them over; nothing has been checked.
+
+    A game's settings add the fields that describe its task.
+    """
+
+    attempts: float | None = setting(Whole(1, MOST_ATTEMPTS), "Attempts", 5)
+    temperature: float | None = setting(Real(0, HOTTEST), "Temperature", 0.0)
+    seed: float | None = setting(Whole(0, LAST_SEED), "Seed", 0)
+
+    def value(self, name: str) -> Any:
+        """The checked value of a field.
+
+        Raises:
+            FieldError: it is invalid.
+        """
+        kind, label = _kinds(type(self))[name]
+        try:
+            return kind.check(getattr(self, name), label)
+        except UsageError as error:
+            raise FieldError(name, str(error)) from None
+
+    def problems(self) -> dict[str, str]:
+        """The messages about invalid fields, by field."""
+        found = {}
+        for name in names(type(self)):
+            try:
+                self.value(name)
+            except FieldError as error:
+                found[name] = str(error)
+        return found
+
+    def mended(self: _Own) -> _Own:
+        """The same settings with the default in each invalid field, so that the rest of the page can go on."""
+        return replace(self, **{name: default(type(self), name) for name in self.problems()})
+
+
+@cache
+def _kinds(settings: type[Settings]) -> dict[str, tuple[Kind, str]]:
+    return {f.name: (f.metadata["kind"], f.metadata["label"]) for f in fields(settings)}
+
+
+def names(settings: type[Settings]) -> tuple[str, ...]:
+    """The names of the fields, in order."""
+    return tuple(_kinds(settings))
+
+
+def kind(settings: type[Settings], name: str) -> Kind:
+    """What a field may hold."""
+    return _kinds(settings)[name][0]
+
+
+def label(settings: type[Settings], name: str) -> str:
+    """What the page calls a field."""
+    return _kinds(settings)[name][1]
+
+
+def default(settings: type[Settings], name: str) -> Any:
+    """The first value of a field."""
+    [found] = [f for f in fields(settings) if f.name == name]
+    return found.default if found.default is not MISSING else found.default_factory()
+
+
+def values(settings: Settings) -> dict[str, str]:
+    """The fields as a link writes them.
+
+    Raises:
+        FieldError: a field is invalid.
+    """
+    written = {}
+    for f in fields(settings):
+        value = settings.value(f.name)
+        if f.default is MISSING or value != f.default:
+            written[f.name] = f"{value:g}" if isinstance(value, float) else str(value)
+    return written
+
+
+def with_text(settings: _Own, name: str, text: str) -> _Own:
+    """The settings with the value that a link gives a field.
+
+    Raises:
+        UsageError: the value is invalid.
+    """
+    try:
+        changed = replace(settings, **{name: kind(type(settings), name).read(text[:_LONGEST])})
+    except ValueError:
+        raise FieldError(name, f"{text[:60]!r} is no value of {name}") from None
+    return replace(changed, **{name: changed.value(name)})

@@ -1,0 +1,88 @@
+"""The settings of the V-IRL tab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from app.shared.settings import MOST_ATTEMPTS, FieldError, Parsed, Settings, Whole, Word, setting
+from app.virl.presets import PICKED
+from labkit.envs import game
+from labkit.envs.virl.city.cities import CITIES, city
+from labkit.envs.virl.city.routes import routes
+from labkit.envs.virl.game import WALKS
+from labkit.envs.virl.headings import ACTIONS
+from labkit.envs.virl.records import Route
+from labkit.episode import Task
+from labkit.errors import UsageError
+
+OFFERED = 20
+"""Routes of each city; none of them is trained on."""
+CELLS = ("virl-l", "virl-vl")
+PACES: Mapping[str, float] = {"slow": 1.2, "normal": 0.4, "at once": 0.0}
+"""Seconds between two answers that are watched."""
+
+
+@cache
+def routes_of(name: str) -> Mapping[str, Route]:
+    """The routes of a city by their ids."""
+    return {route.id: route for route in routes(city(name), OFFERED, split="eval")}
+
+
+def city_of(route: str) -> str:
+    """The city of a route's id.
+
+    Raises:
+        UsageError: the app does not offer this route.
+    """
+    name = route.partition("-")[0]
+    if name not in CITIES or route not in routes_of(name):
+        raise UsageError(f"no route {route[:60]!r}; choose one from the list")
+    return name
+
+
+def _offered(route: str) -> str:
+    city_of(route)
+    return route
+
+
+@dataclass(frozen=True, slots=True)
+class VIRLSettings(Settings):
+    """City, route and rules."""
+
+    attempts: float | None = setting(Whole(1, MOST_ATTEMPTS), "Attempts", 2)
+    city: str = setting(Word(tuple(CITIES)), "City", default_factory=lambda: PICKED.route.partition("-")[0])
+    route: str = setting(Parsed(_offered), "Route", default_factory=lambda: PICKED.route)
+    actions: str = setting(Word(tuple(ACTIONS)), "Rule: turns are told as", "absolute")
+    walk: str = setting(Word(tuple(WALKS)), "Walk", "rail")
+    cell: str = setting(Word(CELLS), "Told in", CELLS[0])
+    pace: str = setting(Word(tuple(PACES)), "Speed", "normal")
+
+    @property
+    def task(self) -> Task:
+        """The task that the settings describe.
+
+        Raises:
+            FieldError: a field is invalid.
+        """
+        name = self.value("route")
+        route = routes_of(city_of(name))[name]
+        rules = {key: self.value(key) for key in ("actions", "walk", "attempts")}
+        return game(self.value("cell")).task(route=route, **rules)
+
+    def in_city(self) -> VIRLSettings:
+        """The same settings with a route of the chosen city.
+
+        Raises:
+            FieldError: there is no such city.
+        """
+        known = routes_of(self.value("city"))
+        return self if self.route in known else replace(self, route=next(iter(known)))
+
+    def on_route(self) -> VIRLSettings:
+        """The same settings with the city of the chosen route."""
+        try:
+            return replace(self, city=city_of(self.value("route")))
+        except FieldError:
+            return self

@@ -1,0 +1,83 @@
+"""A game without a tab of its own, in the table of games, gets one from the same parts."""
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+
+from app import link, main
+from app.default.handlers import DefaultHandlers
+from app.shared.stopping import Line
+from app.shared.window import Seat, Window
+from labkit.envs import games
+
+
+def words(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+
+
+@pytest.fixture
+def row(monkeypatch):
+    """GeneralPoints' rules under another name, with no view of its own."""
+    built_in = games.row_of("gp-l")
+    own = games.Row(
+        name="toy",
+        title="Toy <game>",
+        cells={"toy-l": "Toy"},
+        game=built_in.game,
+        options=built_in.options,
+        deal="hand",
+    )
+    monkeypatch.setattr(games, "_ROWS", [*games._ROWS])
+    games.register(own)
+    return own
+
+
+@pytest.fixture
+def table(row, catalogue, record):
+    return DefaultHandlers(catalogue, Line(), row)
+
+
+def window(table, *players, **settings):
+    return Window(table.SETTINGS(**settings), tuple(map(Seat, (*players, *["expert"] * 3)[:3])), session="me")
+
+
+def test_it_deals_and_the_next_deal_is_another(table):
+    here = window(table)
+    first = table.lay(here)
+    assert "Cards: " in words(first["hand"]) and first["note"] == ""
+    following = table.deal_next(here)
+    assert following["number"] == 1 and following["hand"] != first["hand"]
+    assert "Number of the hand is a whole number" in words(table.deal_next(window(table, number=-1))["note"])
+
+
+def test_a_player_plays_it_and_a_person_answers_by_hand(table):
+    here = window(table, "expert")
+    table.press(here, 0)
+    shown = [s[0, "shown"] for s in table.run(here, 0) if (0, "shown") in s][-1]
+    assert shown.episode.success and shown.episode.task.cell == "toy-l"
+    answer = shown.episode.attempts[0].answer
+    assert table.check(replace(here, typed=answer))["own"].success
+    assert "Type an answer first" in words(table.check(replace(here, typed=" "))["own note"])
+    assert "✗" in table.check(replace(here, typed="<b>no</b>"))["own note"]
+
+
+def test_the_games_own_options_are_fields(table):
+    changed = table.SETTINGS(**{table.options[0]: "eleven-twelve-thirteen"}) if table.options else None
+    assert changed is not None and changed.task.rule["faces"] == "eleven-twelve-thirteen"
+    wrong = table.lay(window(table, **{table.options[0]: "<nine>"}))
+    assert "nine" in words(wrong["note"]) and "<nine>" not in wrong["note"]
+
+
+def test_its_link_brings_the_deal_back(table):
+    settings = table.SETTINGS(number=4, suite="rule-ood", seed=2)
+    written = link.write(table.TAB, settings, ["expert"])
+    assert written == "?tab=toy&seed=2&suite=rule-ood&number=4&players=expert"
+    assert table.open({"tab": "toy", "number": "4"})["number"] == 4
+
+
+def test_the_page_has_its_tab(row, catalogue):
+    page = main.build(catalogue)
+    tabs = [c["props"] for c in page.config["components"] if c["type"] == "tabitem"]
+    assert ("toy", "Toy <game>") in [(tab["id"], tab["label"]) for tab in tabs]
