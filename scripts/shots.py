@@ -1,7 +1,9 @@
-"""Take the README's screenshots of a running app.
+"""Take the README's screenshots of the app, as a newcomer finds it.
 
-labkit app &
-python scripts/shots.py http://127.0.0.1:7860
+    python scripts/shots.py
+
+The app is served for it, with the bundled players and nothing else. A test takes them anew and holds them against the
+stored ones.
 """
 
 from __future__ import annotations
@@ -14,67 +16,69 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from app import main as app
+from app.shared.catalogue import catalogue_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Browser, Page
 
-VIEW = {"width": 1280, "height": 720}
-SHARP = 2
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+VIEW = {"width": 1280, "height": 800}
+SHARP = 1.5
 """Pixels of a picture for each of the page's."""
+PATIENCE = 300_000
+"""Milliseconds that a busy machine is given."""
 
 
-def cards(browser: Browser, url: str, theme: str, path: Path) -> None:
-    """The first screen with an episode on it: the recorded one, or one that is played now."""
-    page = opened(browser, f"{url}?__theme={theme}", theme)
-    page.locator("#hand svg").first.wait_for()
-    if not page.locator("#turns .lk-turn").count():
-        play = page.get_by_role("button", name="Play", exact=True)
-        play.click()
-        page.locator("#turns .lk-turn").first.wait_for()
-        play.and_(page.locator(":enabled")).wait_for(timeout=120_000)
-    taken(page, path)
+def hand(page: Page) -> None:
+    """The first screen with its recorded episode."""
+    page.locator(".app-seat .lk-turn").first.wait_for()
 
 
-def walk(browser: Browser, url: str, theme: str, path: Path) -> None:
-    """The recorded walk at its first corner."""
-    page = opened(browser, f"{url}?__theme={theme}&tab=virl", theme, sharp=1.5)
-    page.locator("#walk-status [data-step='3']").click()
-    page.locator("#walk-turns", has_text="Step 4").wait_for()
-    taken(page, path)
-    # Street views make a large file; 256 colours, fitted to all that occur, are enough.
-    with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(256, kmeans=3, dither=Image.Dither.NONE)
-    small.save(path, optimize=True)
+def route(page: Page) -> None:
+    """Three players on the picked route."""
+    page.get_by_role("tab", name="V-IRL").click()
+    page.get_by_role("button", name="The paper in one route").click()
+    page.locator(".app-seats:visible .app-seat").nth(2).locator(".app-walk").wait_for()
 
 
-def opened(browser: Browser, address: str, theme: str, sharp: float = SHARP) -> Page:
-    page = browser.new_page(viewport=VIEW, device_scale_factor=sharp, color_scheme=theme, reduced_motion="reduce")
-    page.goto(address, wait_until="domcontentloaded")
-    return page
+SHOTS = {"app.png": (hand, "light"), "app-dark.png": (hand, "dark"), "virl-app.png": (route, "light")}
 
 
-def taken(page: Page, path: Path) -> None:
-    page.mouse.move(0, 0)
-    page.screenshot(path=path)
-    page.close()
-    print(path)
-
-
-SHOTS = {"app.png": (cards, "light"), "app-dark.png": (cards, "dark"), "virl-app.png": (walk, "light")}
+def take(browser: Browser, url: str, folder: Path) -> Iterator[Path]:
+    """Take all pictures of the app at an address."""
+    for name, (prepare, theme) in SHOTS.items():
+        page = browser.new_page(viewport=VIEW, device_scale_factor=SHARP, color_scheme=theme, reduced_motion="reduce")
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{url}?__theme={theme}", wait_until="domcontentloaded")
+        prepare(page)
+        page.mouse.move(0, 0)
+        page.screenshot(path=folder / name)
+        page.close()
+        # 256 colours, fitted to all that occur, are enough for cards and streets and make a small file.
+        with Image.open(folder / name) as picture:
+            small = picture.convert("RGB").quantize(256, kmeans=3, dither=Image.Dither.NONE)
+        small.save(folder / name, optimize=True)
+        yield folder / name
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("url", help="address of the running app")
-    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder (default: docs/images)")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder (default: docs/images)")
     parser.add_argument("--browser", default=shutil.which("chromium"), help="path of Chromium or Chrome")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    page = app.build(catalogue_of())
+    _, url, _ = page.launch(prevent_thread_lock=True, **app.launch_options())
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=args.browser, args=flags)
-        for name, (shoot, theme) in SHOTS.items():
-            shoot(browser, args.url, theme, args.out / name)
+        for path in take(browser, url, args.out):
+            print(path)
         browser.close()
+    page.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,202 @@
+"""Choose the presets of the app's tabs from stored episodes, and bundle the episodes that they show.
+
+    python scripts/presets.py FOLDER
+
+FOLDER holds the episodes, a file a cell; what is missing there is played first: the bundled Init, SFT and RL of each
+cell, greedily, each deal under both rules. Run it again, in an empty folder, whenever the bundled players change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from app.general_points import presets
+from app.shared.catalogue import STAGES
+from app.shared.claims import Outcome, outcome
+from app.shared.recordings import BUNDLED
+from app.virl import presets as virl
+from app.virl.settings import VIRLSettings, routes_of
+from labkit import envs
+from labkit.envs.general_points.cards import FACES, numbers_of
+from labkit.envs.general_points.solver import solve
+from labkit.envs.virl.city.cities import CITIES
+from labkit.envs.virl.headings import ACTIONS
+from labkit.episode import Episode, Task
+from labkit.play import play_many
+from labkit.players import registry
+
+TITLES = dict(zip(STAGES, ("Init", "SFT", "RL"), strict=True))
+TRAINED, CHANGED = FACES
+HANDS = 120
+"""Hands of each sort that a preset is chosen from; held-out hands only."""
+Outcomes = dict[str, Outcome]
+
+
+def hands() -> list[Task]:
+    """Held-out hands with and without a face card, and hands without a solution, under both rules."""
+    game = envs.game("gp-l")
+    dealt = [*islice(game.tasks("rule-ood", "test", seed=0), HANDS), *islice(game.tasks("id", "test", seed=0), HANDS)]
+    cards = dict.fromkeys(tuple(rank for rank, _ in task.deal["cards"]) for task in dealt)
+    cards |= dict.fromkeys([("A", "A", "A", "A"), ("A", "A", "K", "K"), ("J", "Q", "K", "A"), ("9", "9", "9", "J")])
+    return [game.task(hand=list(ranks), faces=rule) for ranks in cards for rule in FACES]
+
+
+def routes() -> list[Task]:
+    """All routes that the app offers, under both rules."""
+    offered = [(city, route) for city in CITIES for route in routes_of(city)]
+    return [VIRLSettings(city=city, route=route, actions=rule).task for city, route in offered for rule in ACTIONS]
+
+
+def played(cell: str, tasks: Sequence[Task], file: Path) -> dict[str, list[Episode]]:
+    """The episodes of a cell's players, in the order of the tasks; read from the file if it is there."""
+    if not file.is_file():
+        with file.open("w", encoding="utf-8") as lines:
+            for stage in STAGES:
+                player = registry.load(f"tiny:{cell}/{stage}")
+                done = sorted(play_many(tasks, player), key=lambda p: p.index)
+                lines.writelines(f"{p.episode.to_json()}\n" for p in done)
+                print(f"{cell}: {stage} played {len(done)} tasks")
+    by_player: dict[str, list[Episode]] = {f"tiny:{cell}/{stage}": [] for stage in STAGES}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        episode = Episode.from_json(line)
+        by_player[episode.player].append(episode)
+    return {title: by_player[f"tiny:{cell}/{stage}"] for stage, title in TITLES.items()}
+
+
+def first(choices: Iterable[int], *criteria: Callable[[int], bool]) -> int:
+    """The first choice that meets the first criterion that any of them meets; without one, the first choice."""
+    choices = list(choices)
+    met = (index for wanted in criteria for index in choices if wanted(index))
+    return next(met, choices[0])
+
+
+def general_points(folder: Path) -> None:
+    """Choose the hands of the GeneralPoints tab."""
+    tasks = hands()
+    episodes = played("gp-l", tasks, folder / "gp-l.jsonl")
+    ranks = [[rank for rank, _ in task.deal["cards"]] for task in tasks]
+    ways = [{rule: len(list(solve(numbers_of(r, rule)))) for rule in FACES} for r in ranks]
+    done: list[Outcomes] = [{name: outcome(e[i]) for name, e in episodes.items()} for i in range(len(tasks))]
+    faces = [bool(set("JQK") & set(r)) for r in ranks]
+    old = [i for i, task in enumerate(tasks) if task.rule["faces"] == TRAINED]
+    new = [i for i, task in enumerate(tasks) if task.rule["faces"] == CHANGED and faces[i] and all(ways[i].values())]
+    solved: Callable[[int, str], bool] = lambda i, name: done[i][name].success  # noqa: E731
+    chosen = {
+        "changed-rule": first(
+            new,
+            lambda i: solved(i, "RL") and not solved(i, "SFT") and done[i]["SFT"].kept and solved(i - 1, "SFT"),
+            lambda i: solved(i, "RL") and not solved(i, "SFT"),
+            lambda i: not solved(i, "SFT") and done[i]["SFT"].kept,
+        ),
+        "easy": first(
+            [i for i in old if ways[i][TRAINED] > 3],
+            lambda i: all(o.success and o.attempts == 1 for o in done[i].values()),
+            lambda i: all(o.success for o in done[i].values()),
+            lambda i: any(o.success for o in done[i].values()),
+        ),
+        "feedback": first(
+            new,
+            lambda i: solved(i, "RL") and done[i]["RL"].attempts > 1 and done[i]["RL"].attempts < 4,
+            lambda i: any(o.success and o.attempts > 1 for o in done[i].values()),
+        ),
+        "face-cards": first(
+            [i for i in old if ways[i][TRAINED] and not ways[i][CHANGED]],
+            lambda i: solved(i, "SFT") and solved(i, "RL"),
+            lambda i: any(o.success for o in done[i].values()),
+        ),
+        "same": first(
+            [i for i in old if not faces[i] and ways[i][TRAINED]],
+            lambda i: solved(i, "RL") and not solved(i, "SFT"),
+            lambda i: solved(i, "RL"),
+        ),
+        "no-solution": first(i for i in old if not any(ways[i].values())),
+    }
+    kept = [i for i in new if i != chosen["changed-rule"]]
+    chosen["kept-rule"] = first(
+        kept,
+        lambda i: all(done[i][name].kept and not solved(i, name) for name in ("SFT",)) and solved(i - 1, "SFT"),
+        lambda i: done[i]["SFT"].kept,
+    )
+    rows = [
+        {
+            "kind": kind,
+            "cards": " ".join(ranks[chosen[kind]]),
+            "rule": tasks[chosen[kind]].rule["faces"],
+            "ways": ways[chosen[kind]],
+            "outcomes": {name: o._asdict() for name, o in done[chosen[kind]].items()},
+        }
+        for kind in presets.KINDS
+    ]
+    write(Path(presets.__file__).with_name("presets.json"), "gp-l", {"presets": rows})
+    # The first hand under the other rule as well: changing the rule shows at once what changes.
+    shown = [*chosen.values(), chosen["changed-rule"] - 1]
+    bundle("gp-l", [e[i] for i in dict.fromkeys(shown) for e in episodes.values()])
+
+
+def streets(folder: Path) -> None:
+    """Choose the route of the V-IRL tab, and count over all routes."""
+    tasks = routes()
+    episodes = played("virl-l", tasks, folder / "virl-l.jsonl")
+    done: list[Outcomes] = [{name: outcome(e[i]) for name, e in episodes.items()} for i in range(len(tasks))]
+    pairs = range(0, len(tasks), 2)
+
+    def right(i: int, name: str) -> bool:
+        return done[i][name].success
+
+    picked = first(
+        pairs,
+        lambda i: (
+            right(i, "SFT")
+            and right(i, "RL")
+            and right(i + 1, "RL")
+            and not right(i + 1, "SFT")
+            and done[i + 1]["SFT"].kept
+        ),
+        lambda i: right(i, "RL") and right(i + 1, "RL") and not right(i + 1, "SFT") and done[i + 1]["SFT"].kept,
+        lambda i: right(i + 1, "RL") and not right(i + 1, "SFT"),
+        lambda i: right(i, "RL") and not right(i + 1, "SFT"),
+    )
+    arrived = {
+        rule: {name: [sum(right(i + n, name) for i in pairs), len(pairs)] for name in episodes}
+        for n, rule in enumerate(ACTIONS)
+    }
+    rows: dict[str, Any] = {
+        "route": f"{tasks[picked].deal['route']['id']}",
+        "outcomes": {
+            rule: {name: o._asdict() for name, o in done[picked + n].items()} for n, rule in enumerate(ACTIONS)
+        },
+        "arrived": arrived,
+    }
+    write(Path(virl.__file__).with_name("presets.json"), "virl-l", rows)
+    bundle("virl-l", [e[i] for i in (picked, picked + 1) for e in episodes.values()])
+
+
+def write(file: Path, cell: str, rows: dict[str, Any]) -> None:
+    players = {title: f"tiny:{cell}/{stage}" for stage, title in TITLES.items()}
+    file.write_text(json.dumps({"players": players, **rows}, indent=1) + "\n", encoding="utf-8")
+    print(file.read_text(encoding="utf-8"))
+
+
+def bundle(cell: str, episodes: Iterable[Episode]) -> None:
+    """Put the episodes that the tab shows before anything is played into the package."""
+    file = Path(str(BUNDLED)) / cell / "recorded.jsonl"
+    file.write_text("".join(f"{episode.to_json()}\n" for episode in episodes), encoding="utf-8")
+    print(f"{file.stat().st_size / 1024:.0f} KB in {file}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="where the episodes are, or are put")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    general_points(args.folder)
+    streets(args.folder)
+
+
+if __name__ == "__main__":
+    main()
