@@ -7,7 +7,7 @@ feedback are the very ids that were sent and sampled; only sampled tokens carry 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -85,6 +85,23 @@ class Rollout:
     def mask_EKT(self) -> np.ndarray:
         """``bool [E, K, T]``: where there is a sampled token."""
         return self._spread([np.ones(len(row.turn), np.float32) for row in self.rows]) > 0
+
+    def arrays_by_attempt(self) -> Iterator[tuple[Episode, list[dict[str, np.ndarray]]]]:
+        """Each episode with the arrays of its attempts, a number for each sampled token: ``ids``, ``logp`` as the
+        sampler recorded it, ``decisive`` (a half-open range), and what :attr:`Row.arrays` has. Empty for an attempt
+        that found the context full."""
+        of_turn: dict[int, dict[str, np.ndarray]] = {}
+        for row in self.rows:
+            ids = row.ids[row.sampled]
+            for turn in np.unique(row.turn).tolist():
+                here = row.turn == turn
+                decisive = np.flatnonzero(row.decisive[here])
+                span = [decisive[0], decisive[-1] + 1] if len(decisive) else [0, 0]
+                learnt = {name: array[here] for name, array in row.arrays.items()}
+                of_turn[turn] = {**learnt, "ids": ids[here], "logp": row.logp[here], "decisive": np.array(span)}
+        for episode, turn_K in zip(self.episodes, self.turn_EK, strict=True):
+            turns = iter(turn_K.tolist())
+            yield episode, [of_turn[next(turns)] if a.sample and a.sample.tokens else {} for a in episode.attempts]
 
     def set_turns(self, name: str, array_EK: np.ndarray) -> None:
         """Give every token of a turn the turn's number in ``array_EK``."""

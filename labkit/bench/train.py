@@ -210,7 +210,7 @@ def _beside_trl(path: Path, whose: str, folder: Path, rounds: int) -> Row:
     trainers = [trainer(load(path), config, folder / "trl") for config in deals]
 
     def ours(number: int) -> int:
-        return len(learning.update(number)[1])
+        return len(learning.update(number)[1].episodes)
 
     def theirs(number: int) -> int:
         trainers[number].train()

@@ -31,6 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
     parser.add_argument("--device", help="cpu, cuda or mps (default: cpu)")
+    parser.add_argument(
+        "--tokens",
+        action="store_const",
+        const="tokens=true",
+        help="RL: also store token ids, log-probabilities, values and advantages (about 30 bytes a sampled token)",
+    )
     common.add_out(parser)
     common.add_json(parser)
 
@@ -44,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
 
     where = {"device": args.device} if args.device else {}
     try:
-        done = train(args.config, args.overrides, resume=args.resume, out=args.out, **where)
+        done = train(
+            args.config, args.overrides + [args.tokens] * bool(args.tokens), resume=args.resume, out=args.out, **where
+        )
     except KeyboardInterrupt:
         mine = [r for r in listing(args.out) if r.status.get("pid") == os.getpid()]
         hint = f"; go on with `labkit train --resume {mine[0].id}`" if mine else ""

@@ -36,10 +36,17 @@ def key_of(episode: Episode) -> str:
 
 
 class TokenWriter:
-    """Writes the arrays of episodes, a file for each :data:`EPISODES` of them and one for the rest."""
+    """Writes the arrays of episodes, a file for each :data:`EPISODES` of them and one for the rest.
 
-    def __init__(self, run: Run, name: str) -> None:
+    Args:
+        anew: the files of this name that are there are deleted first; else they are kept.
+    """
+
+    def __init__(self, run: Run, name: str, *, anew: bool = False) -> None:
         self._folder, self._name = run.path / "tokens", name
+        if anew:
+            for path in self._folder.glob(f"{name}-[0-9]*.safetensors"):
+                path.unlink()
         self._waiting: dict[str, np.ndarray] = {}
         self._episodes = 0
 
@@ -72,8 +79,8 @@ class TokenWriter:
     def flush(self) -> None:
         """Write what has been taken."""
         if self._waiting:
-            numbers = (path.stem.rpartition("-")[2] for path in self._folder.glob(f"{self._name}-*.safetensors"))
-            number = max((int(n) for n in numbers if n.isdigit()), default=-1) + 1
+            stored = self._folder.glob(f"{self._name}-[0-9]*.safetensors")
+            number = max((int(path.stem.rpartition("-")[2]) for path in stored), default=-1) + 1
             path = self._folder / f"{self._name}-{number:04d}.safetensors"
             part = path.with_name(path.name + ".part")
             try:

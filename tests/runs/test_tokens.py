@@ -59,6 +59,14 @@ def test_there_is_a_file_for_each_batch_and_later_files_are_seen(run):
     assert (run.path / "tokens" / "id-0002.safetensors").exists()
 
 
+def test_files_of_a_name_are_replaced_where_it_is_written_anew(run):
+    for name, answer in (("train-1", "a"), ("train-1", "b"), ("train-10", "c")):
+        with TokenWriter(run, name, anew=True) as writer:
+            writer.add(episode(answer), [arrays(1)])
+    reader = TokenReader(run)
+    assert reader.arrays(episode("a")) is None and reader.arrays(episode("b")) and reader.arrays(episode("c"))
+
+
 def test_the_key_is_the_same_after_storing_and_another_for_other_answers(run):
     one = episode("a", "b")
     run.add_episodes("id", [one])

@@ -30,6 +30,7 @@ import torch
 
 from labkit.models.policy import Policy
 from labkit.players.checkpoint import Checkpoint
+from labkit.runs.tokens import TokenWriter
 from labkit.training.common import distributed
 from labkit.training.common.setup import Session, prepare, session, start_from
 from labkit.training.rl.collapse import Collapse, collapse, healthy_steps
@@ -37,6 +38,7 @@ from labkit.training.rl.config import RLConfig
 from labkit.training.rl.update import Learner
 
 if TYPE_CHECKING:
+    from labkit.rollout import Rollout
     from labkit.runs import Run
 
 
@@ -75,11 +77,13 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
                 return ended
             # A resumed run starts with an empty cache too: the cache shapes the passes, and so the last bits.
             player.forget()
-            metrics, episodes = learner.update(update)
+            metrics, rollout = learner.update(update)
             done = update + 1
             metrics |= opened.probe(done)
             if opened.is_main:
-                run.put_episodes(f"train-{done}", episodes)
+                run.put_episodes(f"train-{done}", rollout.episodes)
+                if config.tokens:
+                    _store_tokens(run, f"train-{done}", rollout)
             opened.log(done, metrics)
             opened.progress.update(done)
             opened.progress.say(_line(done, metrics))
@@ -95,6 +99,13 @@ def make_optimizer(policy: Policy, config: RLConfig) -> torch.optim.AdamW:
     if head:
         groups.append({"params": head, "lr": config.critic_lr, "critic": True})
     return torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay)
+
+
+def _store_tokens(run: Run, name: str, rollout: Rollout) -> None:
+    """Write the token arrays of an update; one that is done again replaces what it left."""
+    with TokenWriter(run, name, anew=True) as writer:
+        for episode, arrays in rollout.arrays_by_attempt():
+            writer.add(episode, arrays)
 
 
 def _keep(config: RLConfig, run: Run, opened: Session, done: int, *, last: bool) -> None:

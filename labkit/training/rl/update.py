@@ -24,7 +24,7 @@ from labkit.training.rl import objectives
 from labkit.training.rl.credit import KINDS, assign
 
 if TYPE_CHECKING:
-    from labkit.episode import Episode, Task
+    from labkit.episode import Task
     from labkit.models.policy import Scores
     from labkit.players.base import Player
     from labkit.training.common.setup import Prepared
@@ -66,14 +66,14 @@ class Learner:
         self.optimizer, self.accelerator, self.meter = ready.optimizer, ready.accelerator, ready.meter
         self.kind = KINDS[config.credit.kind]
 
-    def update(self, update: int) -> tuple[dict[str, Any], tuple[Episode, ...]]:
+    def update(self, update: int) -> tuple[dict[str, Any], Rollout]:
         """Play, score, assign credit and learn, once.
 
         Args:
             update: counted from 0; keys the deals and the sampling noise.
 
         Returns:
-            Metrics (see ``docs/metrics.md``) and the played episodes.
+            Metrics (see ``docs/metrics.md``), and the played episodes with what was learnt from their tokens.
         """
         began = time.perf_counter()
         rollout = self.play(update)
@@ -98,7 +98,7 @@ class Learner:
             "trained_tokens": self.meter.trained_tokens,
             "sampled_tokens": self.meter.sampled_tokens,
         }
-        return metrics, rollout.episodes
+        return metrics, rollout
 
     def play(self, update: int) -> Rollout:
         """Play the episodes of an update; each process plays its share, and all get all of them."""

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -18,6 +19,7 @@ from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.players.registry import resolve_checkpoint
 from labkit.runs import Run, listing
 from labkit.runs import store as run_store
+from labkit.runs.tokens import TokenReader
 from labkit.training import train
 from labkit.training.common.state import TrainState
 from labkit.training.rl import loop as stage
@@ -310,6 +312,21 @@ def test_it_runs_in_bf16(model, tmp_path, kind):
     run = trained(tmp_path, settings(model, updates=1, precision="bf16", **small_games.of_kind(kind)))
     assert 0 < run.metrics()[0]["rollout/logp_mismatch"] < 0.1
     assert AutoModelForCausalLM.from_pretrained(run.checkpoints()[1]).dtype == torch.float32
+
+
+def test_where_asked_the_arrays_of_an_update_are_stored_by_attempt(model, tmp_path):
+    """The log-probabilities sum to what the episodes say; value and advantage are there for each sampled token."""
+    run = trained(tmp_path, settings(model, updates=2, tokens=True))
+    reader, advantages = TokenReader(run), []
+    episodes = list(run.episodes("train-2"))
+    assert len(episodes) == 16
+    for episode in episodes:
+        for attempt, arrays in zip(episode.attempts, reader.arrays(episode), strict=True):
+            assert len(arrays["ids"]) == len(arrays["value"]) == attempt.sample.tokens > 0
+            assert arrays["logp"].sum() == pytest.approx(attempt.sample.logp, abs=1e-4)
+            advantages += arrays["advantage"].tolist()
+    assert np.std(advantages) > 0
+    assert not (trained(tmp_path, settings(model, updates=1)).path / "tokens").exists()
 
 
 # ---- configs ---------------------------------------------------------------------------------------------

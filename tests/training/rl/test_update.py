@@ -196,7 +196,8 @@ def after(loaded, updates=2, **settings):
     small |= {**SGD, "lr": 0.05, "critic_lr": 0.05, **settings}
     it = learner(loaded, config(**small), plain_sgd, exact_model())
     for update in range(updates):
-        metrics, episodes = it.update(update)
+        metrics, rollout = it.update(update)
+        episodes = rollout.episodes
     return weights(it.policy), metrics, [a.answer for e in episodes for a in e.attempts]
 
 
@@ -214,7 +215,7 @@ def test_however_the_batch_is_cut_the_weights_are_the_same(loaded, kind, mean_ov
 
 def test_only_what_is_sampled_counts_as_tokens(loaded):
     it = learner(loaded, config(episodes=8, epochs=3, kl=0.1))
-    metrics, episodes = it.update(0)
+    metrics, _ = it.update(0)
     # <user> pick <bot> and one sampled token; trained on three times.
     assert metrics["trained_tokens"] == 8 * 4 * 3
     # Read once to play, once to score, once by the initial policy.
@@ -399,7 +400,8 @@ def test_every_metric_is_explained_and_every_explained_metric_is_logged(loaded):
 
 def test_metrics_of_an_update_by_hand(loaded):
     it = learner(loaded, config(attempts=2, episodes=32, max_new_tokens=2))
-    metrics, episodes = it.update(0)
+    metrics, rollout = it.update(0)
+    episodes = rollout.episodes
     attempts = [a for e in episodes for a in e.attempts]
     wins = [e.attempts[-1].verdict.success for e in episodes]
     first = [e.attempts[0].verdict.success for e in episodes]
