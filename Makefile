@@ -35,7 +35,7 @@ help:
 	@echo 'make app        open the app on 127.0.0.1:7860 (ARGS="..." are passed on)'
 	@echo 'make lab        open JupyterLab on the notebooks'
 	@echo 'make test       run the tests but for the slow ones; ends within 15 minutes on two cores'
-	@echo 'make test-all   run all tests'
+	@echo 'make test-all   run those and then the slow ones, which run every notebook'
 	@echo 'make lint       check style, formatting and types with ruff and mypy'
 	@echo 'make notebooks  run every notebook and store its results'
 	@echo 'make results    write RESULTS.md and its pictures from the runs in results/'
@@ -58,8 +58,9 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 test: $(STAMP)
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: $(STAMP)
-	$(PYTEST) $(ARGS)
+# The notebooks are one file, and the longest: its tests are spread over both workers.
+test-all: test
+	$(PYTEST) -m slow --dist load $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,8 +1,10 @@
-"""From played episodes to what a policy gradient is taken on.
+"""Rollouts: played episodes as rows of tokens, ready for training.
 
-A **turn** is one sampled answer. A **row** is the dialogue of one position, with all turns of that position in it:
-a walk has a row for each step, GeneralPoints one an episode. Within a row the first prompt, the answers and the
-feedback are the very ids that were sent and sampled; only sampled tokens carry loss.
+A **turn** is one sampled answer. A **row** is the dialogue of one position, with all its turns: a V-IRL episode has a
+row for each step, a GeneralPoints episode has one. The ids of a row are those that were sent and sampled; nothing is
+encoded again. Only sampled tokens carry loss.
+
+Shape suffixes: T tokens of a row, N its sampled tokens; E episodes, padded to K turns, each padded to T sampled tokens.
 """
 
 from __future__ import annotations
@@ -22,34 +24,34 @@ from labkit.players.base import Tokens
 
 @dataclass(slots=True)
 class Row:
-    """One dialogue. Arrays over its N sampled tokens are filled in as they become known."""
+    """One dialogue. Arrays over its N sampled tokens are added during an update."""
 
     ids: np.ndarray
     """``int64 [T]``."""
     sampled: np.ndarray
     """``bool [T]``: True at sampled tokens."""
     turn: np.ndarray
-    """``int64 [N]``: the turn of each sampled token, counted over the whole rollout."""
+    """``int64 [N]``: the turn of each sampled token, numbered over the whole rollout."""
     decisive: np.ndarray
     """``bool [N]``: whether the token overlaps the answer's decisive field."""
     logp: np.ndarray
     """``float32 [N]``: log-probabilities as the sampler recorded them."""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    """``float32 [N]`` each: ``logp`` and ``value`` before the update where a pass of its own computes them,
-    ``ref_logp`` under the initial policy, ``advantage``, ``return``, ``weight`` in a mean."""
+    """``float32 [N]`` each: ``logp`` and ``value`` before the update, if a scoring pass computes them; ``ref_logp``
+    under the initial policy; ``advantage`` and ``weight``; ``return`` and ``value_weight`` with a critic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Episodes of one update, as rows and as turns."""
+    """The episodes of an update, as rows of tokens and as turns."""
 
     episodes: tuple[Episode, ...]
     rows: tuple[Row, ...]
     turn_EK: np.ndarray
-    """``int64 [E, K]``: the number of each turn of each episode; -1 behind the last."""
+    """``int64 [E, K]``: the number of each turn of each episode; -1 in padding."""
     reward_EK: np.ndarray
-    """``float32 [E, K]``: what each turn earned, the penalty of an exhausted episode on its last turn. An answer that
-    found the context full has no token and is no turn: what it cost was brought about by the turn before."""
+    """``float32 [E, K]``: the reward of each turn; the penalty of an exhausted episode is on its last turn. If the
+    context is full the answer is empty; its reward is added to the turn before."""
 
     @property
     def mask_EK(self) -> np.ndarray:
@@ -62,7 +64,7 @@ class Rollout:
 
     @property
     def return_E(self) -> np.ndarray:
-        """``float32 [E]``: what each episode earned."""
+        """``float32 [E]``: the summed rewards of each episode."""
         return np.array([episode.reward for episode in self.episodes], np.float32)
 
     @property
@@ -70,7 +72,7 @@ class Rollout:
         return sum(len(row.turn) for row in self.rows)
 
     def over_turns(self, name: str) -> np.ndarray:
-        """``float32 [E, K]``: an array of the rows at the first token of each turn; 0 behind the last turn."""
+        """``float32 [E, K]``: an array of the rows at the first token of each turn; 0 in padding."""
         first = np.zeros(self.turns, np.float32)
         for row in self.rows:
             turns, at = np.unique(row.turn, return_index=True)
@@ -78,7 +80,7 @@ class Rollout:
         return np.where(self.mask_EK, first[self.turn_EK], 0).astype(np.float32)
 
     def over_tokens(self, name: str) -> np.ndarray:
-        """``float32 [E, K, T]``: an array of the rows, token by token; 0 where there is none."""
+        """``float32 [E, K, T]``: an array of the rows, token by token; 0 in padding."""
         return self._spread([row.arrays[name] for row in self.rows])
 
     @property
@@ -104,14 +106,14 @@ class Rollout:
             yield episode, [of_turn[next(turns)] if a.sample and a.sample.tokens else {} for a in episode.attempts]
 
     def set_turns(self, name: str, array_EK: np.ndarray) -> None:
-        """Give every token of a turn the turn's number in ``array_EK``."""
+        """Store an array over turns; every token gets the number of its turn."""
         of_turn = np.zeros(self.turns, np.float32)
         of_turn[self.turn_EK[self.mask_EK]] = array_EK[self.mask_EK]
         for row in self.rows:
             row.arrays[name] = of_turn[row.turn]
 
     def set_tokens(self, name: str, array_EKT: np.ndarray) -> None:
-        """Give every token its number in ``array_EKT``."""
+        """Store an array over tokens."""
         by_turn = np.zeros((self.turns, array_EKT.shape[2]), np.float32)
         by_turn[self.turn_EK[self.mask_EK]] = array_EKT[self.mask_EK]
         for row in self.rows:
@@ -129,7 +131,7 @@ def gather(played: Iterable[Played]) -> Rollout:
     """The rollout of played episodes, in the order of their tasks.
 
     Raises:
-        ValueError: an answer has no ids: it was not a model's.
+        ValueError: an answer has no token ids, so no model sampled it.
         UsageError: every prompt fills the model's context.
     """
     ordered = sorted(played, key=lambda p: p.index)
@@ -138,13 +140,13 @@ def gather(played: Iterable[Played]) -> Rollout:
     turn = 0
     for one in ordered:
         if any(answer.tokens is None for answer in one.answers):
-            raise ValueError("only what a model sampled can be trained on")
+            raise ValueError("an answer has no token ids; only sampled answers can be trained on")
         earned.append(_earned(one))
         for tokens in _by_position(one):
             rows.append(_row(tokens, turn))
             turn += len(tokens)
     if not rows:
-        raise UsageError("every prompt fills the model's whole context; take a model with a longer one")
+        raise UsageError("every prompt fills the model's context; take a model with a longer one")
     turns_E = np.array([len(rewards) for rewards in earned])
     mask_EK = np.arange(turns_E.max()) < turns_E[:, None]
     turn_EK = np.full(mask_EK.shape, -1)
@@ -166,7 +168,7 @@ def _earned(played: Played) -> list[float]:
 
 
 def _by_position(played: Played) -> Iterable[list[Tokens]]:
-    """The turns of each position that has some."""
+    """The turns of each position, without positions that have none."""
     positions = [n for n, p in enumerate(played.episode.positions) for _ in p.attempts]
     for _, group in groupby(zip(positions, played.answers, strict=True), key=lambda pair: pair[0]):
         turns = [answer.tokens for _, answer in group if len(answer.tokens.ids)]
@@ -175,7 +177,7 @@ def _by_position(played: Played) -> Iterable[list[Tokens]]:
 
 
 def _row(answers: Sequence[Tokens], turn: int) -> Row:
-    """The dialogue of one position: the last turn's context holds all before it, id for id."""
+    """The dialogue of one position. The last turn's context holds all the ids before it."""
     last = answers[-1]
     ids = np.concatenate([last.context, last.ids])
     sampled = np.zeros(len(ids), bool)
@@ -199,7 +201,12 @@ def _place(turn_N: np.ndarray) -> np.ndarray:
 
 
 def collate(rows: Sequence[Row], pad_id: int = 0, width: int = 8) -> dict[str, torch.Tensor]:
-    """Right-padded ``input_ids``, ``attention_mask`` and ``sampled``, each ``[B, T]``, T a multiple of ``width``."""
+    """Right-padded ``input_ids``, ``attention_mask`` and ``sampled``, each ``[B, T]``.
+
+    Args:
+        pad_id: masked, so any token will do.
+        width: T is a multiple of this.
+    """
     longest = -(-max(len(row.ids) for row in rows) // width) * width
     ids_BT = torch.full((len(rows), longest), pad_id)
     mask_BT = torch.zeros((len(rows), longest), dtype=torch.long)

@@ -26,13 +26,14 @@
 # several turns, as in *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)).
 
 # %% tags=["setup"]
+import numpy as np
+
+from labkit.exercises import check
+
 # %%
 from itertools import islice
 
-import numpy as np
-
 from labkit.envs import game
-from labkit.exercises import check
 from labkit.play import play_many
 from labkit.players.registry import load
 from labkit.views.widgets.episodes import EpisodeViewer

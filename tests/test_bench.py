@@ -12,6 +12,7 @@ import torch
 
 from labkit.bench import play as play_bench
 from labkit.bench import rollout as rollout_bench
+from labkit.bench import runs as runs_bench
 from labkit.bench import solver as solver_bench
 from labkit.bench import timing
 from labkit.bench import train as train_bench
@@ -112,7 +113,8 @@ def test_rollouts_are_timed_by_cell_and_precision(monkeypatch):
     for name, value in {**small, "NEW_TOKENS": 4, "ATTEMPTS": 2}.items():
         monkeypatch.setattr(rollout_bench, name, value)
     rollout_bench._walks.cache_clear()
-    rows = rollout_bench.rows(rounds=1)
+    rows = list(rollout_bench.rows(rounds=1))
+    assert len(rows) == rollout_bench.figures()
     rollout_bench._walks.cache_clear()
     assert [(row.what.split(",")[0], row.what.split(" ")[-1], row.plain.split(" ")[0]) for row in rows] == [
         (cell, dtype, other)
@@ -150,7 +152,8 @@ def test_training_is_timed_beside_the_bare_pass_and_trl_where_it_is(monkeypatch)
         monkeypatch.setattr(train_bench, name, value)
     # Compiling takes a minute; the supervised loop's tests compile.
     monkeypatch.setattr(train_bench, "compiler", lambda: None)
-    rows = train_bench.rows(rounds=1)
+    rows = list(train_bench.rows(rounds=1))
+    assert len(rows) == train_bench.figures()
     there = bool(find_spec("trl"))
     assert [row.what.split(",")[0] for row in rows] == [
         "SFT",
@@ -191,4 +194,33 @@ def test_bench_reports_each_way(capsys, monkeypatch):
         assert row["rate"] > 0 and row["ratio"] == pytest.approx(row["rate"] / row["plain_rate"])
     assert document["machine"]["cpu"] and document["machine"]["cores"] >= 1
     assert main(["bench", "solver", "--rounds", "1"]) == 0
-    assert "hands/s" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "hands/s" in out
+    # A line for each figure when it is done, and how many there are.
+    assert [line.split(":")[:2] for line in err.splitlines() if line.startswith("solver")] == [
+        ["solver", " has a solution?"],
+        ["solver", " all solutions, each once"],
+    ]
+    assert "2/2 figures" in err and "left" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_interrupt_keeps_the_figures_that_are_done(options, capsys, monkeypatch):
+    def rows(rounds):
+        yield timing.Row("solver", "first", "hands/s", 2.0, 1.0, 2.0, "plain", rounds, None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(solver_bench, "rows", rows)
+    assert main(["bench", "solver", *options]) == 130
+    out, err = capsys.readouterr()
+    assert "first" in out and err.endswith("labkit: stopped; 1 of 2 figures were timed\n")
+    if options:
+        assert [row["what"] for row in json.loads(out)["rows"]] == ["first"]
+
+
+def test_the_index_is_timed_beside_a_scan(monkeypatch):
+    monkeypatch.setattr(runs_bench, "EPISODES", 60)
+    monkeypatch.setattr(runs_bench, "PLAYED", 20)
+    rows = list(runs_bench.rows(rounds=2))
+    assert len(rows) == runs_bench.figures() and all(row.rate > 0 and row.plain_rate > 0 for row in rows)
+    assert {row.unit for row in rows} == {"episodes/s", "queries/s"}

@@ -117,7 +117,7 @@ def test_an_answer_that_found_the_context_full_is_no_turn_and_costs_the_turn_bef
 
 
 def test_nothing_but_what_a_model_sampled_can_be_trained_on():
-    with pytest.raises(ValueError, match="only what a model sampled"):
+    with pytest.raises(ValueError, match="only sampled answers"):
         gather([played(0, [(Answer("b"), attempt(5.0))])])
     with pytest.raises(UsageError, match="longer"):
         gather([played(0, [(answer([9] * 50, []), attempt(-1.0))])])

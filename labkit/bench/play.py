@@ -31,7 +31,12 @@ NEW_TOKENS = 48
 _PLAIN = "one episode at a time, generate of transformers"
 
 
-def rows(rounds: int = 3) -> list[Row]:
+def figures() -> int:
+    """How many rows there will be."""
+    return len(EPISODES)
+
+
+def rows(rounds: int = 3) -> Iterator[Row]:
     """Time episodes a second by batch size, on the CPU."""
     transformers.logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
@@ -45,10 +50,8 @@ def rows(rounds: int = 3) -> list[Row]:
         def theirs(number: int) -> int:
             return len([plain.play(task) for task in deals(number, PLAIN_EPISODES)])
 
-        return [
-            compare("play", f"{whose}, batch {batch}", "episodes/s", ours(batch), theirs, _PLAIN, rounds)
-            for batch in EPISODES
-        ]
+        for batch in EPISODES:
+            yield compare("play", f"{whose}, batch {batch}", "episodes/s", ours(batch), theirs, _PLAIN, rounds)
 
 
 def deals(number: int, count: int) -> Iterator[Task]:

@@ -11,7 +11,7 @@ positions are an expert's, in order, and the answers are only timed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import cache
 from itertools import islice
@@ -36,6 +36,7 @@ from labkit.players.simple import Expert
 
 BATCH = {"gp-l": 128, "virl-l": 16}
 """Played side by side; as many walks are gone."""
+DTYPES = ("float32", "bfloat16")
 EPISODES = 128
 """Of GeneralPoints in a round."""
 POSITIONS = 4
@@ -48,22 +49,25 @@ _PLAIN = "one episode at a time, generate of transformers"
 _BARE = "bare decoding: prompts once, as many tokens"
 
 
-def rows(rounds: int = 3) -> list[Row]:
+def figures() -> int:
+    """How many rows there will be."""
+    return len(BATCH) * len(DTYPES) * 2
+
+
+def rows(rounds: int = 3) -> Iterator[Row]:
     """Time sampling by cell and precision, on the CPU."""
     transformers.logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
         path, whose = checkpoint(Path(folder))
         loaded, plain = load(path), Plain(path)
-        table = []
         for cell, batch in BATCH.items():
             play, count = {"gp-l": (episodes, EPISODES), "virl-l": (walks, batch)}[cell]
-            for dtype in ("float32", "bfloat16"):
+            for dtype in DTYPES:
                 ours = tokens(play, _player(loaded, dtype, batch), count, batch)
                 bare = Bare(loaded, dtype, cell, batch)
                 others = {_PLAIN: tokens(play, plain, PLAIN[cell], 1), _BARE: bare.decode}
                 what = f"{cell}, {whose}, batch {batch}, {dtype}"
-                table += compare_all("rollout", what, "tokens/s", ours, others, rounds)
-        return table
+                yield from compare_all("rollout", what, "tokens/s", ours, others, rounds)
 
 
 def _player(loaded: ModelBundle, dtype: str, batch: int) -> Checkpoint:

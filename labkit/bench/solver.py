@@ -19,7 +19,12 @@ _OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": oper
 _PLAIN = "itertools over orders, operators and bracketings, with Fraction"
 
 
-def rows(rounds: int = 3) -> list[Row]:
+def figures() -> int:
+    """How many rows there will be."""
+    return 2
+
+
+def rows(rounds: int = 3) -> Iterator[Row]:
     """Time finding whether a hand has a solution, and finding all solutions.
 
     Raises:
@@ -27,26 +32,24 @@ def rows(rounds: int = 3) -> list[Row]:
     """
     for hand in hands(0)[:PLAIN_HANDS]:
         assert solver.solvable(hand, TARGET) == any(brute_force(hand)), f"the two ways disagree on {hand}"
-    return [
-        compare(
-            "solver",
-            "has a solution?",
-            "hands/s",
-            lambda n: len([solver.solvable(hand, TARGET) for hand in hands(n)]),
-            lambda n: len([any(brute_force(hand)) for hand in hands(n)[:PLAIN_HANDS]]),
-            f"{_PLAIN}, up to the first",
-            rounds,
-        ),
-        compare(
-            "solver",
-            "all solutions, each once",
-            "hands/s",
-            lambda n: len([list(solver.solve(hand, TARGET)) for hand in hands(n)]),
-            lambda n: len([set(brute_force(hand)) for hand in hands(n)[:PLAIN_HANDS]]),
-            f"{_PLAIN}; finds each several times over",
-            rounds,
-        ),
-    ]
+    yield compare(
+        "solver",
+        "has a solution?",
+        "hands/s",
+        lambda n: len([solver.solvable(hand, TARGET) for hand in hands(n)]),
+        lambda n: len([any(brute_force(hand)) for hand in hands(n)[:PLAIN_HANDS]]),
+        f"{_PLAIN}, up to the first",
+        rounds,
+    )
+    yield compare(
+        "solver",
+        "all solutions, each once",
+        "hands/s",
+        lambda n: len([list(solver.solve(hand, TARGET)) for hand in hands(n)]),
+        lambda n: len([set(brute_force(hand)) for hand in hands(n)[:PLAIN_HANDS]]),
+        f"{_PLAIN}; finds each several times over",
+        rounds,
+    )
 
 
 def hands(number: int) -> list[tuple[int, ...]]:

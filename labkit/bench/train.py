@@ -12,8 +12,9 @@ micro-batches hold documents of like length, short questions and long dialogues 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -53,19 +54,33 @@ _BARE = "bare forward, backward and AdamW"
 _TRL = "TRL's GRPOTrainer"
 
 
-def rows(rounds: int = 3) -> list[Row]:
+def figures() -> int:
+    """How many rows there will be."""
+    return 3 + bool(compiler()) + _has_trl()
+
+
+def rows(rounds: int = 3) -> Iterator[Row]:
     """Time training of the tiny model on the CPU, in fp32."""
     transformers.logging.disable_progress_bar()
-    with TemporaryDirectory() as folder, _quietly():
+    with TemporaryDirectory() as folder:
         path, whose = checkpoint(Path(folder))
-        table = [_sft(path, whose, Path(folder), rounds)]
+        timed: list[Callable[[], Row]] = [partial(_sft, path, whose, Path(folder), rounds)]
         if compiler():
-            table.append(_pretraining(path, rounds))
+            timed.append(partial(_pretraining, path, rounds))
         for credit in ("ppo", "grpo"):
-            table.append(_learning(path, f"RL ({credit}) without play, {whose}", settings(credit), rounds))
-        if find_spec("trl") and find_spec("datasets"):
-            table.append(_beside_trl(path, whose, Path(folder), rounds))
-    return table
+            what = f"RL ({credit}) without play, {whose}"
+            timed.append(partial(_learning, path, what, settings(credit), rounds))
+        if _has_trl():
+            timed.append(partial(_beside_trl, path, whose, Path(folder), rounds))
+        for time_it in timed:
+            # Not around the yield: what is told of a row is to be seen.
+            with _quietly():
+                row = time_it()
+            yield row
+
+
+def _has_trl() -> bool:
+    return bool(find_spec("trl") and find_spec("datasets"))
 
 
 def compiler() -> str | None:

@@ -47,7 +47,7 @@ def trainer(loaded: ModelBundle, config: RLConfig, out: Path) -> GRPOTrainer:
 
     def rollout(prompts: Sequence[list[dict[str, str]]], this: GRPOTrainer) -> dict[str, list[Any]]:
         episodes = [start(first[chat[-1]["content"]]) for chat in prompts]
-        asked = [render(loaded, prompt(episode)) for episode in episodes]
+        asked = [list(render(loaded, prompt(episode))) for episode in episodes]
         said: list[list[int]] = [[] for _ in episodes]
         masks: list[list[int]] = [[] for _ in episodes]
         model = this.accelerator.unwrap_model(this.model)

@@ -12,6 +12,7 @@ import json
 import operator
 import random
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 
@@ -24,7 +25,12 @@ _PLAIN = "json.loads, ast.parse, Fraction; right or wrong only"
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
-def rows(rounds: int = 3) -> list[Row]:
+def figures() -> int:
+    """How many rows there will be."""
+    return 1
+
+
+def rows(rounds: int = 3) -> Iterator[Row]:
     """Time judging JSON lines, as ``labkit verify`` does.
 
     Raises:
@@ -33,17 +39,15 @@ def rows(rounds: int = 3) -> list[Row]:
     lines, judge = answers(), judge_of("gp-l")
     for line in lines:
         assert verdict(line, judge)["success"] == plain_check(line), f"the two ways disagree on {line!r}"
-    return [
-        compare(
-            "verifier",
-            "judge a JSON line",
-            "answers/s",
-            lambda _: len([json.dumps(verdict(line, judge)) for line in lines]),
-            lambda _: len([json.dumps({"success": plain_check(line)}) for line in lines]),
-            _PLAIN,
-            rounds,
-        )
-    ]
+    yield compare(
+        "verifier",
+        "judge a JSON line",
+        "answers/s",
+        lambda _: len([json.dumps(verdict(line, judge)) for line in lines]),
+        lambda _: len([json.dumps({"success": plain_check(line)}) for line in lines]),
+        _PLAIN,
+        rounds,
+    )
 
 
 def answers() -> list[bytes]:

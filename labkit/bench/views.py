@@ -6,7 +6,7 @@ were much quicker than drawing and one stood in a place for long: the rows say w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count, islice
 
 import numpy as np
@@ -35,7 +35,12 @@ _ASKED = count(1)
 """Numbers the rounds of all rows."""
 
 
-def rows(rounds: int = 3) -> list[Row]:
+def figures() -> int:
+    """How many rows there will be."""
+    return 4
+
+
+def rows(rounds: int = 3) -> Iterator[Row]:
     """Time pictures at milestones of the training city, its scene laid and its signs painted before.
 
     Raises:
@@ -64,7 +69,8 @@ def rows(rounds: int = 3) -> list[Row]:
         (f"{four}, asked for again", "squares/s", again, _fresh(grid, FEW), "drawing it"),
         (four, "squares/s", _fresh(grid), _fresh(cut_grid, FEW), "all four cut from one panorama drawn for it"),
     ]
-    return [compare("views", *row, rounds) for row in timed]
+    for row in timed:
+        yield compare("views", *row, rounds)
 
 
 def spots(number: int) -> list[Spot]:

@@ -2,23 +2,30 @@
 
 examples:
   labkit bench
-  labkit bench solver verifier
+  labkit bench solver verifier runs
   labkit bench play --json
 
-Ours and the plain way take turns; rates are medians over the rounds, a ratio the median of the rounds'
-ratios.
+Ours and the plain way take turns. Rates are medians over the rounds, a ratio is the median of the rounds' ratios. Each
+figure is told when it is done; Ctrl-C shows those that are.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Any
+from itertools import count
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.progress import Progress
 
-BENCHES = ("solver", "verifier", "play", "rollout", "train", "views")
-"""``labkit.bench.NAME`` has ``rows(rounds)``."""
+if TYPE_CHECKING:
+    from labkit.bench.timing import Row
+
+BENCHES = ("solver", "verifier", "runs", "play", "rollout", "train", "views")
+"""``labkit.bench.NAME`` has ``rows(rounds)``, which yields each row as it is timed, and ``figures()``, their number."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,19 +37,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    names = [common.known("bench", name, BENCHES) for name in args.names] or BENCHES
+    modules = [import_module(f"labkit.bench.{name}") for name in dict.fromkeys(names)]
+    total = sum(module.figures() for module in modules)
+    rows: list[Row] = []
+    try:
+        for row in _timed(modules, args.rounds, total):
+            rows.append(row)
+    except KeyboardInterrupt:
+        if rows:
+            _show(rows, args)
+        raise KeyboardInterrupt(f"stopped; {len(rows)} of {total} figures were timed") from None
+    _show(rows, args)
+    return 0
+
+
+def _timed(modules: Sequence[ModuleType], rounds: int, total: int) -> Iterator[Row]:
+    """The rows as they are timed; each is told, with the time left."""
+    bar = Progress("figures", total)
+    done = count(1)
+    try:
+        for module in modules:
+            for row in module.rows(rounds):
+                bar.update(next(done))
+                bar.say(f"{row.bench}: {row.what}: {row.rate:,.1f} {row.unit}, {row.ratio:.2f}x of {row.plain}")
+                yield row
+    finally:
+        bar.close()
+
+
+def _show(rows: Sequence[Row], args: argparse.Namespace) -> None:
     from labkit.bench.timing import machine
 
-    names = [common.known("bench", name, BENCHES) for name in args.names] or BENCHES
-    rows = []
-    for name in names:
-        common.say(f"timing {name} ...")
-        rows += import_module(f"labkit.bench.{name}").rows(args.rounds)
     document = {"machine": machine(), "rows": [row.to_dict() for row in rows]}
     if args.json:
         common.emit(document)
     else:
         print(_report(document))
-    return 0
 
 
 def _report(document: dict[str, Any]) -> str:

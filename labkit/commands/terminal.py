@@ -46,12 +46,12 @@ class Transcript:
             self._write(f"{result}, {count} attempt{'s' * (count != 1)}, reward {episode.reward:+g}")
 
     def _show_attempt(self, attempt: Attempt) -> None:
-        said = attempt.verdict
+        verdict = attempt.verdict
         if self._echo:
             self._write(self._paint(f"{self._attempts}> {printable(attempt.answer)}", DIM))
-        mark = self._paint(said.category, GREEN if said.success else RED)
+        mark = self._paint(verdict.category, GREEN if verdict.success else RED)
         tags = self._paint(f"  [{', '.join(attempt.tags)}]", DIM) if attempt.tags else ""
-        self._write(f"   {mark} {attempt.reward:+g}  {printable(said.feedback)}{tags}\n")
+        self._write(f"   {mark} {attempt.reward:+g}  {printable(verdict.feedback)}{tags}\n")
 
     def _paint(self, text: str, code: int) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
@@ -61,7 +61,7 @@ class Transcript:
 
 
 class Person:
-    """Whoever sits at the terminal. A bare formula or action will do: it is put into the answer format.
+    """The person at the terminal. A bare formula or action will do: it is put into the answer format.
 
     Args:
         out: where the person is asked.

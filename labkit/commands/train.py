@@ -1,12 +1,13 @@
-"""Pre-train or fine-tune, as a config says.
+"""Train a model: pre-training, SFT or reinforcement learning, as the config says.
 
 examples:
   labkit train configs/models/tiny.yaml
   labkit train configs/experiments/gp-l/init.yaml --set seed=1 --set lr=1e-4
-  labkit train --resume tiny-base
+  labkit train --resume 20261129-101502-gp-l-sft
   torchrun --nproc_per_node 2 -m labkit train configs/experiments/gp-l/rl.yaml
 
-The run's folder holds the resolved config, metrics, checkpoints and what --resume needs.
+The run's folder holds the resolved config, metrics, checkpoints and the state for --resume. A resumed run keeps its own
+settings; to train on with others, start a new run from its checkpoint with --set model=run:ID.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="+",
         default=[],
-        help="a setting in place of the config's; dots reach into sections",
+        help="replace a setting of the config; dots reach into sections",
     )
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
+    parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted, with its own settings")
     parser.add_argument("--device", help="cpu, cuda or mps (default: cpu)")
     parser.add_argument(
         "--tokens",

@@ -179,7 +179,7 @@ class GeneralPointsEnv(DialogueEnv):
     ## Description
     Four cards are dealt. The player writes a formula that makes the target (24) out of their numbers, each
     once. A verifier judges the answer; after a wrong one it says what was wrong, and the player may answer
-    again. What J, Q and K count as is a rule of the deal, told in the prompt: 10 each (``ten``), or 11, 12
+    again. What J, Q and K count as is a rule of the deal, stated in the prompt: 10 each (``ten``), or 11, 12
     and 13 (``eleven-twelve-thirteen``), or any other numbers.
 
     ## Action Space
@@ -260,7 +260,7 @@ class VIRLEnv(DialogueEnv):
     The player walks to a destination by a numbered instruction, one action at a time. At turning points the
     right action is a turn, between them ``forward()``, at the end ``stop()``. A verifier judges each answer;
     after a wrong one it says what was wrong, and the player may answer again. What ``turn_direction`` takes
-    is a rule, told in the prompt: compass words (``absolute``) or ``left``, ``right``, ``slightly left`` and
+    is a rule, stated in the prompt: compass words (``absolute``) or ``left``, ``right``, ``slightly left`` and
     ``slightly right`` (``relative``).
 
     ## Action Space

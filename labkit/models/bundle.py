@@ -57,6 +57,11 @@ class ModelBundle:
         return self.tokenizer.pad_token_id
 
     @property
-    def context(self) -> int | None:
+    def context_length(self) -> int | None:
         """The longest dialogue, in tokens; None if the model has no limit."""
-        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return context_length(self.model)
+
+
+def context_length(model: transformers.PreTrainedModel) -> int | None:
+    """The longest dialogue that a model can read, in tokens; None if it has no limit."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)

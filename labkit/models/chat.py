@@ -22,6 +22,7 @@ import numpy as np
 
 from labkit.errors import UsageError
 from labkit.models.bundle import Layout
+from labkit.models.context import Context
 from labkit.models.files import first_line
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def check_dialogue(bundle: ModelBundle) -> None:
         raise UsageError(bundle.layout.fault)
 
 
-def render(bundle: ModelBundle, messages: Sequence[Message]) -> list[int]:
-    """The ids of a dialogue known as text, up to where the next answer begins.
+def render(bundle: ModelBundle, messages: Sequence[Message]) -> Context:
+    """The context of a dialogue known as text, up to where the next answer begins.
 
     It is encoded piece by piece, cut where sampling would have cut it.
 
@@ -146,7 +147,7 @@ def render(bundle: ModelBundle, messages: Sequence[Message]) -> list[int]:
     ids = _encode(bundle.tokenizer, _fill(bundle.tokenizer, _chat(messages[:1], bundle.is_vlm), prompt=True))
     for answer, feedback in zip(messages[1::2], messages[2::2], strict=True):
         ids += _encode(bundle.tokenizer, answer.text) + suffix(bundle, feedback.text, ended=False)
-    return ids
+    return Context(tuple(ids))
 
 
 def suffix(bundle: ModelBundle, feedback: str, *, ended: bool) -> list[int]:

@@ -21,6 +21,7 @@ from labkit.errors import UsageError
 from labkit.models import chat, files
 from labkit.models.bundle import ModelBundle
 from labkit.models.files import first_line
+from labkit.models.sampling.trial import level_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -58,7 +59,9 @@ def load(
             model = _model(root, config, weights, trust_remote_code)
             if adapter:
                 model = _adapted(model, folder)
-            return _bundle(model.to(place).eval(), folder, root, config, trust_remote_code)
+            bundle = _bundle(model.to(place).eval(), folder, root, config, trust_remote_code)
+            level_of(bundle.model)
+            return bundle
     except UsageError:
         raise
     except Exception as error:

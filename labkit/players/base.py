@@ -1,4 +1,4 @@
-"""What a player is: whoever answers turns."""
+"""The player protocol: requests in, answers out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from labkit.episode import Episode, Sample
 if TYPE_CHECKING:
     import numpy as np
 
+    from labkit.models.context import Picture
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a model was sent and what it sampled, as ids: never decoded and encoded again for training."""
+    """The ids that a model was sent and sampled. Training uses them as they are."""
 
     context: np.ndarray
     """``int64 [C]``: the whole dialogue in front of the answer."""
@@ -24,6 +26,8 @@ class Tokens:
     """``float32 [A]``: their log-probabilities at the temperature that was sampled."""
     decisive: tuple[int, int] = (0, 0)
     """Half-open range of ``ids`` that overlaps the decisive field."""
+    pictures: tuple[Picture, ...] = ()
+    """The pictures in ``context``."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What is stored of an answer (see :mod:`labkit.runs.tokens`): a number for each sampled token, by name, and
@@ -54,12 +58,12 @@ class Request(NamedTuple):
 
 
 class Player(Protocol):
-    """Whoever answers. Stateless between calls: what it needs of the past is in the turn."""
+    """Answers requests. Stateless between calls: all that an answer depends on is in the request."""
 
     name: str
 
     def answer(self, turns: Sequence[Request]) -> list[Answer]:
-        """One answer for each turn, in order.
+        """One answer for each request, in order.
 
         Raises:
             UsageError: the player cannot go on (a script that has run out, a hand without a solution).

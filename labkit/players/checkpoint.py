@@ -1,4 +1,4 @@
-"""A language model as a player: tokens in, tokens out."""
+"""A language model as a player."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from labkit.envs import game, prompt
 from labkit.episode import Sample
 from labkit.errors import UsageError
 from labkit.models.chat import check_dialogue, render, suffix
+from labkit.models.context import Context
 from labkit.models.loader import DTYPES
 from labkit.models.sampling.cache import PrefixCache
 from labkit.models.sampling.copy import RolloutModel
 from labkit.models.sampling.decode import Generated, generate
 from labkit.models.sampling.fused import can_be_fused
+from labkit.models.sampling.levels import Level
+from labkit.models.sampling.trial import level_of
 from labkit.players.base import Answer, Request, Tokens
 
 if TYPE_CHECKING:
@@ -35,8 +38,8 @@ MAX_NEW_TOKENS = 256
 class Checkpoint:
     """Answers by sampling from a model.
 
-    Within a position a dialogue grows by appending ids: what the model sampled goes back as it was sampled,
-    never decoded and encoded again. Noise is keyed by the turn's key, the position and the attempt, so an
+    Within a position a dialogue grows by appending ids: a sampled answer goes back into the dialogue as it was
+    sampled, never decoded and encoded again. Noise is keyed by the request's key, the position and the attempt, so an
     answer does not depend on the batch that it was sampled in.
 
     Args:
@@ -49,7 +52,7 @@ class Checkpoint:
             and the recorded log-probabilities are the copy's.
 
     Raises:
-        UsageError: one of these cannot be.
+        UsageError: an argument is invalid.
     """
 
     def __init__(
@@ -75,31 +78,53 @@ class Checkpoint:
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
         self.batch = batch
-        self._sampler = None
+        self.level = level_of(loaded.model)
+        """How much sampling reuses: what the model allows without changing its answers."""
+        self.too_long = 0
+        """First prompts of a position so far that did not fit into the model's context. Their answers are empty."""
+        self._rollout_model = None
         if sampler or can_be_fused(loaded.model):
-            self._sampler = RolloutModel(loaded.model, DTYPES[sampler] if sampler else loaded.model.dtype)
-        # What a verifier says comes from a short list.
+            self._rollout_model = RolloutModel(loaded.model, DTYPES[sampler] if sampler else loaded.model.dtype)
+        # A verifier's feedback comes from a short list.
         self._suffix = lru_cache(maxsize=1024)(lambda said, ended: suffix(loaded, said, ended=ended))
-        self._memory = PrefixCache()
+        self._prefix_cache = PrefixCache()
         self.should_stop: Callable[[], bool] | None = None
-        """Asked before each token, if set; once it says yes, answers end where they are."""
+        """Asked before each token, if set; once it returns True, answers end where they are."""
 
-    def forget(self) -> None:
-        """Begin anew. What was read and said before says nothing else, but it shapes the passes, and so the last digits
-        of log-probabilities: a player that must replay to the bit has to begin where the replay does.
+    @property
+    def notes(self) -> list[str]:
+        """Remarks about this player for whoever reads its results, one line each."""
+        found = []
+        if self.level == Level.PLAIN:
+            found.append(f"{self.name} is sampled without a cache, and so slowly: with one its answers would differ")
+        if self.too_long:
+            limit = self.loaded.context_length
+            found.append(
+                f"{self.name}: {self.too_long} prompts are longer than the model's context of {limit} tokens; "
+                "their answers are empty and count as unreadable"
+            )
+        return found
+
+    def clear_cache(self) -> None:
+        """Clear the prefix cache.
+
+        It never changes sampled tokens, only batch shapes and so the last bits of log-probabilities: called before
+        each update, so that a resumed run replays them exactly.
         """
-        self._memory = PrefixCache()
+        self._prefix_cache = PrefixCache()
 
     def answer(self, turns: Sequence[Request]) -> list[Answer]:
-        """Sample an answer to each turn.
+        """Sample an answer to each request.
 
         Raises:
-            UsageError: a prompt holds a picture, or the model's probabilities are not numbers.
+            UsageError: a prompt holds a picture, no prompt fits into the model's context, the chat template has no
+                second turn where one is needed, or the model's logits are NaN or infinite.
         """
         begun = time.perf_counter()
         contexts = [self._context(turn) for turn in turns]
+        self._check_lengths(turns, contexts)
         sampled = generate(
-            self._sampler.current() if self._sampler else self.loaded.model,
+            self._rollout_model.current() if self._rollout_model else self.loaded.model,
             contexts,
             max_new_tokens=self.max_new_tokens,
             temperature=self.temperature,
@@ -108,7 +133,8 @@ class Checkpoint:
             pad_id=self.loaded.pad_id,
             batch=self.batch,
             should_stop=self.should_stop,
-            memory=self._memory,
+            prefix_cache=self._prefix_cache,
+            level=self.level,
         )
         seconds = (time.perf_counter() - begun) / max(1, len(turns))
         return [
@@ -116,8 +142,25 @@ class Checkpoint:
             for turn, context, generated in zip(turns, contexts, sampled, strict=True)
         ]
 
-    def _context(self, turn: Request) -> list[int]:
-        """The whole dialogue: what was sent and sampled last, and the feedback; else its text, encoded."""
+    def _check_lengths(self, turns: Sequence[Request], contexts: Sequence[Context]) -> None:
+        """Count first prompts that are longer than the model's context.
+
+        Raises:
+            UsageError: none of several episodes that begin here fits.
+        """
+        limit = self.loaded.context_length
+        first = [c for turn, c in zip(turns, contexts, strict=True) if not turn.episode.position.attempts]
+        long = [context for context in first if limit is not None and len(context) >= limit]
+        begins = all(len(turn.episode.positions) == 1 for turn in turns)
+        if long and len(long) == len(turns) and begins:
+            raise UsageError(
+                f"the prompt has {min(map(len, long))} tokens and {self.name} reads {limit}; "
+                "take a model with a longer context"
+            )
+        self.too_long += len(long)
+
+    def _context(self, turn: Request) -> Context:
+        """The whole dialogue: the last context, answer and feedback; or its text encoded, where ids are not at hand."""
         messages = prompt(turn.episode)
         if any(message.picture is not None for message in messages):
             raise UsageError(f"{self.name} reads text only for now; pick a text cell")
@@ -128,9 +171,10 @@ class Checkpoint:
         if last is None or last.tokens is None or last.sample is None:
             return render(self.loaded, messages)
         behind = self._suffix(messages[-1].text, not last.sample.truncated)
-        return [*last.tokens.context.tolist(), *last.tokens.ids.tolist(), *behind]
+        asked = Context(tuple(last.tokens.context.tolist()), last.tokens.pictures)
+        return asked.grown([*last.tokens.ids.tolist(), *behind])
 
-    def _answer(self, turn: Request, context: Sequence[int], generated: Generated, seconds: float) -> Answer:
+    def _answer(self, turn: Request, context: Context, generated: Generated, seconds: float) -> Answer:
         ids, logp = generated.ids, generated.logp
         said = ids if generated.truncated else ids[:-1]
         text = decode(self.loaded.tokenizer, said)
@@ -146,7 +190,8 @@ class Checkpoint:
             decisive_logp=float(logp[first:last].sum()) if span else None,
             decisive_tokens=last - first,
         )
-        return Answer(text, sample, Tokens(np.array(context, dtype=np.int64), ids, logp, (first, last)))
+        asked = np.array(context.ids, dtype=np.int64)
+        return Answer(text, sample, Tokens(asked, ids, logp, (first, last), context.pictures))
 
 
 def _noise(turn: Request) -> tuple[int, ...]:
@@ -163,7 +208,7 @@ def token_range(
 ) -> tuple[int, int]:
     """The half-open range of ``ids`` that overlaps the characters ``span`` of their text, for any tokenizer.
 
-    A token that holds part of a character overlaps it.
+    A token that holds a part of a character overlaps it.
     """
     begin, end = span
     if begin == end:

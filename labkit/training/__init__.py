@@ -92,10 +92,13 @@ def _resumed(run: Run, config: str | Path | None, overrides: list[str]) -> Any:
         given = stages.parse(data, where if config is None else str(config))
         if differs := difference(given.model_dump(mode="json"), settings.model_dump(mode="json")):
             key, asked, used = differs
-            start = f" --set model=run:{run.id}" if settings.stage != "pretrain" else ""
+            start = "start a new run"
+            if settings.stage != "pretrain":
+                when = "" if run.checkpoints() else ", once it has a checkpoint,"
+                start += f" from it{when} with labkit train CONFIG --set model=run:{run.id}"
             raise UsageError(
                 f"--resume continues {run.id} with its own settings, and {key} is {used!r} there, not {asked!r}; "
-                f"resume it without CONFIG and --set, or start a new run: labkit train CONFIG{start}"
+                f"resume it without CONFIG and --set, or {start}"
             )
     if status["status"] == "finished":
         raise UsageError(f"{run.id} is finished; nothing to resume")

@@ -32,7 +32,7 @@ _RULES = {"absolute": "absolute turns (north, east …)", "relative": "relative 
 
 
 def rule_label(actions: str) -> str:
-    """What the turns of an action rule are told in."""
+    """The words that turns take under an action rule."""
     return _RULES[actions]
 
 
@@ -153,9 +153,9 @@ def views_html(episode: Episode, position: int = -1, size: int = 448) -> str:
         shown = img(picture, f"Front, right, back and left at step {at + 1}. {everything}", "JPEG")
     except UsageError as error:
         shown = f'<p class="lk-empty">{text(error)}</p>'
-    told = observed(episode.task, state, withheld=pictured)
+    observation = observed(episode.task, state, withheld=pictured)
     who = "Told besides the picture" if pictured else "What the player is told instead"
-    caption = f'<figcaption><span class="lk-soft">{who}:</span> {text(told)}</figcaption>'
+    caption = f'<figcaption><span class="lk-soft">{who}:</span> {text(observation)}</figcaption>'
     return f'<figure class="lk lk-views">{shown}{caption}</figure>'
 
 

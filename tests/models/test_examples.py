@@ -66,7 +66,7 @@ def test_training_sees_the_ids_that_sampling_sees(tmp_path):
     words = tiny_models.tokenizer()
     loaded = load(tiny_models.save(tmp_path / "m", tiny_models.llama(), words))
     (example,) = encode(words, [Dialogue(TALK, (1, 3))])
-    context = render(loaded, TALK[:3])
+    context = list(render(loaded, TALK[:3]))
     assert example.ids[: len(context)].tolist() == context
     answer = words("3*8", add_special_tokens=False)["input_ids"]
     assert example.ids[len(context) :][: len(answer)].tolist() == answer

@@ -78,7 +78,7 @@ class TestAdapter:
         assert loaded.adapter and not base.adapter and loaded.path == adapter
         # Rank 4 on q (32 in, 32 out) and v (32 in, 16 out) of two layers: 2 * 4 * (32 + 32 + 32 + 16) = 896.
         assert loaded.parameters == base.parameters + 896
-        context = render(loaded, [Message("user", "Make 24.")])
+        context = list(render(loaded, [Message("user", "Make 24.")]))
         settings = {"max_new_tokens": 8, "temperature": 0.0, "stop_ids": loaded.stop_ids}
         rows = [context, context[:-3], context[:5]]
         together = generate(loaded.model, rows, noise=[(0,)] * 3, **settings)

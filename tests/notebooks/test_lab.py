@@ -65,6 +65,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
         server.wait()
 
 
+@pytest.mark.slow(reason="starts JupyterLab and runs a notebook in it")
 @pytest.mark.browser
 def test_run_all_and_a_slider(lab: str, chromium: Browser) -> None:
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})

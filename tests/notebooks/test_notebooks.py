@@ -39,6 +39,7 @@ def test_the_stored_notebook_is_its_source_with_outputs(path):
     assert [(c.cell_type, c.source) for c in stored.cells] == [(c.cell_type, c.source) for c in fresh.cells], (
         "run `make notebooks`"
     )
+    assert all(cell.source.strip() for cell in fresh.cells)
     outputs = [o for c in stored.cells if c.cell_type == "code" for o in c.outputs]
     assert outputs
     assert not [o for o in outputs if o.output_type == "error"]

@@ -16,7 +16,7 @@ from labkit.episode import Sample
 from labkit.errors import UsageError
 from labkit.models.chat import render, suffix
 from labkit.models.loader import load
-from labkit.models.sampling import decode as decoding
+from labkit.models.sampling import engine
 from labkit.models.sampling.decode import generate
 from labkit.play import play, play_many, stream
 from labkit.players import Answer, Request, Tokens
@@ -48,7 +48,7 @@ def parrot(tmp_path_factory):
     model.apply(model._init_weights)
     loaded = load(tiny_models.save(path, model, tiny_models.tokenizer()))
     episode = judge(start(task()), ANSWER)
-    question = render(loaded, prompt(episode)[:1])
+    question = list(render(loaded, prompt(episode)[:1]))
     answer = [*loaded.tokenizer(ANSWER)["input_ids"], *loaded.layout.end_ids]
     again = suffix(loaded, episode.attempts[0].verdict.feedback, ended=True)
     ids = torch.tensor([[*question, *answer, *again, *answer]])
@@ -81,7 +81,7 @@ def test_an_answer_and_its_record(parrot):
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
     end = parrot.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert answer.tokens.ids.tolist() == [*ids, end]
-    assert answer.tokens.context.tolist() == render(parrot, prompt(start(task())))
+    assert answer.tokens.context.tolist() == list(render(parrot, prompt(start(task()))))
     assert answer.tokens.ids.dtype == answer.tokens.context.dtype == np.int64
     sample = answer.sample
     assert (sample.tokens, sample.prompt_tokens) == (len(ids) + 1, len(answer.tokens.context))
@@ -110,7 +110,7 @@ def test_a_dialogue_grows_by_appending(loaded):
     """Random weights sample pieces that no tokenizer would cut that way: encoded again, they would change."""
     (played,) = play_many([task(attempts=4)], player(loaded))
     first, *later = played.answers
-    assert first.tokens.context.tolist() == render(loaded, prompt(start(task())))
+    assert first.tokens.context.tolist() == list(render(loaded, prompt(start(task()))))
     changed = 0
     for before, after, attempt in zip(played.answers, later, played.episode.attempts, strict=False):
         grown = [*before.tokens.context, *before.tokens.ids]
@@ -349,13 +349,13 @@ def walker(tmp_path_factory):
 def test_positions_of_a_walk_are_answered_as_if_each_were_the_first(walker, monkeypatch):
     tasks = list(islice(game("virl-l").tasks("id"), 3))
     walks = [[e for e in stream(t, Expert()) if not e.done][:4] for t in tasks]
-    remembers, read, forward = player(walker), [], decoding._forward
+    remembers, read, forward = player(walker), [], engine._forward
 
     def counted(model, ids_BT, *others, **kept):
         read.append(ids_BT.shape[1])
         return forward(model, ids_BT, *others, **kept)
 
-    monkeypatch.setattr(decoding, "_forward", counted)
+    monkeypatch.setattr(engine, "_forward", counted)
     for at in range(4):
         turns = [Request(walk[at], (), (i,)) for i, walk in enumerate(walks)]
         before = len(read)

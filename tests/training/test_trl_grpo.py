@@ -40,7 +40,7 @@ def test_an_episode_is_one_completion_of_which_the_answers_are_learnt(tmp_path):
     several = 0
     for number, task in enumerate(t for t in tasks for _ in range(2)):
         episode = start(task)
-        assert found["prompt_ids"][number] == render(loaded, prompt(episode))
+        assert found["prompt_ids"][number] == list(render(loaded, prompt(episode)))
         marked = zip(found["completion_ids"][number], found["env_mask"][number], strict=True)
         pieces = [(own, [i for i, _ in piece]) for own, piece in groupby(marked, key=lambda pair: pair[1])]
         # The player's first, and last.

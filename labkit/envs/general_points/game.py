@@ -1,7 +1,7 @@
 """GeneralPoints as a game: deals, the opening position, judging, and the players it can supply.
 
-Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.1. ``gp-l`` tells the cards in words,
-``gp-vl`` shows them in a picture.
+Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.1. ``gp-l`` gives the cards in words,
+``gp-vl`` in a picture.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class GeneralPoints:
             place: suite, split, seed and index, for a task from a stream.
 
         Raises:
-            UsageError: any of these cannot be.
+            UsageError: an argument is invalid.
         """
         pairs = [(card, cards.SUITS["any"][i % 4]) if isinstance(card, str) else card for i, card in enumerate(hand)]
         ranks = cards.parse_ranks([str(rank) for rank, _ in pairs])

@@ -90,7 +90,7 @@ def face_sentence(faces: Rule, prompts: Mapping[str, str] | None = None) -> str:
 def opening(
     ranks: Sequence[str], faces: Rule, target: int, *, picture: bool, prompts: Mapping[str, str] | None = None
 ) -> str:
-    """The first user message. With ``picture`` the ranks are not told in words."""
+    """The first user message. With ``picture`` the ranks are not given in words."""
     templates = merged(prompts)
     parts = (templates["task"], templates["input_picture" if picture else "input"], templates["format"])
     return fill(
@@ -105,5 +105,5 @@ def opening(
 def feedback(category: str, *, target: int, reason: str = "", prompts: Mapping[str, str] | None = None) -> str:
     """The verifier's sentence for a category."""
     templates = merged(prompts)
-    said = fill(templates[category], reason=reason, target=target)
-    return said if category == "correct" else f"{said} {templates['again']}".strip()
+    sentence = fill(templates[category], reason=reason, target=target)
+    return sentence if category == "correct" else f"{sentence} {templates['again']}".strip()

@@ -165,8 +165,8 @@ def verdict(
         reward: reward of each category and ``combine``, how several failures add up.
     """
     if not reading.fields:
-        said = prompts.feedback("unreadable", target=target, prompts=templates)
-        return Verdict("unreadable", False, float(reward["unreadable"]), said, {"failed": ["unreadable"]})
+        feedback = prompts.feedback("unreadable", target=target, prompts=templates)
+        return Verdict("unreadable", False, float(reward["unreadable"]), feedback, {"failed": ["unreadable"]})
     numbers = numbers_of(ranks, faces)
     evidence: dict[str, Any] = {
         "expected_numbers": list(numbers),

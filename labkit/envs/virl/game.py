@@ -1,7 +1,7 @@
 """V-IRL as a game: routes, the steps along them, judging, and the players it can supply.
 
-Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.2 and appendix B. ``virl-l`` tells in
-words what is seen, ``virl-vl`` shows it in a picture of four views.
+Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.2 and appendix B. ``virl-l`` gives what is
+seen in words, ``virl-vl`` in a picture of four views.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class VIRL:
             place: suite, split, seed and index, for a task from a stream.
 
         Raises:
-            UsageError: any of these cannot be.
+            UsageError: an argument is invalid.
         """
         route = route if isinstance(route, Route) else codec.from_plain(route)
         rails.tidy(route)
@@ -199,13 +199,13 @@ class VIRL:
 
     def _position(self, task: Task, before: tuple[Position, ...], at: Any) -> Position:
         """The position at a step of the rail (its number), or at a state of free navigation (`free.State`)."""
-        said = instruction_of(task)
+        instruction = instruction_of(task)
         actions = task.rule["actions"]
         state = free.state(task, at) if _free(task) else _rail_state(rail_of(task).steps, at, actions)
-        state |= {"actions": actions, "instruction": said[state["sentence"]]}
+        state |= {"actions": actions, "instruction": instruction[state["sentence"]]}
         history = [(observed(task, p.state), done(p)) for p in before]
         now = observed(task, state, withheld=self.pictured)
-        text = prompts.opening(said, actions, history, now, picture=self.pictured, prompts=task.prompts)
+        text = prompts.opening(instruction, actions, history, now, picture=self.pictured, prompts=task.prompts)
         if not self.pictured:
             return Position(state, text)
         recipe = recipe_of(task, state, task.picture)
@@ -236,9 +236,9 @@ class VIRL:
         task, state = episode.task, episode.position.state
         truth = truth_of(task, state)
         steps, at = () if _free(task) else rail_of(task).steps, state.get("step", 0)
-        said, actions = instruction_of(task), task.rule["actions"]
+        instruction, actions = instruction_of(task), task.rule["actions"]
         beside = [_rail_state(steps, n, actions) for n in (at - 1, at + 1) if 0 <= n < len(steps)]
-        neighbours = [answer_text(observed(task, s), said[s["sentence"]], s["action"]) for s in beside]
+        neighbours = [answer_text(observed(task, s), instruction[s["sentence"]], s["action"]) for s in beside]
         right = observed(task, state), state["instruction"], state["action"]
         while True:
             text = mistaken(rng, *right, actions, swapped=None, neighbours=neighbours)
@@ -247,9 +247,9 @@ class VIRL:
 
     def typed_answer(self, episode: Episode, typed: Mapping[str, str]) -> str:
         """A bare action in the answer format; a bare direction is a turn to it."""
-        said = typed["action"]
-        action = verifier.parse_action(said) or verifier.parse_action(f"turn_direction({said})")
-        return json.dumps({"action": action.text if action else said}, ensure_ascii=False)
+        text = typed["action"]
+        action = verifier.parse_action(text) or verifier.parse_action(f"turn_direction({text})")
+        return json.dumps({"action": action.text if action else text}, ensure_ascii=False)
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The four views of a recipe: the same pixels each time."""

@@ -1,6 +1,6 @@
 """The instruction of a route: numbered sentences, two for each turning point.
 
-Each turn is told twice over, by the relative word and by the compass word, so that an answer in either action
+Each turn is given twice, by the relative word and by the compass word, so that an answer in either action
 space can be read off the text (paper, appendix B).
 """
 

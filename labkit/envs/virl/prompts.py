@@ -161,12 +161,12 @@ def opening(
         "history": "\n".join(lines),
     }
     # Each section is filled by itself: a landmark's name may hold braces.
-    said = [fill(templates[name], **values) for name in names if picture or name != "grid"]
-    return "\n".join(part for part in said if part)
+    parts = [fill(templates[name], **values) for name in names if picture or name != "grid"]
+    return "\n".join(part for part in parts if part)
 
 
 def feedback(category: str, *, reason: str = "", prompts: Mapping[str, str] | None = None) -> str:
     """The verifier's sentence for a category."""
     templates = merged(prompts)
-    said = fill(templates[category], reason=reason)
-    return said if category == "correct" else f"{said} {templates['again']}".strip()
+    sentence = fill(templates[category], reason=reason)
+    return sentence if category == "correct" else f"{sentence} {templates['again']}".strip()

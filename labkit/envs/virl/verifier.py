@@ -78,8 +78,8 @@ class Reading:
     @property
     def observation(self) -> str:
         """What the player says is observed; empty if that is not text."""
-        said = self.fields.get("current observation")
-        return said if isinstance(said, str) else ""
+        observation = self.fields.get("current observation")
+        return observation if isinstance(observation, str) else ""
 
 
 def read(answer: str) -> Reading:
@@ -95,8 +95,8 @@ def _read(answer: str) -> Reading:
         return Reading({})
     named = {key.replace("_", " "): value for key, value in found.fields.items()}
     fields = {key: named[key] for key in FIELDS if key in named}
-    said = fields["action"]
-    return Reading(fields, found.spans["action"], parse_action(said) if isinstance(said, str) else None)
+    action = fields["action"]
+    return Reading(fields, found.spans["action"], parse_action(action) if isinstance(action, str) else None)
 
 
 def parse_action(text: str) -> Action | None:
@@ -142,8 +142,8 @@ def verdict(
 ) -> Verdict:
     """Judge a reading."""
     if not reading.fields:
-        said = prompts.feedback("unreadable", prompts=templates)
-        return Verdict("unreadable", False, float(reward["unreadable"]), said, {"failed": ["unreadable"]})
+        feedback = prompts.feedback("unreadable", prompts=templates)
+        return Verdict("unreadable", False, float(reward["unreadable"]), feedback, {"failed": ["unreadable"]})
     action = reading.action
     faults = contradictions(reading.observation, truth.seen, truth.elsewhere)
     right = action is not None and action.text in (truth.action, *truth.also)
@@ -163,22 +163,22 @@ def verdict(
         "intersection_right": "intersection" not in faults,
         "failed": failed,
     }
-    said = prompts.feedback(category, reason=reason, prompts=templates)
-    return Verdict(category, right, float(reward[category]), said, evidence)
+    feedback = prompts.feedback(category, reason=reason, prompts=templates)
+    return Verdict(category, right, float(reward[category]), feedback, evidence)
 
 
-def contradictions(said: str, truth: Seen, elsewhere: Sequence[str] = ()) -> dict[str, str]:
+def contradictions(stated: str, truth: Seen, elsewhere: Sequence[str] = ()) -> dict[str, str]:
     """How a stated observation contradicts the true one: ``landmark``, ``intersection``, each in words.
 
     What is not mentioned counts as not seen. Of several landmarks one is enough.
     """
-    stated = seen(said, (*truth.landmarks, *elsewhere))
+    claimed = seen(stated, (*truth.landmarks, *elsewhere))
     faults = {}
-    if truth.landmarks and not set(truth.landmarks) & set(stated.landmarks):
+    if truth.landmarks and not set(truth.landmarks) & set(claimed.landmarks):
         faults["landmark"] = "a landmark is missing from it"
-    elif stated.landmarks and not truth.landmarks:
+    elif claimed.landmarks and not truth.landmarks:
         faults["landmark"] = "it names a landmark where there is none"
-    if stated.intersection != truth.intersection:
+    if claimed.intersection != truth.intersection:
         faults["intersection"] = (
             "an intersection is missing from it"
             if truth.intersection

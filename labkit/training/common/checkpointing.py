@@ -1,7 +1,7 @@
 """Activation checkpointing: memory for time (Chen et al. 2016, "Training deep nets with sublinear memory cost",
 arXiv 1604.06174).
 
-Between forward and backward a layer keeps its input only; what else the backward pass needs of it is computed again.
+Between the forward and the backward pass a layer stores only its input; the backward pass recomputes its activations.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from labkit.errors import UsageError
 
 
-def recompute_layers(model: nn.Module) -> None:
-    """Have each layer of ``model`` computed again in the backward pass; losses and gradients stay as they are.
+def checkpoint_activations(model: nn.Module) -> None:
+    """Make ``model`` recompute each layer in the backward pass. Losses and gradients do not change.
 
-    The model's own switch (``activation_checkpointing_enable``) works in training mode only, and a policy learns in
-    evaluation mode: dropout would make the ratio of an untouched one differ from 1. Names of parameters do not
-    change, and neither does anything where no gradient is asked for, as in sampling.
+    The model's own switch (``activation_checkpointing_enable``) works in training mode only, and a policy is trained in
+    evaluation mode: dropout would make the ratio of an unchanged policy differ from 1. Parameter names do not change,
+    and passes without gradients, as in sampling, are not affected.
 
     Raises:
-        UsageError: the model has no layers of that kind; its code may be its own.
+        UsageError: the model has no layers that support it, as in models with code of their own.
     """
     layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
     if not layers:
-        raise UsageError("activation_checkpointing: the model's layers cannot be computed again; leave it out")
+        raise UsageError("activation_checkpointing: the model's layers do not support it; leave it out")
     for layer in layers:
-        # A method rather than a closure, so that a copy of the model calls its own layers.
+        # A method, not a closure: a copy of the model must call its own layers.
         layer.forward = MethodType(_forward, layer)
 
 
 def _forward(layer: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    # Asked of the class, which is another one once processes share out the layer (FSDP2).
+    # Looked up on the class, which FSDP2 replaces when it shards the layer.
     forward = type(layer).forward
     if not torch.is_grad_enabled():
         return forward(layer, *args, **kwargs)

@@ -1,6 +1,6 @@
-"""Which parameters are trained, and the policy that training started from; for every trainer.
+"""Trained parameters (LoRA, frozen parts) and the initial policy; used by every trainer.
 
-``requires_grad`` is the only record of what is trained: optimisers, saved states and checkpoints go by it.
+``requires_grad`` is the only record of which parameters are trained. Optimizers, saved states and checkpoints read it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PARTS = ("vision", "connector", "language", "embeddings")
-"""Parts of a model that ``freeze`` knows: the vision tower, what leads from it to the language model, the language
-model (all the rest, Mllama's cross-attention included), and of that the token embeddings, with the output head where
-the two are tied."""
+"""Parts of a model that ``freeze`` knows: the vision tower, the connector from it to the language model, the language
+model (all the rest, Mllama's cross-attention included), and its token embeddings, with the output head if tied."""
 
 _CONNECTOR = re.compile(r"(^|\.)(multi_modal_projector|mm_projector|connector|aligner|(deepstack_)?merger(_list)?)\.")
 _VISION = re.compile(r"(^|\.)(vision_model|vision_tower|vision_encoder|visual)\.")
@@ -40,13 +39,13 @@ _ADAPTER, _INITIAL = "default", "initial"
 
 
 class LoRA(Config):
-    """Low-rank adapters in place of whole weights (Hu et al., arXiv 2106.09685)."""
+    """Low-rank adapters, trained instead of the model's weights (Hu et al. 2021, arXiv 2106.09685)."""
 
     rank: int = Field(16, ge=1)
     alpha: float = Field(32.0, gt=0)
     """The adapters' product is scaled by ``alpha / rank``."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Of the adapters' input."""
+    """Dropout of the adapters' input."""
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     """Names of the layers that get adapters, such as ``[q_proj, v_proj]``; ``all-linear`` is all but the output
     head."""
@@ -63,22 +62,24 @@ class LoRA(Config):
 def prepare_parameters(
     model: PreTrainedModel, lora: LoRA | None = None, freeze: Sequence[str] = (), *, seed: int = 0
 ) -> PreTrainedModel:
-    """The model to be trained, in which ``requires_grad`` says what moves.
+    """Mark the parameters that are trained with ``requires_grad``.
 
-    A model that was loaded as an adapter goes on with that adapter if ``lora`` is given, with the dropout set there;
-    otherwise the adapter is
-    merged into the weights, all of which are then trained.
+    If the model was loaded as an adapter and ``lora`` is given, that adapter is trained further, with the dropout set
+    there. Without ``lora`` it is merged into the weights, and all of them are trained.
 
     Args:
-        model: changed in place; use what is returned.
+        model: changed in place.
         lora: train adapters, and nothing else.
         freeze: names in :data:`PARTS`, or patterns of parameter names such as ``model.layers.0.*``. Frozen parts get
             no adapters.
-        seed: of the adapters' first weights.
+        seed: of the adapters' initial weights.
+
+    Returns:
+        The model to train: with new adapters, a ``PeftModel`` around ``model``.
 
     Raises:
-        UsageError: a name or pattern fits nothing, no layer fits ``target_modules``, nothing is left to train, or
-            the adapter that was loaded has another shape.
+        UsageError: a name or pattern matches nothing, no layer matches ``target_modules``, no parameter is left to
+            train, or the adapter that was loaded has another shape than ``lora``.
     """
     loaded = _adapter_of(model)
     if loaded is not None and lora is None:
@@ -99,16 +100,16 @@ def prepare_parameters(
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that training moves, by name."""
+    """The trained parameters, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 class InitialPolicy:
-    """The policy that training started from, for KL terms.
+    """The policy before the first update, for KL terms.
 
-    Of a model with adapters it is the same model with its adapter switched off, so it takes no memory; where
-    training goes on with an adapter, a frozen copy of that is switched on instead. Of any other it is a frozen
-    copy, which shares the parameters that are frozen anyway.
+    For a model with new adapters it is the same model with the adapter disabled, which takes no memory. If training
+    started from an adapter, a frozen copy of that adapter is enabled instead. For a model without adapters it is a
+    frozen copy, which shares the parameters that are not trained.
 
     Args:
         model: the language model, or a module that holds it, before the first update.
@@ -124,7 +125,7 @@ class InitialPolicy:
 
     @contextmanager
     def active(self) -> Iterator[nn.Module]:
-        """The initial policy inside a ``with``: in evaluation mode and without gradients."""
+        """Context in which the yielded module is the initial policy, in evaluation mode and without gradients."""
         modes = [(module, module.training) for module in self._model.modules()]
         self._model.eval()
         try:
@@ -139,8 +140,8 @@ class InitialPolicy:
         if self._adapted is None:
             yield
             return
-        # Switching an adapter off, on or to another resets what requires gradients.
-        moving = [(p, p.requires_grad) for p in self._adapted.parameters()]
+        # PEFT resets `requires_grad` when an adapter is enabled, disabled or replaced.
+        required = [(p, p.requires_grad) for p in self._adapted.parameters()]
         copied = _INITIAL in self._adapted.peft_config
         try:
             if copied:
@@ -152,8 +153,8 @@ class InitialPolicy:
         finally:
             if copied:
                 self._adapted.set_adapter(_ADAPTER)
-            for parameter, moves in moving:
-                parameter.requires_grad_(moves)
+            for parameter, requires_grad in required:
+                parameter.requires_grad_(requires_grad)
 
 
 def save_model(
@@ -162,10 +163,10 @@ def save_model(
     folder: Path,
     weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Save a Hugging Face directory; of a model with adapters an adapter directory, which names its base.
+    """Save a Hugging Face directory; for a model with adapters an adapter directory, which names its base model.
 
     Args:
-        weights: of a model that processes share out: :func:`full_state_dict`.
+        weights: the :func:`full_state_dict` of a sharded model.
     """
     adapted = _adapter_of(model)
     if adapted is None:
@@ -173,17 +174,17 @@ def save_model(
             model.save_pretrained(folder, state_dict=weights)
     else:
         adapted.save_pretrained(folder, selected_adapters=[_ADAPTER], save_embedding_layers=False, state_dict=weights)
-        # A card of which all but the base's name is left to be filled in.
+        # PEFT's model card is a form to fill in, with only the base's name in it.
         (folder / "README.md").unlink(missing_ok=True)
     tokenizer.save_pretrained(folder)
 
 
 def full_state_dict(model: nn.Module) -> dict[str, torch.Tensor] | None:
-    """The weights of a model that processes share out (FSDP2), put together; None of any other. All must ask."""
+    """The gathered weights of a sharded model (FSDP2); None for any other. All processes must call it."""
     weights = model.state_dict(keep_vars=True)
     if not any(isinstance(weight, DTensor) for weight in weights.values()):
         return None
-    # Tied weights stay one.
+    # Tied weights stay tied.
     found = {id(weight): weight for weight in weights.values()}
     found = {key: full_tensor(weight.detach()) for key, weight in found.items()}
     return {name: found[id(weight)] for name, weight in weights.items()}
@@ -196,7 +197,7 @@ def _adapter_of(model: nn.Module) -> PeftModel | None:
 
 
 def _plain(name: str) -> str:
-    """The name of a parameter as it is without adapters; an adapter's parameters are called like its layer's weight."""
+    """A parameter's name without adapters; an adapter's parameters get the name of their layer's weight."""
     name = name.removeprefix("base_model.model.").replace(".base_layer.", ".")
     return re.sub(r"\.lora_\w+\.\w+(\.weight)?$", ".weight", name)
 
@@ -239,7 +240,7 @@ def _with_adapter(model: PreTrainedModel, lora: LoRA, frozen: set[str], seed: in
         exclude_modules=[name.removesuffix(".weight") for name in sorted(frozen)],
         task_type="CAUSAL_LM",
     )
-    # It warns where what is frozen had not been asked for an adapter anyway.
+    # PEFT warns about excluded layers that would not have got an adapter anyway.
     with torch.random.fork_rng(devices=()), warnings.catch_warnings(action="ignore"):
         torch.manual_seed(seed)
         try:
@@ -251,7 +252,7 @@ def _with_adapter(model: PreTrainedModel, lora: LoRA, frozen: set[str], seed: in
 
 
 def _base_name(model: PreTrainedModel) -> str:
-    """How an adapter calls its base: the hub id of one in the local cache, else its whole path."""
+    """The base model's name in an adapter's config: the hub id if it is in the local cache, else the absolute path."""
     path = Path(model.name_or_path)
     hub = next((part for part in path.parts if part.startswith("models--")), None)
     if hub and "snapshots" in path.parts:
@@ -282,7 +283,7 @@ def _set_dropout(adapted: PeftModel, dropout: float) -> None:
 
 
 def _moved(adapted: PeftModel) -> bool:
-    """Whether the adapter changes anything: a new one does not, since one of its two factors is zero."""
+    """Whether the adapter is trained: in a new one one of the two factors is zero."""
     return any(p.any().item() for n, p in adapted.named_parameters() if "lora_B" in n or "lora_embedding_B" in n)
 
 

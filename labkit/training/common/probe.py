@@ -1,4 +1,4 @@
-"""Evaluation inside a run: the same deals at every probe, so that each is compared with the first, deal by deal."""
+"""Probes: evaluations inside a training run. All probes use the same deals, so each is paired with the first."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Probe(Config):
-    """What is measured while a model trains."""
+    """Settings of the evaluations inside a run."""
 
     every: int = Field(50, ge=1)
-    """Steps between probes; the start is always probed."""
+    """Steps between probes; the model before the first step is always probed."""
     suites: tuple[str, ...] = ("id", "rule-ood")
-    """``SUITE@SPLIT`` has a split of its own: ``id@train`` are the deals that training practises, the only ones under
-    the trained rule that the paper has, which withholds none."""
+    """``SUITE@SPLIT`` sets a split of its own: ``id@train`` are the training deals. The paper holds none out, so these
+    are its only deals under the trained rule."""
     split: str = "dev"
-    """Of the suites that name none. Choices are made on ``dev``; ``test`` is for the report."""
+    """Split of the suites that name none. Use ``dev`` for choices and ``test`` for reports."""
     episodes: int = Field(200, ge=1)
     attempts: int = Field(1, ge=1)
     seed: int = 0
@@ -33,10 +33,10 @@ class Probe(Config):
     temperature: float = Field(0.0, ge=0)
 
     def of(self, loaded: ModelBundle, cell: str, run: Run) -> Callable[[int, PreTrainedModel], dict[str, Any]]:
-        """The measuring function that a trainer calls after each step.
+        """The function that a trainer calls after each step; it returns metrics where a probe is due.
 
-        Episodes are stored in the run, those of step 0 too, with which all later ones are compared: a run that goes
-        on finds them there.
+        Episodes are stored in the run. Those of step 0 are read again for the paired change at later steps, so a
+        resumed run has them too.
         """
         from labkit.evaluation import evaluate
         from labkit.evaluation.paired import difference

@@ -25,7 +25,7 @@ from labkit.models.loader import load
 from labkit.players.registry import resolve_checkpoint
 from labkit.progress import Progress
 from labkit.training.common import distributed, trackers
-from labkit.training.common.checkpointing import recompute_layers
+from labkit.training.common.checkpointing import checkpoint_activations
 from labkit.training.common.parameters import InitialPolicy, LoRA, prepare_parameters
 from labkit.training.common.state import TrainState
 from labkit.training.common.trackers import Log, Tracker, tracked
@@ -130,7 +130,7 @@ def prepare(
     meter = Meter.of(model)
     initial = InitialPolicy(module) if reference else None
     if config.activation_checkpointing:
-        recompute_layers(module)
+        checkpoint_activations(module)
     trained, optimizer = accelerator.prepare(module, optimizer)
     return Prepared(model, module, trained, optimizer, accelerator, meter, initial)
 

@@ -1,7 +1,7 @@
-"""Where a run's numbers go: ``metrics.jsonl``, and beside it TensorBoard, Weights & Biases or trackio.
+"""Trackers: metrics go to ``metrics.jsonl``, and also to TensorBoard, Weights & Biases or trackio.
 
-``trackers: [tensorboard]`` in a config is all it takes. What a tracker writes lies in the run's folder, under
-``trackers/``; nothing is sent anywhere but by Weights & Biases, unless ``WANDB_MODE=offline``.
+``trackers: [tensorboard]`` in a config switches one on. Its files are in the run's folder, under ``trackers/``. Only
+Weights & Biases sends data anywhere, unless ``WANDB_MODE=offline``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 PROJECT = "labkit"
-"""What trackers file runs under."""
+"""Project name in the trackers."""
 
 
 def check(trackers: Sequence[Tracker]) -> None:
-    """See to it that each tracker can be used.
+    """Check that the package of each tracker is installed.
 
     Raises:
-        UsageError: its package is missing.
+        UsageError: one is missing.
     """
     for name in trackers:
         if find_spec(name) is None:
@@ -38,17 +38,17 @@ def check(trackers: Sequence[Tracker]) -> None:
 
 
 def folder(run: Run) -> Path:
-    """Where the trackers of a run write."""
+    """The folder that a run's trackers write to."""
     return run.path / "trackers"
 
 
 @contextmanager
 def tracked(accelerator: Accelerator, run: Run, first: int) -> Iterator[Log]:
-    """The log of a run, open while it trains.
+    """Open the log of a run.
 
     Args:
         accelerator: made for the trackers of the run.
-        first: finished steps that the run goes on from. What trackers have of later ones is replaced.
+        first: finished steps of the state that the run resumes from. What trackers have of later steps is replaced.
     """
     log = Log(accelerator, run)
     if accelerator.is_main_process and accelerator.log_with:
@@ -73,13 +73,13 @@ def tracked(accelerator: Accelerator, run: Run, first: int) -> Iterator[Log]:
 
 
 class Log:
-    """Writes a line of metrics everywhere; the main process does."""
+    """Writes a line of metrics to the run and its trackers. Only the main process writes."""
 
     def __init__(self, accelerator: Accelerator, run: Run) -> None:
         self._accelerator, self._run = accelerator, run
 
     def __call__(self, line: Mapping[str, Any]) -> None:
-        """Log the metrics of ``line["step"]``; trackers get those that are numbers."""
+        """Log the metrics of ``line["step"]``; trackers get the numbers among them."""
         if self._accelerator.is_main_process:
             self._run.log(line)
             numbers = {k: v for k, v in line.items() if isinstance(v, int | float) and k != "step"}

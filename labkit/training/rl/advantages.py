@@ -1,21 +1,22 @@
-"""Credit: how much better than expected a turn, a token or an episode was. Pure functions on tensors.
+"""Advantages: how much better than expected a turn, a token or an episode was. Pure functions on tensors.
 
-* :func:`returns` credit a turn with the reward from there on, compared with nothing;
-* :func:`turn_gae` compares a turn with what a value function expected before it;
-* :func:`bilevel_gae` goes on from there to the tokens of the turn;
-* :func:`group_relative` and :func:`leave_one_out` compare whole episodes of one deal with each other, without a
-  value function;
-* :func:`normalise` comes last, over a batch.
+* :func:`returns`: discounted reward-to-go of each turn, without a baseline;
+* :func:`turn_gae`: GAE over turns, against the values of a critic;
+* :func:`bilevel_gae`: GAE over turns, then over the tokens of each turn;
+* :func:`group_relative` and :func:`leave_one_out`: returns of whole episodes against those of the same deal, without a
+  critic;
+* :func:`normalise`: mean 0 and standard deviation 1 over a batch.
 
-An episode ends with its last turn, however it ended: the number of attempts is part of the game, so nothing is
-worth anything after it. (The code of "SFT Memorizes, RL Generalizes", arXiv 2501.17161, fills one long buffer of
-turns and carries returns over the border of an episode that ran out of attempts.)
+An episode ends with its last turn, whatever its status: the number of attempts is part of the game, so the value after
+the last turn is 0. (The code of "SFT Memorizes, RL Generalizes", arXiv 2501.17161, fills one long buffer of turns and
+carries returns over the border of an episode that ran out of attempts.)
 
-Shape suffixes: E episodes, padded to K turns, each padded to T sampled tokens. Masks are True on what is there,
-which comes first: True, ..., True, False, ..., False. What stands in padding is never read, and results are 0
-there. Turn k of an episode that has n turns is its reward r_k and the value V_k before the turn; V_n = 0.
+Shape suffixes: E episodes, padded to K turns, each padded to T sampled tokens. Masks are True at real entries, which
+come first: True, ..., True, False, ..., False. Padding is never read, and results are 0 there. Turn k of an episode
+with n turns has the reward r_k and the value V_k before the turn; V_n = 0.
 
-Comparisons are made in fp64, which not every accelerator has; a number a turn or a token is at home on the CPU.
+Baselines and normalisation are computed in fp64, which some accelerators lack; these arrays are small and stay on the
+CPU.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ def turn_gae(
     discounted return minus V).
 
     Args:
-        value_EK: what is expected before each turn, of the policy that played.
+        value_EK: the critic's value before each turn.
 
     Returns:
-        ``advantage_EK``, and ``return_EK`` = advantage + value, to which the value function is fitted.
+        ``advantage_EK``, and ``return_EK`` = advantage + value, the target of the value function.
 
     Raises:
         ValueError: a row of the mask is not True first and False after.
@@ -89,21 +90,21 @@ def bilevel_gae(
                       delta_kt  = token_gamma V_{k,t+1} - V_kt                      for t < l_k
                       A_kt      = delta_kt + token_gamma token_lam A_{k,t+1}
 
-    Two conventions of theirs matter. A turn is valued at its *last* token, where all of the answer but that token
-    is known, not at its first; the token level takes that value off again, so that with every gamma and lambda
-    at 1 each token gets what follows minus its own value, as in GAE over tokens. And the advantage of the last
-    token *is* the turn's: it replaces the token's own error. There is one lambda in their code; here are two,
-    as in their paper. No reward falls on single tokens.
+    Two conventions of theirs matter. The value of a turn is that of its *last* token, before which all of the answer
+    but that token is known. The token level subtracts it again, so with every gamma and lambda at 1 each token gets
+    the rewards that follow minus its own value, as in GAE over tokens. And the advantage of the last token *is* the
+    turn's; it replaces the token's own delta. Their code has one lambda; this has two, as their paper. Single tokens
+    have no reward.
 
     Args:
-        value_EKT: ``[..., t]`` is what is expected before token t of the turn is sampled.
+        value_EKT: ``[..., t]`` is the critic's value before token t of the turn.
 
     Returns:
-        ``advantage_EKT``, and ``return_EKT`` = advantage + value, to which the value function is fitted.
+        ``advantage_EKT``, and ``return_EKT`` = advantage + value, the target of the value function.
 
     Raises:
-        ValueError: a row of the mask is not True first and False after, or a turn without tokens stands before
-            one that has some.
+        ValueError: a row of the mask is not True first and False after, or a turn without tokens precedes one with
+            tokens.
     """
     (value_EKT,) = _clear_padding(mask_EKT, value_EKT)
     last_EKT = mask_EKT & ~_next(mask_EKT)
@@ -123,12 +124,12 @@ def group_relative(return_E: torch.Tensor, group_E: torch.Tensor, *, scale: bool
     nearly everything fails or succeeds.
 
     Args:
-        group_E: which episodes belong together (as a rule, those of one deal), as integers.
+        group_E: the number of each episode's group, usually its deal.
 
     Raises:
-        UsageError: an episode is alone in its group.
+        UsageError: a group has only one episode.
     """
-    # In fp64: the mean of equal returns is off by a rounding error, which dividing by no spread would enlarge.
+    # In fp64: the mean of equal returns has a rounding error, which division by a tiny deviation would enlarge.
     peer_EE = _peers(group_E).double()
     size_E = peer_EE.sum(1)
     advantage_E = return_E - peer_EE @ return_E.double() / size_E
@@ -146,10 +147,10 @@ def leave_one_out(return_E: torch.Tensor, group_E: torch.Tensor) -> torch.Tensor
     it is n / (n - 1) times :func:`group_relative` without ``scale``.
 
     Args:
-        group_E: which episodes belong together (as a rule, those of one deal), as integers.
+        group_E: the number of each episode's group, usually its deal.
 
     Raises:
-        UsageError: an episode is alone in its group.
+        UsageError: a group has only one episode.
     """
     other_EE = _peers(group_E).fill_diagonal_(False).double()
     baseline_E = other_EE @ return_E.double() / other_EE.sum(1)
@@ -159,22 +160,22 @@ def leave_one_out(return_E: torch.Tensor, group_E: torch.Tensor) -> torch.Tensor
 def normalise(advantage: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Shift and scale to mean 0 and standard deviation 1 over the entries in the mask; 0 outside it.
 
-    The standard deviation is that of the entries themselves (divided by n, not n - 1), with 1e-5 added. A single
-    entry, or entries that are all the same, give zeros. Call it on a whole batch before it is cut up.
+    The standard deviation is the population's (divided by n, not n - 1), with 1e-5 added. A single entry, or equal
+    entries, give zeros. Call it on a whole batch, before it is divided into minibatches.
 
     Args:
-        advantage, mask: of one shape, whatever it is; the mask may have gaps.
+        advantage, mask: of the same shape; the mask may have gaps.
     """
-    # In fp64: the mean of equal entries is off by a rounding error, which dividing by no spread would enlarge.
+    # In fp64: the mean of equal entries has a rounding error, which division by a tiny deviation would enlarge.
     entry_N = advantage[mask].double()
     scaled_N = (entry_N - entry_N.mean()) / (entry_N.std(correction=0) + BATCH_EPS)
     return torch.zeros_like(advantage).masked_scatter(mask, scaled_N.to(advantage.dtype))
 
 
 def _clear_padding(mask: torch.Tensor, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The tensors with zeros in padding, with which each recursion below starts from zero where a row ends."""
+    """The tensors with zeros in padding, so that each recursion starts from zero at the end of a row."""
     if (_next(mask) & ~mask).any():
-        raise ValueError("a mask is True for what is there, which comes first in every row, and False after")
+        raise ValueError("a row of the mask is not True first and False after")
     return tuple(tensor.masked_fill(~mask, 0) for tensor in tensors)
 
 
@@ -199,7 +200,7 @@ def _peers(group_E: torch.Tensor) -> torch.Tensor:
     alone_E = peer_EE.sum(1) == 1
     if alone_E.any():
         raise UsageError(
-            f"an episode is compared with the others of its group, and {int(alone_E.sum())} of {len(group_E)} have"
-            " none: play every deal at least twice"
+            f"group baselines need two episodes of each deal, and {int(alone_E.sum())} of {len(group_E)} episodes are "
+            "alone; set group to 2 or more"
         )
     return peer_EE

@@ -76,7 +76,7 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
                 opened.progress.say(f"{ended.reason}; {ended.recovery_hint(config.model)}")
                 return ended
             # A resumed run starts with an empty cache too: the cache shapes the passes, and so the last bits.
-            player.forget()
+            player.clear_cache()
             metrics, rollout = learner.update(update)
             done = update + 1
             metrics |= opened.probe(done)

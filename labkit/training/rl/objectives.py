@@ -1,9 +1,9 @@
-"""What is minimised, unit by unit. Pure functions on tensors; no model, no batch.
+"""Loss terms, one number a unit. Pure functions on tensors; no model, no batch.
 
-Every objective gives one number a *unit*; units are averaged by the weights of :func:`mean_weights`. A unit is a
-sampled token, or a whole turn where the ratio is that of a turn. Losses are to be minimised; log-probabilities are
-natural and those of the distribution that was sampled (temperature included); KL is in nats. "Old" is the policy that
-played, "ref" one to stay close to; only the new policy's numbers carry gradients.
+A unit is a sampled token, or a turn if the ratio is that of a turn. Units are averaged with the weights of
+:func:`mean_weights`. Losses are minimised. Log-probabilities are natural logarithms, of the distribution that was
+sampled (temperature included); KL is in nats. "Old" is the policy that played, "ref" the policy to stay close to; only
+the new policy's numbers carry gradients.
 
 Shape suffixes: N units (any shape, the same for all arguments), V vocabulary; E episodes of K turns of T tokens.
 """
@@ -24,11 +24,11 @@ def clipped(
 
     Source: Schulman et al. 2017, "Proximal policy optimization algorithms" (arXiv 1707.06347), equation 7:
     -min(ratio A, clamp(ratio, 1 - clip, 1 + clip) A), where ratio = exp(logp - old_logp). While both policies are
-    the same, its gradient is that of -A logp, the plain policy gradient; once the ratio has gone further than
-    ``clip`` in the direction that A rewards, it is zero. ``clip`` = inf never clips.
+    equal, its gradient is that of -A logp, the plain policy gradient. Once the ratio has moved further than ``clip``
+    in the direction that A rewards, the gradient is zero. ``clip`` = inf never clips.
 
     Returns:
-        ``loss_N``; ``clipped_N``, bool: the units that have no gradient because of the clip; ``ratio_N``.
+        ``loss_N``; ``clipped_N``, bool: the units whose gradient the clip cut; ``ratio_N``.
     """
     ratio_N = (logp_N - old_logp_N).exp()
     free_N = ratio_N * advantage_N
@@ -39,7 +39,7 @@ def clipped(
 def value_loss(
     value_N: torch.Tensor, old_value_N: torch.Tensor, return_N: torch.Tensor, clip: float | None
 ) -> torch.Tensor:
-    """``loss_N``: half the squared error of a value, and no credit for moving it further than ``clip``.
+    """``loss_N``: half the squared error of a value, clipped around the old value.
 
     With ``clip``: 0.5 max((V - R)^2, (V_clip - R)^2), where V_clip is V kept within ``clip`` of the old value. Not
     in the paper of PPO but in its first implementations (OpenAI Baselines, and the authors' of arXiv 2501.17161);
@@ -61,8 +61,8 @@ def kl_k3(logp_N: torch.Tensor, ref_logp_N: torch.Tensor) -> torch.Tensor:
     of KL(ref || policy), the other direction, which has the same minimum (Tang and Munos 2025, "On a few pitfalls in
     KL divergence gradient estimation for RL", arXiv 2506.09477).
 
-    Beyond log r = 20, where a policy has left what it sampled, r goes on along its tangent: a run that breaks down has
-    large numbers then and no infinite ones.
+    Beyond log r = 20, where the policy has left its own samples, r follows its tangent: a run that breaks down logs
+    large numbers, not infinite ones.
     """
     log_r_N = ref_logp_N - logp_N
     near_N = log_r_N.clamp(max=_LARGEST_LOG_RATIO)
@@ -70,9 +70,9 @@ def kl_k3(logp_N: torch.Tensor, ref_logp_N: torch.Tensor) -> torch.Tensor:
 
 
 def explained_variance(value_N: torch.Tensor, return_N: torch.Tensor) -> torch.Tensor:
-    """How much of the spread of returns the values foretell: 1 - Var(R - V) / Var(R), a scalar.
+    """Share of the variance of returns that the values explain: 1 - Var(R - V) / Var(R), a scalar.
 
-    1: all of it; 0: as much as a constant would; negative: worse than that. 0 also where returns do not vary.
+    1: all of it; 0: as much as a constant would; negative: less than that. 0 also where returns do not vary.
     """
     spread = return_N.var(correction=0)
     return torch.where(spread > 0, 1 - (return_N - value_N).var(correction=0) / spread, 0.0)
@@ -81,13 +81,13 @@ def explained_variance(value_N: torch.Tensor, return_N: torch.Tensor) -> torch.T
 def mean_weights(mask_EKT: torch.Tensor, over: Literal["token", "turn", "episode"]) -> torch.Tensor:
     """``weight_EKT`` of each token in a mean over tokens, turns or episodes; 0 in padding.
 
-    A token of a mean over turns weighs 1 / (tokens of its turn), so that the weights of a turn sum to 1, and all
-    of them to the number of turns; likewise for episodes. Since that sum is a plain one, the weights can be taken
-    before a batch is cut up: micro-batches and processes each add up what they hold, and divide by one total.
+    In a mean over turns a token's weight is 1 / (tokens of its turn): the weights of a turn sum to 1, and all weights
+    to the number of turns; likewise for episodes. So the weights can be computed before a batch is divided:
+    micro-batches and processes each sum their part, and divide by the same total.
 
-    ``token`` is the mean of DAPO (arXiv 2503.14476, section 3.3): long answers weigh more. ``episode`` is that of
-    GRPO (arXiv 2402.03300, equation 3): all episodes weigh the same, so a token of a long one weighs less. Dr. GRPO
-    (arXiv 2503.20783) is ``token`` with a constant for a total. Where units are turns, T is 1.
+    ``token`` is DAPO's mean (arXiv 2503.14476, section 3.3): long answers weigh more. ``episode`` is GRPO's (arXiv
+    2402.03300, equation 3): all episodes weigh the same, so a token of a long one weighs less. Dr. GRPO (arXiv
+    2503.20783) is ``token`` with a constant total. If units are turns, T is 1.
 
     Args:
         mask_EKT: bool, tokens that carry loss.

@@ -47,12 +47,12 @@ def expert_dialogues(
     """Dialogues in which the expert answers; the same arguments give the same ones.
 
     Args:
-        count, first: how many deals of the seed, and from which number on.
-        prompts: each deal is told in one of this many prompt variants, the first of which is the built-in one.
+        count, first: number of deals, and the number of the first one in the seed's stream.
+        prompts: each deal has one of this many prompt variants; the first is the built-in one.
         solutions, mistakes, train_on, thought: see :func:`expert_dialogue`.
 
     Raises:
-        UsageError: no such cell, suite, split or so many prompt variants, or the cell shows pictures.
+        UsageError: no such cell, suite, split or number of prompt variants, or the cell shows pictures.
     """
     playing = game(cell)
     variants = [playing.prompt_variant(number) for number in range(prompts)] if prompts > 1 else [None]
@@ -69,12 +69,11 @@ def expert_dialogue(
 ) -> Dialogue:
     """A prompt of the task and the expert's answer.
 
-    All choices, also that of a position where the task has several, are made by the deal itself.
+    All choices are a function of the deal, that of a position in a task with several included.
 
     Args:
-        solutions: the answer is one of this many simplest ones.
-        mistakes: up to this many wrong answers with the verifier's feedback come first; each number of them is
-            equally likely.
+        solutions: the answer is one of this many simplest solutions.
+        mistakes: up to this many wrong answers with the verifier's feedback come first, each number equally likely.
         train_on: the answers that carry loss.
         thought: the expert thinks before its formula; steps that led to nothing carry no loss. ``solutions`` then
             changes nothing.
@@ -85,7 +84,7 @@ def expert_dialogue(
     rng, playing = random.Random(f"expert/{task.id}"), game(task.cell)
     episode = start(task)
     if episode.position.picture is not None:
-        raise UsageError(f"{task.cell} shows pictures, which cannot be trained on yet; pick a text cell")
+        raise UsageError(f"{task.cell} shows pictures, and training on them is not supported; pick a text cell")
     while not episode.done:
         episode = judge(episode, playing.expert(episode, rng, solutions))
     at = rng.randrange(len(episode.positions))
@@ -111,9 +110,9 @@ def dialogue(messages: Iterable[Message], train_on: TrainOn) -> Dialogue:
 
 
 def epoch_order(step: int, size: int, count: int, seed: int) -> list[int]:
-    """Which of ``count`` dialogues a step of ``size`` reads: each once an epoch, every epoch in an order of its own.
+    """Indices of the dialogues of a step: each of ``count`` once an epoch, shuffled anew for every epoch.
 
-    A step may hold the end of one epoch and the beginning of the next.
+    A step of ``size`` may hold the end of one epoch and the beginning of the next.
     """
     places = (divmod(place, count) for place in range(step * size, (step + 1) * size))
     return [_permutation(count, f"epoch/{seed}/{epoch}")[at] for epoch, at in places]

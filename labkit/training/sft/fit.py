@@ -1,8 +1,8 @@
-"""Learning to predict chosen tokens: the one loop behind pre-training and SFT.
+"""The supervised training loop, for pre-training and SFT: cross-entropy on chosen tokens.
 
-Read top to bottom: settings, batch, loss, step, log. Data is a function of the step (``batch_of(step)``), never
-an iterator with a hidden place in it, so a resumed run sees what an uninterrupted one would have seen, and on a
-CPU ends in the same weights, bit for bit.
+Read top to bottom: settings, batch, loss, step, log. Data is a function of the step (``batch_of(step)``), not an
+iterator with a hidden position. So a resumed run sees the same data as an uninterrupted one, and on a CPU ends in the
+same weights, bit for bit.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class Optimisation(TrainConfig):
 def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     """Right-padded ``input_ids``, ``attention_mask`` and ``labels`` (-100 where there is no loss), each ``[B, T]``.
 
-    Padding is token 0, which the attention mask hides: a tokenizer without a pad token does as well.
+    Padding is token 0; it is masked, so a tokenizer without a pad token works too.
     """
-    # Few widths, since CPU kernels are built anew for each shape of their input.
+    # Few widths: CPU kernels are built anew for each shape of their input.
     longest = -(-max(len(e.ids) for e in examples) // _WIDTH) * _WIDTH
     ids_BT = torch.zeros((len(examples), longest), dtype=torch.long)
     labels_BT = torch.full((len(examples), longest), -100)
@@ -109,19 +109,19 @@ class Predictor(nn.Module):
 
 
 def dft(nll_N: torch.Tensor) -> torch.Tensor:
-    """Dynamic fine-tuning (arXiv 2508.05629): each token's ``-log p`` times ``p``, with no gradient through that.
+    """Dynamic fine-tuning (arXiv 2508.05629): each token's ``-log p`` times ``p``; the factor has no gradient.
 
-    The gradient of cross-entropy is a policy gradient whose reward is 1/p; the factor takes that out.
+    The gradient of cross-entropy is a policy gradient with reward 1/p; the factor cancels it.
     """
     return nll_N * torch.exp(-nll_N.detach())
 
 
 class Objective(NamedTuple):
-    """What is minimised, as a mean over the tokens that carry loss."""
+    """The training loss, a mean over the tokens that carry loss."""
 
     loss: Literal["cross-entropy", "dft"] = "cross-entropy"
     kl: float = 0.0
-    """Coefficient of the KL to the policy that training starts from, which is added to the loss."""
+    """Coefficient of the KL to the initial policy."""
 
 
 CROSS_ENTROPY = Objective()
@@ -131,10 +131,10 @@ def check_examples(examples: Sequence[Example], model: PreTrainedModel, places: 
     """Check that each example fits into the model's context and has tokens that carry loss.
 
     Args:
-        places: where each example comes from, for messages.
+        places: the source of each example, for messages.
 
     Raises:
-        UsageError: one does not.
+        UsageError: an example is too long, or has nothing to learn.
     """
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
     for example, place in zip(examples, places, strict=True):
@@ -164,16 +164,17 @@ def fit(
     resume: bool = False,
     evaluate: Probing | None = None,
 ) -> Meter:
-    """Train in place those parameters of ``model`` that require gradients.
+    """Train the parameters of ``model`` that require gradients, in place.
 
     Args:
         batch_of: the examples of a step; the same step gives the same examples.
-        evaluate: called with the number of finished steps, before the first step and after each; what it
-            returns is logged with the step. It decides by itself when to do nothing.
-        resume: go on from the run's saved state.
+        evaluate: called with the number of finished steps, before the first step and after each. The metrics that it
+            returns are logged with the step; none where no probe is due.
+        resume: continue from the run's saved state.
 
     Raises:
-        KeyboardInterrupt: stopped by hand; the run goes on from its last saved state.
+        UsageError: an example is too long for the model, or has nothing to learn.
+        KeyboardInterrupt: stopped by hand; the run can be resumed from its last saved state.
     """
     module = Predictor(model, compiled=settings.compile)
     ready = prepare(settings, model, module, make_optimizer(model, settings), reference=bool(objective.kl), run=run)
@@ -184,7 +185,7 @@ def fit(
             model.train()
             examples = batch_of(step)
             check_examples(examples, model, [f"dialogue {n} of step {step + 1}" for n in range(1, len(examples) + 1)])
-            # Dropout's noise is a function of the step too.
+            # Dropout's noise is a function of the step as well.
             torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
             means = _gradients(ready.trained, ready.initial, examples, objective, settings, accelerator)
             norm = accelerator.clip_grad_norm_(ready.trained.parameters(), settings.clip)
@@ -217,9 +218,9 @@ def _gradients(
     settings: Optimisation,
     accelerator: Accelerator,
 ) -> dict[str, float]:
-    """Leave the gradient of the objective in the parameters; returns means over the tokens that carry loss.
+    """Compute the gradient of the objective; returns means over the tokens that carry loss.
 
-    The mean is that of the whole batch, however it is cut and dealt to processes.
+    The means are over the whole batch, however it is divided into micro-batches and processes.
     """
     rank, processes = accelerator.process_index, accelerator.num_processes
     batches = list(micro_batches(examples, settings.micro_batch_tokens, rank, processes))
@@ -241,7 +242,7 @@ def _gradients(
             if initial:
                 terms["kl"] = kl_full(logits_NV, initial_NV)
                 loss_N = loss_N + objective.kl * terms["kl"]
-            # Processes average their gradients; the loss is a mean over the tokens of all of them.
+            # The loss is a mean over the tokens of all processes, whose gradients are averaged.
             accelerator.backward(loss_N.sum() * (processes / targets if counts else 0))
         if counts:
             for name, term_N in {"loss": loss_N, **terms}.items():

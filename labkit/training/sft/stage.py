@@ -33,18 +33,18 @@ class SFTConfig(Optimisation, StartConfig):
     name: str = "sft"
     """Last part of the run's id."""
     seed: int = 0
-    """Of the deals, of the choice among solutions, of a file's order, of new adapters and of dropout."""
+    """Seed of the deals, the choice among solutions, a file's order, new adapters and dropout."""
     cell: str = "gp-l"
-    """A text cell: whose expert is learnt from, and what is probed."""
+    """The text cell whose expert gives the data, and that probes evaluate."""
     data: str | None = None
-    """A file of dialogues to learn from in place of the cell's expert; see :mod:`labkit.training.sft.data`."""
+    """A file of dialogues to train on instead of the expert's; see :mod:`labkit.training.sft.data`."""
     steps: int | None = Field(None, ge=1)
     """Optimiser steps."""
     epochs: float | None = Field(None, gt=0, validate_default=True)
-    """In place of ``steps``: how often the file is read, rounded up to whole steps."""
+    """Passes over the file, instead of ``steps``; rounded up to whole steps."""
     suite: str = "id"
     split: str = "train"
-    """Hands that are dealt. Post-training deals ``train`` only, so that the other splits measure it."""
+    """Deals to train on. Post-training deals ``train`` only, so that the other splits measure it."""
     solutions: int = Field(2, ge=1)
     """Each answer is one of this many simplest solutions."""
     mistakes: int = Field(0, ge=0)
@@ -58,7 +58,7 @@ class SFTConfig(Optimisation, StartConfig):
     loss: Literal["cross-entropy", "dft"] = "cross-entropy"
     """``dft`` weighs each token's loss by the token's probability (arXiv 2508.05629)."""
     kl: float = Field(0.0, ge=0)
-    """Coefficient of the KL to the policy that training starts from, over the whole vocabulary; the control of RL's."""
+    """Coefficient of the KL to the initial policy, over the whole vocabulary; the counterpart of RL's."""
     probe: Probe | None = None
     """Evaluation inside the run."""
 
@@ -75,7 +75,7 @@ class SFTConfig(Optimisation, StartConfig):
     @classmethod
     def _of_an_expert(cls, value: int, info: ValidationInfo) -> int:
         if info.data.get("data") is not None and value != cls.model_fields[info.field_name].default:
-            raise ValueError("the file says what is asked and answered; leave this out")
+            raise ValueError("it applies to the expert's data, not to a file's; leave this out")
         return value
 
 

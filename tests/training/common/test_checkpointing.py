@@ -1,4 +1,4 @@
-"""Layers that are computed again: the same numbers from less memory."""
+"""Activation checkpointing: the same numbers from less memory."""
 
 import copy
 
@@ -10,7 +10,7 @@ from labkit.errors import UsageError
 from labkit.models.policy import Policy
 from labkit.runs import Run
 from labkit.training.common import checkpointing
-from labkit.training.common.checkpointing import recompute_layers
+from labkit.training.common.checkpointing import checkpoint_activations
 from labkit.training.common.parameters import LoRA, prepare_parameters, trainable
 from labkit.training.rl.loop import rl
 from labkit.training.sft.fit import Optimisation, fit
@@ -72,7 +72,7 @@ def test_losses_and_gradients_are_the_same(family, lora, critic):
     policy = made(family, lora, critic)
     before = kept(policy)
     loss, gradients = learnt(policy)
-    recompute_layers(policy)
+    checkpoint_activations(policy)
     assert kept(policy) < 0.8 * before
     again, found = learnt(policy)
     assert again == pytest.approx(loss, abs=1e-6)
@@ -90,7 +90,7 @@ def test_what_is_kept_of_a_layer_is_its_input():
     few, many = (made("llama", False, "none", num_hidden_layers=n) for n in (4, 8))
     grown = kept(many) - kept(few)
     for policy in (few, many):
-        recompute_layers(policy)
+        checkpoint_activations(policy)
     assert kept(many) - kept(few) == 4 * 2 * 24 * 32 * 4 < grown / 10
 
 
@@ -100,7 +100,7 @@ def test_dropout_falls_alike_when_a_layer_is_computed_again():
         model = prepare_parameters(tiny_models.llama(), LoRA(rank=4, dropout=0.3))
         nn.init.ones_(next(p for n, p in model.named_parameters() if "lora_B" in n))
         if again:
-            recompute_layers(model)
+            checkpoint_activations(model)
         model.train()
         torch.manual_seed(0)
         model(input_ids=IDS, labels=IDS).loss.backward()
@@ -112,7 +112,7 @@ def test_dropout_falls_alike_when_a_layer_is_computed_again():
 def test_a_copy_computes_its_own_layers_and_sampling_keeps_its_cache():
     model = tiny_models.llama().eval()
     sampled = model.generate(IDS, max_new_tokens=6, do_sample=False)
-    recompute_layers(model)
+    checkpoint_activations(model)
     there = copy.deepcopy(model)
     nn.init.zeros_(model.model.layers[0].mlp.down_proj.weight)
     assert torch.equal(there.generate(IDS, max_new_tokens=6, do_sample=False), sampled)
@@ -123,7 +123,7 @@ def test_a_copy_computes_its_own_layers_and_sampling_keeps_its_cache():
 
 def test_a_model_without_such_layers_is_refused():
     with pytest.raises(UsageError, match="activation_checkpointing"):
-        recompute_layers(nn.Linear(2, 2))
+        checkpoint_activations(nn.Linear(2, 2))
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ from labkit.training.common import distributed
 from labkit.training.common.parameters import InitialPolicy
 from labkit.training.common.setup import Prepared
 from labkit.training.rl.update import Learner
-from labkit.training.common.checkpointing import recompute_layers
+from labkit.training.common.checkpointing import checkpoint_activations
 from labkit.training.rl.loop import make_optimizer
 from labkit.training.common.state import TrainState
 from tests.training import small_games
@@ -241,7 +241,7 @@ def begin():
     policy = Policy(small_games.load(model).model, "shared").eval()
     initial = InitialPolicy(policy)
     if shard:
-        recompute_layers(policy)
+        checkpoint_activations(policy)
         for layer in policy.model.model.layers:
             fully_shard(layer)
         fully_shard(policy)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
+from labkit.errors import UsageError
 from labkit.rollout import gather
-from labkit.training.rl.credit import Credit, assign
+from labkit.training.rl.credit import KINDS, Credit, Kind, assign
 from tests.test_rollout import answer, attempt, played
+from tests.training import small_games
 
 # Rewards at scale .2: the first deal is solved at the second attempt, or at the first; the second deal never is.
 SLOW = [(answer([9], [3, 4]), attempt(-5.0)), (answer([9, 3, 4, 9], [5]), attempt(10.0, success=True))]
@@ -86,6 +89,31 @@ def test_normalised_advantages_have_mean_0_and_deviation_1_over_turns(kind):
     of_turns = made.over_turns("advantage")[made.mask_EK]
     assert of_turns.mean() == pytest.approx(0, abs=1e-6)
     assert of_turns.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_new_kind_of_credit_is_one_row_of_the_table(tmp_path, monkeypatch):
+    """REINFORCE with the mean reward of the group's turns as its baseline: advantages of turns, no critic."""
+
+    def against_group(made, credit, group):
+        reward_EK, mask_EK = torch.from_numpy(made.reward_EK), torch.from_numpy(made.mask_EK)
+        by_group = reward_EK.unflatten(0, (-1, group))
+        counts = mask_EK.unflatten(0, (-1, group)).sum((1, 2), keepdim=True)
+        return ((by_group - by_group.sum((1, 2), keepdim=True) / counts).flatten(0, 1) * mask_EK), None
+
+    with pytest.raises(UsageError, match="did you mean group-turns"):
+        monkeypatch.setitem(KINDS, "group-turns", Kind("turn", "group", against_group))
+        Credit.parse({"kind": "grup-turns"})
+    made = rollout()
+    assign(made, Credit(kind="group-turns", normalise=False), group=2)
+    # Rewards of the first group: -5, 10, 10, mean 5; of the second: -5, -10, -5, -10, mean -7.5.
+    assert found("advantage", made) == [[-10, -10, 5], [5], [2.5, -2.5, -2.5, -2.5], [2.5, -2.5, -2.5, -2.5]]
+    with pytest.raises(UsageError, match="set group to 2"):
+        small_games.config(credit={"kind": "group-turns"})
+    settings = small_games.config(credit={"kind": "group-turns"}, group=4, episodes=16, attempts=2, updates=1)
+    it = small_games.learner(small_games.saved(tmp_path), settings)
+    before = small_games.weights(it.policy)
+    it.update(0)
+    assert (small_games.weights(it.policy) - before).abs().max() > 1e-3
 
 
 def test_weights_say_what_counts_alike():

@@ -1,0 +1,149 @@
+"""Does a model compute the same with a cache, padding and wrong drafts in it? It is tried before it is sampled.
+
+A wrong draft token stays in the cache, masked, and rows are padded, so a token's column is not its position. Models
+that count columns (GPT-Neo's window, ALiBi) then sample from a distribution that is not their own, without any error;
+models whose forward pass takes no ``past_key_values`` would see one token at a time. So a few answers to two prompts
+of unequal length that share a prefix are drawn at each level of :class:`labkit.models.sampling.levels.Level`, and their
+log-probabilities are compared with those of one full forward pass. The highest level that agrees is used.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from labkit.errors import UsageError
+from labkit.models.bundle import context_length
+from labkit.models.context import Context
+from labkit.models.forward import language_model
+from labkit.models.sampling.cache import PrefixCache, attends_to_all
+from labkit.models.sampling.engine import sample
+from labkit.models.sampling.fused import FusedLlama, can_be_fused
+from labkit.models.sampling.levels import Level
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+PREFIX, ENDS, TOKENS, LONGEST = 16, (2, 9), 8, 512
+"""Tokens of the shared prefix, of what follows it in the two prompts, and of an answer; and the longest window of
+attention that is tried."""
+TOLERANCE = {4: 1e-3, 2: 0.3}
+"""Largest mean difference of an answer's log-probabilities, as a part of the standard deviation of the logits, by the
+bytes of the weights' type. Rounding stays far below; a wrong mask or position is of the order of 1."""
+
+_found: WeakKeyDictionary[nn.Module, Level] = WeakKeyDictionary()
+
+
+def level_of(model: PreTrainedModel) -> Level:
+    """The highest level of reuse at which a model samples from its own distribution; tried once a model.
+
+    Raises:
+        UsageError: it cannot be sampled at all.
+    """
+    inner = language_model(model)
+    if inner not in _found:
+        known = isinstance(inner, FusedLlama) or can_be_fused(inner)
+        _found[inner] = Level.DRAFTS if known else _try(model)
+    return _found[inner]
+
+
+@torch.inference_mode()
+def _try(model: PreTrainedModel) -> Level:
+    contexts = _prompts(model)
+    try:
+        spread = _logits(model, contexts[-1]).std(-1).mean()
+    except Exception as error:
+        # Whatever a model raises here, it would raise when it plays.
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{type(language_model(model)).__name__} cannot be sampled: {why}") from error
+    if not torch.isfinite(spread):
+        return Level.DRAFTS  # Sampling names the fault.
+    return next((level for level in _candidates(model) if _agrees(model, contexts, level)), Level.PLAIN)
+
+
+def _candidates(model: PreTrainedModel) -> list[Level]:
+    """Levels that are worth a trial, the highest first."""
+    if "past_key_values" not in inspect.signature(language_model(model).forward).parameters:
+        return []
+    if not attends_to_all(model) or _window(model) > LONGEST:
+        return [Level.CACHED]
+    return [Level.DRAFTS, Level.PREFIXES, Level.CACHED]
+
+
+def _window(model: PreTrainedModel) -> int:
+    """The widest window of attention that the config names, in tokens; 0 if there is none."""
+    config = model.config.get_text_config().to_dict()
+    return max(
+        (v for k, v in config.items() if "window" in k and isinstance(v, int) and not isinstance(v, bool)), default=0
+    )
+
+
+def _prompts(model: PreTrainedModel) -> list[Context]:
+    """Two prompts of unequal length that share a prefix longer than a window of attention, three times each."""
+    config = model.config
+    special = {
+        v
+        for c in (config, config.get_text_config())
+        for k, v in c.to_dict().items()
+        if k.endswith(("_id", "_index")) and isinstance(v, int)
+    }
+    vocabulary = min(model.get_input_embeddings().weight.shape[0], 2000)
+    words = np.array([i for i in range(vocabulary) if i not in special] or [0])
+    window = _window(model)
+    length = window + PREFIX if window <= LONGEST else PREFIX
+    most = (context_length(model) or length + 100) - ENDS[1] - TOKENS
+    prefix = np.random.default_rng(0).choice(words, max(1, min(length, most)))
+    ends = [np.random.default_rng(n).choice(words, n) for n in ENDS]
+    return [Context((*prefix.tolist(), *end.tolist())) for end in ends for _ in range(3)]
+
+
+def _agrees(model: PreTrainedModel, contexts: list[Context], level: Level) -> bool:
+    """Whether answers drawn at a level have the log-probabilities of a full forward pass."""
+    cache = PrefixCache(limit=0)
+    cache.ngrams = _AlwaysWrong()
+    try:
+        answers = sample(
+            model,
+            contexts,
+            max_new_tokens=TOKENS,
+            temperature=1.0,
+            # Rows end at different times.
+            stop_ids=range(0, model.get_input_embeddings().weight.shape[0], 6),
+            noise=[(n,) for n in range(len(contexts))],
+            pad_id=0,
+            batch=len(contexts),
+            should_stop=None,
+            prefix_cache=cache,
+            level=level,
+        )
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception:
+        # A cache of another kind than the engine's, or an argument that the model does not take.
+        return False
+    for context, answer in zip(contexts, answers, strict=True):
+        if not len(answer.ids):
+            continue
+        logits_TV = _logits(model, context.grown(answer.ids.tolist()))[len(context) - 1 : -1]
+        exact_T = logits_TV.log_softmax(-1).gather(-1, torch.from_numpy(answer.ids)[:, None])[:, 0]
+        off = (exact_T - torch.from_numpy(answer.logp)).abs().mean()
+        if not off <= TOLERANCE[min(4, model.dtype.itemsize)] * logits_TV.std(-1).mean() + 1e-5:
+            return False
+    return True
+
+
+def _logits(model: PreTrainedModel, context: Context) -> torch.Tensor:
+    """Logits after each token by one full forward pass, ``fp32 [T, V]`` on the CPU."""
+    return model(input_ids=torch.tensor([context.ids], device=model.device), use_cache=False).logits[0].float().cpu()
+
+
+class _AlwaysWrong(dict):
+    """An n-gram table that knows a next token for everything: nearly always a wrong one."""
+
+    def get(self, *asked: Any) -> Any:
+        return sum(asked[0]) % 97
