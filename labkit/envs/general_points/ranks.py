@@ -41,13 +41,17 @@ _BESIDE = {"OF", "THE", "AN", "AND", "CARD", "CARDS"} | {
 }
 """Words beside a rank that say nothing of it."""
 _SYMBOLS = "♠♥♦♣♤♡♢♧"
-_WORD = re.compile(f"[0-9A-Z]+|[^0-9A-Z{_SYMBOLS}\\s,;/_.'\"()\\[\\]-]+")
+_WORD = re.compile(f"[0-9A-Z]+|[^0-9A-Z{_SYMBOLS}\\s,;_.'\"()\\[\\]]+")
+_HYPHEN = re.compile(f"(?<=[0-9A-Z{_SYMBOLS}])\\s*[-/]")
+"""A hyphen or a slash behind a word parts words, as in ``3-of-spades``; in front of a number it is a sign."""
 _CARDS = re.compile("(?:[SHDC]?(?:10|[1-9TAJQK])[SHDC]?)+|[SHDC]")
 _CARD = re.compile("10|[1-9TAJQK]")
 
 
 def read_rank(text: str) -> str | None:
     """The rank of one card; None if the text is not one card."""
+    if text in _LETTERS:
+        return _LETTERS[text]
     try:
         found = read_ranks(text)
     except UsageError:
@@ -87,7 +91,7 @@ def _read(text: str) -> tuple[str, ...]:
 def _plain(text: str) -> str:
     """In capitals, full-width letters and digits as plain ones, characters of cards as their names."""
     text = "".join(_name(c) if "\U0001f0a0" <= c <= "\U0001f0ff" else c for c in text if c not in "\ufe0e\ufe0f\u20e3")
-    return unicodedata.normalize("NFKC", text).upper()
+    return _HYPHEN.sub(" ", unicodedata.normalize("NFKC", text).upper())
 
 
 def _name(card: str) -> str:

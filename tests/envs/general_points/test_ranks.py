@@ -37,7 +37,26 @@ def test_other_names(text, rank):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "0", "11", "13", "14", "24", "Z", "joker", "\U0001f0cf", "♠", "of spades", "3 3", "3 or 8", "33", "K=13"]
+    [
+        "",
+        " ",
+        "0",
+        "11",
+        "13",
+        "14",
+        "24",
+        "Z",
+        "joker",
+        "\U0001f0cf",
+        "♠",
+        "of spades",
+        "3 3",
+        "3 or 8",
+        "33",
+        "K=13",
+        "-8",
+        "/7",
+    ]
     + ["tens", "kings", "ten thousand", "x" * 10_000_000, "3" * 201],
 )
 def test_what_is_not_one_card(text):
@@ -54,6 +73,7 @@ def test_what_is_not_one_card(text):
         ("3♠3♥8♦8♣", "3 3 8 8"),
         ("3S 3H 8D 8C", "3 3 8 8"),
         ("akqj", "A K Q J"),
+        ("3 - 3 - 8 / 8", "3 3 8 8"),
         ("3 of spades, ten of hearts and the queen", "3 10 Q"),
         ("１０，Ｋ，３", "10 K 3"),
     ],
