@@ -16,6 +16,7 @@ from labkit.errors import UsageError
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _PICKLES = re.compile(r"(pytorch_model|adapter_model|model|consolidated)[^/]*\.(bin|pt|pth|ckpt|pkl)")
+_POINTER = b"version https://git-lfs"
 _FETCHED = ("*.json", "*.jinja", "*.safetensors", "*.model", "*.txt")
 
 
@@ -100,6 +101,34 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds no JSON object; save the checkpoint again")
     return data
+
+
+def check_pointers(folder: Path) -> None:
+    """Make sure that no file of a checkpoint is a pointer of Git LFS in place of the file.
+
+    Raises:
+        UsageError: one is.
+    """
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(_POINTER):
+            raise UsageError(f"{file} is a Git LFS pointer, not the file itself; run `git lfs pull` in {folder}")
+
+
+def chat_template(folder: Path) -> str | dict[str, str] | None:
+    """The chat template that lies beside a model as ``chat_template.json``; one, or several by name.
+
+    Raises:
+        UsageError: the file holds something else.
+    """
+    file = folder / "chat_template.json"
+    if not file.is_file():
+        return None
+    found = read_json(file).get("chat_template")
+    if isinstance(found, list) and all(isinstance(t, dict) and {"name", "template"} <= t.keys() for t in found):
+        return {str(template["name"]): str(template["template"]) for template in found}
+    if not isinstance(found, str | dict):
+        raise UsageError(f"{file} holds no chat_template; copy it again")
+    return found
 
 
 def check_weights(folder: Path, stem: str) -> list[Path]:

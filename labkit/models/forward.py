@@ -53,8 +53,7 @@ def chosen_tokens(input_ids: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor
 
 def logits(model: nn.Module, hidden_ND: torch.Tensor) -> torch.Tensor:
     """Logits from hidden states, ``[N, V]``: fp32, or fp64 if the model is."""
-    config = language_model(model).config.get_text_config()
-    return _logits(hidden_ND, output_layer(model), getattr(config, "final_logit_softcapping", None))
+    return _logits(hidden_ND, output_layer(model), *_scale_and_cap(model))
 
 
 def log_probs(
@@ -65,22 +64,26 @@ def log_probs(
     Args:
         temperature: of the distribution.
     """
-    config = language_model(model).config.get_text_config()
-    softcap = getattr(config, "final_logit_softcapping", None)
-    return score(hidden_ND, token_N, output_layer(model), temperature, softcap)
+    scale, softcap = _scale_and_cap(model)
+    return score(hidden_ND, token_N, output_layer(model), temperature, softcap, scale)
 
 
 def score(
-    hidden_ND: torch.Tensor, token_N: torch.Tensor, head: nn.Module, temperature: float, softcap: float | None = None
+    hidden_ND: torch.Tensor,
+    token_N: torch.Tensor,
+    head: nn.Module,
+    temperature: float,
+    softcap: float | None = None,
+    scale: float = 1.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As :func:`log_probs`, of an output layer by itself.
 
     Args:
-        softcap: bound of the logits (Gemma 2: ``final_logit_softcapping``).
+        softcap, scale: bound and factor of the logits.
     """
 
     def part(hidden_ND: torch.Tensor, token_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logp_NV = torch.log_softmax(_logits(hidden_ND, head, softcap) / temperature, dim=-1)
+        logp_NV = torch.log_softmax(_logits(hidden_ND, head, scale, softcap) / temperature, dim=-1)
         # A token with probability 0 would give 0 times minus infinity.
         entropy_N = -(logp_NV.exp() * logp_NV.clamp_min(torch.finfo(logp_NV.dtype).min)).sum(-1)
         return logp_NV.gather(1, token_N[:, None])[:, 0], entropy_N
@@ -131,8 +134,23 @@ def exact_kl(
     return torch.cat([kl_full(logits(model, a), logits(reference, b).to(a.device)) for a, b in parts])
 
 
-def _logits(hidden_ND: torch.Tensor, head: nn.Module, softcap: float | None) -> torch.Tensor:
+def _scale_and_cap(model: nn.Module) -> tuple[float, float | None]:
+    """What a model does with its logits after the output layer: a factor and a bound.
+
+    Granite divides by ``logits_scaling``, Cohere multiplies by ``logit_scale``, Falcon-H1 by ``lm_head_multiplier``;
+    Gemma bends logits back (``final_logit_softcapping``).
+    """
+    config = language_model(model).config.get_text_config()
+    scale = 1 / (getattr(config, "logits_scaling", None) or 1)
+    for name in ("logit_scale", "lm_head_multiplier"):
+        scale *= getattr(config, name, None) or 1
+    return scale, getattr(config, "final_logit_softcapping", None)
+
+
+def _logits(hidden_ND: torch.Tensor, head: nn.Module, scale: float, softcap: float | None) -> torch.Tensor:
     logits_NV = head(hidden_ND)
+    if scale != 1:
+        logits_NV = logits_NV * scale
     if softcap:
         logits_NV = softcap * torch.tanh(logits_NV / softcap)
     return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ def load(
     folder = files.folder_of(path, remote_code=trust_remote_code)
     adapter = (folder / files.ADAPTER).is_file()
     root = files.base_of(folder, base, remote_code=trust_remote_code) if adapter else folder
+    for where in dict.fromkeys((root, folder)):
+        files.check_pointers(where)
     config = _check(root, trust_remote_code)
     if adapter:
         files.check_weights(folder, "adapter_model")
@@ -159,8 +161,15 @@ def _model(
 ) -> transformers.PreTrainedModel:
     auto = transformers.AutoModelForImageTextToText if _is_vlm(config) else transformers.AutoModelForCausalLM
     options = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": trust_remote_code}
-    model, info = auto.from_pretrained(root, dtype=dtype, output_loading_info=True, **options)
+    # A tensor of another shape is refused here, by name, and not by a report that is not shown.
+    found = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, info = auto.from_pretrained(root, dtype=dtype, **found, **options)
     _refuse_missing(info["missing_keys"], root)
+    for name, saved, built in sorted(info["mismatched_keys"]):
+        raise UsageError(
+            f"{root}: {name} is {_shape(saved)} in the weights and {_shape(built)} by {files.CONFIG}; "
+            "correct the config, or copy the weights that belong to it"
+        )
     return model
 
 
@@ -168,14 +177,32 @@ def _adapted(model: transformers.PreTrainedModel, folder: Path) -> transformers.
     import peft
     from safetensors import safe_open
 
-    adapted = peft.PeftModel.from_pretrained(model, folder)
-    if adapted.active_peft_config.is_prompt_learning:
-        raise UsageError(f"the adapter {folder} adds prompt tokens; use one that changes weights: LoRA")
     with safe_open(folder / "adapter_model.safetensors", framework="pt") as saved:
-        there = set(saved.keys())
-    own = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False).keys()
-    _refuse_missing(own - there, folder)
+        shapes = {name: tuple(saved.get_slice(name).get_shape()) for name in saved.keys()}  # noqa: SIM118
+    # An adapter that was trained with added tokens brings its own embeddings.
+    rows = {shape[0] for name, shape in shapes.items() if re.search(_EMBEDDINGS, name)}
+    if rows and max(rows) != model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(max(rows), mean_resizing=False)
+    config = peft.PeftConfig.from_pretrained(folder)
+    if config.is_prompt_learning:
+        raise UsageError(f"the adapter {folder} adds prompt tokens; use one that changes weights: LoRA")
+    adapted = peft.PeftModel.from_pretrained(model, folder, config=config, ignore_mismatched_sizes=True)
+    own = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    _refuse_missing(own.keys() - shapes.keys(), folder)
+    for name in sorted(own.keys() & shapes.keys()):
+        if tuple(own[name].shape) != shapes[name]:
+            raise UsageError(
+                f"the adapter {folder}: {name} is {_shape(shapes[name])} and its base model needs "
+                f"{_shape(own[name].shape)}; name the base that it was trained on with --base"
+            )
     return adapted
+
+
+_EMBEDDINGS = r"(embed_tokens|lm_head|wte|word_embeddings|embed_in|embed_out)\.weight$"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " by ".join(map(str, shape))
 
 
 def _refuse_missing(missing: Collection[str], folder: Path) -> None:
@@ -192,13 +219,18 @@ def _tokenizer(
     home = next((d for d in (folder, root) if any((d / name).is_file() for name in files.TOKENIZER)), None)
     if home is None:
         raise UsageError(f"{root} has no tokenizer ({files.TOKENIZER[0]}); save one beside the model")
-    tokenizer, processor = transformers.AutoTokenizer.from_pretrained(home, **options), None
+    try:
+        tokenizer, processor = transformers.AutoTokenizer.from_pretrained(home, **options), None
+    except Exception as error:
+        raise UsageError(f"cannot read the tokenizer of {home}: {first_line(error)}; save it again") from error
     if is_vlm:
         try:
             processor = transformers.AutoProcessor.from_pretrained(home, **options)
         except (OSError, ValueError, ImportError, AttributeError, TypeError):
             processor = None
-    tokenizer.chat_template = tokenizer.chat_template or getattr(processor, "chat_template", None)
+    tokenizer.chat_template = (
+        tokenizer.chat_template or getattr(processor, "chat_template", None) or files.chat_template(home)
+    )
     if tokenizer.chat_template is None:
         raise UsageError(
             f"{home} has no chat template, so it may be a base model; use its instruction-tuned sibling, "

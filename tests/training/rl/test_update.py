@@ -354,7 +354,7 @@ class Server:
 
     def receive(self, weights):
         self.model.load_state_dict(weights)
-        self.sampler.forget()
+        self.sampler.clear_cache()
 
     def answer(self, turns):
         answers = []
@@ -373,7 +373,7 @@ def test_a_server_that_samples_from_the_same_weights_trains_to_the_same_policy(l
     alone, served = learner(loaded, settings), learner(loaded, settings, player=Server)
     for update in range(3):
         served.player.receive(served.policy.model.state_dict())
-        alone.player.forget()
+        alone.player.clear_cache()
         metrics = [it.update(update)[0] for it in (alone, served)]
         assert metrics[0]["rollout/return"] == metrics[1]["rollout/return"]
     assert torch.equal(weights(served.policy), weights(alone.policy))
