@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -14,6 +15,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from labkit.errors import UsageError
+
+PROMPT_DATE = date(2024, 7, 26)
+"""Today's date, for chat templates that write it into the prompt: always the same, so that prompts do not change
+overnight. It is the date that Llama 3's templates fall back to. Every run records it."""
 
 
 class Config(BaseModel):

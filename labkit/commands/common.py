@@ -204,6 +204,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def say_notes(player: Player) -> None:
+    """Say what a reader of the player's results has to know, on standard error."""
+    for note in getattr(player, "notes", ()):
+        say(f"labkit: note: {note}")
+
+
 def emit(document: Any) -> None:
     """The one JSON document of ``--json``."""
     print(json.dumps(document, ensure_ascii=False, indent=2))

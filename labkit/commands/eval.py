@@ -284,6 +284,7 @@ def _evaluate(
             "suites": {suite: result.to_dict() for suite, result in results.items()},
         }
         write_json(stored.path / "results.json", document)
+    common.say_notes(player)
     return document, results
 
 

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         player = Person(out)
     with common.stored(args, f"play-{args.cell}", player=player.name) as stored:
         episode = _play(args, task, player, stored)
+    common.say_notes(player)
     common.say(f"stored in {stored.path}")
     if args.json:
         common.emit({"run": str(stored.path), "status": episode.status, "episode": episode.to_dict()})

@@ -13,13 +13,13 @@ never compared with the rendering of the whole.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
 from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from labkit.config import PROMPT_DATE
 from labkit.errors import UsageError
 from labkit.models.bundle import Layout
 from labkit.models.context import Context
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from labkit.episode import Message
     from labkit.models.bundle import ModelBundle
 
-PROMPT_DATE = date(2024, 7, 26)
-"""Today's date, for templates that write it into the prompt: always the same, so that prompts do not change overnight.
-It is the date that Llama 3's templates fall back to."""
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
 
 # A macro of this name hides the function of transformers that asks the clock.

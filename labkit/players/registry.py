@@ -1,15 +1,17 @@
 """Players by name: ``expert``, ``script:FILE``, ``tiny:gp-l/init``, ``run:ID@300``, a directory, a hub id.
 
-Names are looked up without importing torch; only a model that is really loaded does.
+``NAME=SPEC`` calls a player NAME, in episodes and wherever players are listed. Names are looked up without importing
+torch; loading a model imports it.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +34,13 @@ SIMPLE: Mapping[str, tuple[type[Expert] | type[Random], str]] = {
 }
 FORMS = (
     "expert, random, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, the directory of a "
-    "checkpoint or an adapter, or a hub id OWNER/NAME"
+    "checkpoint or an adapter, or a hub id OWNER/NAME; NAME=PLAYER calls a model NAME"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PlayerInfo:
-    """What is known of a player without loading it."""
+    """A player as far as it is known without loading it."""
 
     spec: str
     """The name that :func:`load` takes."""
@@ -48,7 +50,7 @@ class PlayerInfo:
     path: Path | None = None
     """A model's directory."""
     card: Mapping[str, Any] = field(default_factory=dict)
-    """How it was made and what it scores, where its directory has a ``card.json``."""
+    """How it was made and what it scores, if its directory has a ``card.json``."""
 
 
 def load(
@@ -63,13 +65,14 @@ def load(
     batch: int = 64,
     trust_remote_code: bool = False,
 ) -> Player:
-    """The player of a name. All but ``runs`` concerns models, and others ignore it.
+    """The player of a name. All arguments but ``runs`` are for models; other players ignore them.
 
     The two models used last stay in memory and are shared.
 
     Args:
         runs: the folder of the runs.
-        device, dtype, base, trust_remote_code: see :func:`labkit.models.loader.load`.
+        device, dtype, trust_remote_code: see :func:`labkit.models.loader.load`.
+        base: the model under an adapter, by any name that a model has here.
         temperature, max_new_tokens, batch: see :class:`labkit.players.checkpoint.Checkpoint`.
 
     Raises:
@@ -79,20 +82,61 @@ def load(
         return SIMPLE[spec][0]()
     if spec.startswith("script:"):
         return Script.from_file(spec.removeprefix("script:"))
-    place = resolve_checkpoint(spec, runs=runs)
     from labkit.players.checkpoint import Checkpoint
 
-    options = {"device": device, "dtype": dtype, "base": base, "trust_remote_code": trust_remote_code}
-    loaded = _shelf.take(place, **options)
-    return Checkpoint(loaded, name=spec, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch)
+    name, _ = _named(spec)
+    place, under = _places(spec, base, runs)
+    loaded = _shelf.take(place, under, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    return Checkpoint(loaded, name=name, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch)
+
+
+def load_bundle(spec: str, *, runs: str | Path = store.ROOT, base: str | None = None, **options: Any) -> ModelBundle:
+    """The model of a name, loaded anew: what training changes in place.
+
+    Args:
+        base: the model under an adapter, by any name that a model has here.
+        options: see :func:`labkit.models.loader.load`.
+
+    Raises:
+        UsageError: there is no such model, or it cannot be loaded.
+    """
+    from labkit.models.loader import load as load_model
+
+    place, under = _places(spec, base, runs)
+    return load_model(place, base=under, **options)
+
+
+def _places(spec: str, base: str | None, runs: str | Path) -> tuple[Path | str, Path | str | None]:
+    """Where a model is, and where the model under it is, if it is an adapter that does not lie beside it."""
+    place = resolve_checkpoint(spec, runs=runs)
+    if base is None and isinstance(place, Path) and (place / files.ADAPTER).is_file():
+        named = files.read_json(place / files.ADAPTER).get("base_model_name_or_path")
+        # Other names are those of Hugging Face, which the loader knows.
+        base = named if str(named).startswith(("tiny:", "run:")) else None
+    return place, None if base is None else resolve_checkpoint(base, runs=runs)
+
+
+def _named(spec: str) -> tuple[str, str]:
+    """What a player is called, and the spec behind ``NAME=``; without a name both are the spec.
+
+    Raises:
+        UsageError: the name is not of letters, digits, spaces and ``._+-``.
+    """
+    name, equals, place = spec.partition("=")
+    if not equals or "/" in name or ":" in name or Path(spec).exists():
+        return spec, spec
+    if not re.fullmatch(r"[\w.+-][\w.+ -]*", name) or not place:
+        raise UsageError(f"{spec!r} is not NAME=PLAYER; a name has letters, digits, spaces and . _ + -")
+    return name, place
 
 
 def resolve_checkpoint(spec: str, *, runs: str | Path = store.ROOT) -> Path | str:
-    """Where the model of a name is: its directory, or the hub id that the name is.
+    """Where the model of a name is: its directory, or its hub id.
 
     Raises:
         UsageError: there is no such player, or it is not a model.
     """
+    _, spec = _named(spec)
     if spec in SIMPLE or spec.startswith("script:"):
         raise UsageError(f"{spec} is not a model; name a checkpoint")
     if spec.startswith("run:"):
@@ -116,11 +160,14 @@ def resolve_checkpoint(spec: str, *, runs: str | Path = store.ROOT) -> Path | st
 
 
 def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
-    """What is known of the player of a name; a hub id's files are fetched for it if they are not here.
+    """The player of a name without loading it. The files of a hub id are fetched if they are not here.
 
     Raises:
         UsageError: there is no such player.
     """
+    name, place = _named(spec)
+    if place != spec:
+        return replace(info(place, runs=runs), spec=spec, summary=name)
     if spec in SIMPLE:
         return PlayerInfo(spec, spec, SIMPLE[spec][1])
     if spec.startswith("script:"):
@@ -137,7 +184,7 @@ def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
 
 
 def players(runs: str | Path = store.ROOT) -> list[PlayerInfo]:
-    """All players with a name of their own: those that are not models, bundled checkpoints, those in runs."""
+    """All players with a name of their own: ``expert`` and ``random``, bundled checkpoints, checkpoints of runs."""
     found = [info(spec) for spec in SIMPLE]
     found += [_tiny(f"tiny:{name}", path) for name, path in _bundled().items()]
     for run in store.listing(runs):
@@ -184,25 +231,25 @@ def _checkpoint(name: str, runs: str | Path) -> Path:
 
 
 class _Shelf:
-    """The models that were used last. One thread loads at a time, so that two never load the same one."""
+    """The models used last. One thread loads at a time, so that no model is loaded twice."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._kept: OrderedDict[tuple[Any, ...], ModelBundle] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, place: Path | str, **options: Any) -> ModelBundle:
+    def take(self, place: Path | str, base: Path | str | None, **options: Any) -> ModelBundle:
         from labkit.models.loader import load as load_model
 
-        # A checkpoint that was written anew is another one.
+        # A checkpoint that was written again is loaded again.
         there = Path(place).iterdir() if Path(place).is_dir() else ()
-        key = (str(place), max((p.stat().st_mtime_ns for p in there), default=0), *sorted(options.items()))
+        key = (str(place), str(base), max((p.stat().st_mtime_ns for p in there), default=0), *sorted(options.items()))
         with self._lock:
             if key not in self._kept:
-                # Room is made first: models are what fills the memory.
+                # Free memory first: two large models may not fit.
                 while len(self._kept) >= self._size:
                     self._kept.popitem(last=False)
-                self._kept[key] = load_model(place, **options)
+                self._kept[key] = load_model(place, base=base, **options)
             self._kept.move_to_end(key)
             return self._kept[key]
 

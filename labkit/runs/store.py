@@ -36,6 +36,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
+from labkit.config import PROMPT_DATE
 from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.runs.migrate import METRICS, SETTINGS, migrated
@@ -240,6 +241,7 @@ def environment() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "git": _git_revision(),
         "packages": {p: _version(p) for p in packages},
+        "prompt_date": PROMPT_DATE.isoformat(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 

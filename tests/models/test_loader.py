@@ -104,6 +104,32 @@ class TestAdapter:
         with pytest.raises(UsageError, match="--base"):
             load(adapter)
 
+    @pytest.mark.parametrize("added", [1, 40])
+    def test_added_tokens_bring_their_embeddings(self, copy, tmp_path, added):
+        """Of 512 rows and 352 known tokens the base has 160 to spare: 170 more are resized for."""
+        import peft
+        import transformers
+
+        words = tiny_models.tokenizer()
+        words.add_special_tokens({"additional_special_tokens": [f"<x{i}>" for i in range(160 + added)]})
+        model = transformers.AutoModelForCausalLM.from_pretrained(copy)
+        model.resize_token_embeddings(len(words))
+        settings = {"r": 2, "target_modules": ["q_proj"], "modules_to_save": ["embed_tokens", "lm_head"]}
+        adapted = peft.get_peft_model(model, peft.LoraConfig(**settings, task_type="CAUSAL_LM")).eval()
+        adapted.save_pretrained(tmp_path / "more")
+        words.save_pretrained(tmp_path / "more")
+        loaded = load(tmp_path / "more", base=copy)
+        ids = torch.tensor([[100, 511 + added, 101]])
+        with torch.inference_mode():
+            torch.testing.assert_close(loaded.model(input_ids=ids).logits, adapted(input_ids=ids).logits)
+        assert loaded.model.get_input_embeddings().weight.shape[0] == 512 + added
+
+    def test_another_base_is_named_by_tensor_and_shapes(self, adapter, tmp_path):
+        other = tiny_models.save(tmp_path / "other", tiny_models.llama(num_key_value_heads=2), tiny_models.tokenizer())
+        said = r"v_proj.lora_B.weight is 16 by 4 and its base model needs 32 by 4; name the base .*--base"
+        with pytest.raises(UsageError, match=said):
+            load(adapter, base=other)
+
     def test_a_pickle_is_refused(self, adapter):
         (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
         with pytest.raises(UsageError, match=r"pickle \(adapter_model.bin\)"):
@@ -182,6 +208,21 @@ def _small_vocabulary(path):
     tiny_models.save(path, tiny_models.llama(vocab_size=300))
 
 
+def _embeddings_of_another_config(path):
+    _edit(path / "config.json", vocab_size=600)
+
+
+def _heads_of_another_config(path):
+    _edit(path / "config.json", num_key_value_heads=2)
+
+
+def _pointer(name):
+    def spoil(path):
+        (path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+
+    return spoil
+
+
 def _no_tokenizer(path):
     (path / "tokenizer.json").unlink()
 
@@ -217,10 +258,15 @@ def _raising_template(path):
         (_garbage, "model.safetensors is damaged or cut short.*again"),
         (_empty, "model.safetensors is damaged or cut short.*again"),
         (_without_a_weight, r"lacks 1 weights \(model.layers.1.mlp.up_proj.weight ...\); copy or save"),
-        (_other_shape, "cannot load .*llama"),
+        (_other_shape, r"lm_head.weight is 512 by 32 in the weights and 512 by 48 by config.json; correct the config"),
+        (_embeddings_of_another_config, r"lm_head.weight is 512 by 32 in the weights and 600 by 32 by config.json"),
+        (_heads_of_another_config, r"k_proj.weight is 16 by 32 in the weights and 32 by 32 by config.json"),
+        (_pointer("tokenizer.json"), "tokenizer.json is a Git LFS pointer.*git lfs pull"),
+        (_pointer("model.safetensors"), "model.safetensors is a Git LFS pointer.*git lfs pull"),
+        (_pointer("config.json"), "config.json is a Git LFS pointer.*git lfs pull"),
         (_small_vocabulary, "knows 352 tokens and its model 300; put the tokenizer there"),
         (_no_tokenizer, "no tokenizer.*save one beside"),
-        (_broken_tokenizer, "cannot load .*llama"),
+        (_broken_tokenizer, "cannot read the tokenizer of .*llama: .*save it again"),
         (_no_template, "no chat template.*chat_template.jinja"),
         (_broken_template, "chat template fails: .*change .*llama/chat_template.jinja"),
         (_raising_template, "chat template fails: only with tools; change .*llama/chat_template.jinja$"),
@@ -244,6 +290,29 @@ def test_a_pickle_is_never_opened(copy, monkeypatch):
     (copy / "model.safetensors").unlink()
     with pytest.raises(UsageError, match="pickle"):
         load(copy)
+
+
+@pytest.mark.parametrize("family", ["llama", "idefics3"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_template_beside_the_model_is_read(tmp_path, family, several):
+    """``chat_template.json``, as vision models have it; their processor cannot be built here."""
+    template = tiny_models.CHATML_PARTS if family == "idefics3" else tiny_models.CHATML
+    tiny_models.save(tmp_path, getattr(tiny_models, family)(), tiny_models.tokenizer(template))
+    (tmp_path / "chat_template.jinja").unlink()
+    found = [{"name": "default", "template": template}, {"name": "tools", "template": "x"}] if several else template
+    (tmp_path / "chat_template.json").write_text(json.dumps({"chat_template": found}))
+    loaded = load(tmp_path)
+    asked = text(loaded, render(loaded, [Message("user", "Make 24.")]))
+    assert asked == "<|im_start|>user\nMake 24.<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize("words", [{"eos_token": "<|eos|>"}, {}])
+def test_a_tokenizer_without_a_pad_token_gets_one(tmp_path, words):
+    made = tiny_models.tokenizer()
+    bare = type(made)(tokenizer_object=made.backend_tokenizer, chat_template=tiny_models.CHATML, **words)
+    assert bare.pad_token_id is None
+    loaded = load(tiny_models.save(tmp_path, tiny_models.llama(), bare))
+    assert loaded.tokenizer.pad_token_id == loaded.pad_id == (1 if words else 0)
 
 
 def test_a_path_that_is_wrong_is_put_right(saved, tmp_path):

@@ -22,11 +22,27 @@ def gemma2(seed=0):
 
 
 MODEL = tiny_models.llama()
+
+
+def granite(seed=0):
+    """Divides its logits."""
+    settings = tiny_models.text_config(logits_scaling=3.0)
+    return tiny_models._sharpened(transformers.GraniteForCausalLM, transformers.GraniteConfig(**settings), seed)
+
+
+def cohere(seed=0):
+    """Multiplies its logits."""
+    settings = tiny_models.text_config(logit_scale=0.25)
+    return tiny_models._sharpened(transformers.CohereForCausalLM, transformers.CohereConfig(**settings), seed)
+
+
 FAMILIES = {
     "llama": tiny_models.llama,
     "qwen3": tiny_models.qwen3,
     "gemma3": tiny_models.gemma3_text,
     "gemma2": gemma2,
+    "granite": granite,
+    "cohere": cohere,
     "mllama": tiny_models.mllama,
     "idefics3": tiny_models.idefics3,
 }

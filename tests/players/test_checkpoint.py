@@ -228,10 +228,52 @@ def test_a_dialogue_that_outgrows_the_model_ends_in_unreadable_answers(loaded):
     assert episode.attempts[0].sample.tokens > 0
 
 
+@pytest.mark.parametrize("positions", [64, 127])
+def test_a_prompt_longer_than_the_model_reads_is_refused_before_the_first_answer(tmp_path, positions):
+    model = tiny_models.llama(max_position_embeddings=positions)
+    short = load(tiny_models.save(tmp_path, model, tiny_models.tokenizer()))
+    asked = len(render(short, prompt(start(task()))))
+    assert asked >= positions
+    with pytest.raises(UsageError, match=f"the prompt has {asked} tokens and tiny reads {positions}; take a model"):
+        list(play_many([task(), task()], player(short)))
+
+
+def test_prompts_that_outgrow_the_model_on_the_way_are_counted(tmp_path):
+    """In V-IRL the way so far is part of the prompt."""
+    walk = [e for e in stream(next(iter(game("virl-l").tasks("id"))), Expert()) if not e.done]
+    words = tiny_models.tokenizer()
+    first, last = (
+        len(
+            words.apply_chat_template(
+                [{"role": "user", "content": prompt(e)[0].text}], add_generation_prompt=True, return_dict=True
+            )["input_ids"]
+        )
+        for e in (walk[0], walk[-1])
+    )
+    model = tiny_models.llama(max_position_embeddings=(first + last) // 2)
+    found = player(load(tiny_models.save(tmp_path, model, words)), max_new_tokens=2)
+    answers = found.answer([Request(e, (), (n,)) for n, e in enumerate(walk)])
+    empty = sum(not answer.text and not answer.sample.tokens for answer in answers)
+    assert 0 < found.too_long == empty < len(walk)
+    assert found.notes == [
+        f"tiny: {empty} prompts are longer than the model's context of {(first + last) // 2} tokens; "
+        "their answers are empty and count as unreadable"
+    ]
+
+
+def test_a_template_without_a_second_turn_plays_one_attempt(tmp_path):
+    forgetful = "{{ messages[-1]['content'] }}{% if add_generation_prompt %}<|im_start|>{% endif %}"
+    model = tiny_models.llama(max_position_embeddings=1024)
+    once = player(load(tiny_models.save(tmp_path, model, tiny_models.tokenizer(forgetful))))
+    assert len(play(task(attempts=1), once).attempts) == 1
+    with pytest.raises(UsageError, match="drops or repeats earlier answers.*chat_template.jinja"):
+        play(task(attempts=2), once)
+
+
 @pytest.mark.parametrize(
     "settings", [{"temperature": -1}, {"temperature": float("nan")}, {"max_new_tokens": 0}, {"batch": 0}]
 )
-def test_settings_that_cannot_be(loaded, settings):
+def test_invalid_settings(loaded, settings):
     with pytest.raises(UsageError):
         player(loaded, **settings)
 
@@ -301,7 +343,7 @@ def test_the_tokens_of_a_span_in_what_models_sample():
         assert 0 <= begin < end <= 12
 
 
-# The memory of a player, and its sampler
+# The prefix cache of a player, and its rollout model
 
 
 def same(found, expected):
@@ -332,7 +374,7 @@ def test_a_rollout_is_its_episodes_one_by_one(loaded, batch):
     for index, (one, found) in enumerate(zip(tasks, played, strict=True)):
         fresh, alone = start(one), []
         while not fresh.done:
-            # A new player each turn has nothing in memory.
+            # A new player each turn has nothing in its cache.
             alone += player(loaded).answer([Request(fresh, tuple(alone), (7, index))])
             fresh = judge(fresh, alone[-1].text, alone[-1].sample)
         same(found.answers, alone)
@@ -368,7 +410,7 @@ def test_positions_of_a_walk_are_answered_as_if_each_were_the_first(walker, monk
     exactly(walker, found)
 
 
-def test_a_vision_model_plays_text_with_a_memory(tmp_path):
+def test_a_vision_model_plays_text_with_a_prefix_cache(tmp_path):
     model = tiny_models.idefics3()
     model.config.text_config.max_position_embeddings = 2048
     loaded = load(tiny_models.save(tmp_path, model, tiny_models.tokenizer(tiny_models.CHATML_PARTS)))

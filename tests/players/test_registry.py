@@ -103,6 +103,31 @@ def test_an_adapter(saved, tmp_path):
     assert registry.load(str(adapter), base=str(moved)).loaded.adapter
 
 
+@pytest.mark.parametrize("base", ["tiny:gp-l/init", "run:sft"])
+@pytest.mark.parametrize("where", ["option", "config"])
+def test_the_base_of_an_adapter_may_be_named_like_a_player(saved, bundled, runs, tmp_path, base, where):
+    adapter = tiny_models.save_adapter(tmp_path / "adapter", saved)
+    config = adapter / "adapter_config.json"
+    named = base if where == "config" else "gone"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": named}))
+    option = base if where == "option" else None
+    assert registry.load(str(adapter), base=option, runs=runs).loaded.adapter
+    assert registry.load_bundle(str(adapter), base=option, runs=runs).adapter
+
+
+@pytest.mark.parametrize("spec", ["tiny:gp-l/init", "run:sft@50", "PATH"])
+def test_a_model_may_be_given_a_name(saved, bundled, runs, spec):
+    spec = str(saved) if spec == "PATH" else spec
+    player = registry.load(f"My model-2={spec}", runs=runs)
+    assert player.name == "My model-2"
+    assert player.loaded is registry.load(spec, runs=runs).loaded
+    shown = registry.info(f"My model-2={spec}", runs=runs)
+    assert shown.summary == "My model-2" and shown.path == registry.info(spec, runs=runs).path
+    for wrong in (f"<b>={spec}", f"={spec}", "name="):
+        with pytest.raises(UsageError, match="is not NAME=PLAYER"):
+            registry.load(wrong, runs=runs)
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

@@ -21,8 +21,7 @@ from torch import nn
 from labkit.compute import Meter
 from labkit.config import Config
 from labkit.models.bundle import ModelBundle
-from labkit.models.loader import load
-from labkit.players.registry import resolve_checkpoint
+from labkit.players.registry import load_bundle
 from labkit.progress import Progress
 from labkit.training.common import distributed, trackers
 from labkit.training.common.checkpointing import checkpoint_activations
@@ -82,7 +81,7 @@ def start_from(config: StartConfig, device: str) -> ModelBundle:
     Raises:
         UsageError: it cannot be loaded, or ``lora`` or ``freeze`` does not fit it.
     """
-    bundle = load(resolve_checkpoint(config.model), device=device)
+    bundle = load_bundle(config.model, device=device)
     return replace(bundle, model=prepare_parameters(bundle.model, config.lora, config.freeze, seed=config.seed))
 
 

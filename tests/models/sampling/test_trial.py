@@ -25,6 +25,7 @@ SMALL = {
     "max_position_embeddings": 512,
 }
 MIXED = ["linear_attention", "full_attention"] * 2
+# fmt: off
 FAMILIES = {
     # Attention over a window that counts columns; a mask of holes moves it.
     "gpt_neo": (Level.PREFIXES, {"num_layers": 2, "attention_types": [[["global", "local"], 1]], "num_heads": 4, "window_size": 12, "hidden_size": 32, "max_position_embeddings": 512}),
