@@ -25,22 +25,59 @@ SMALL = {
     "max_position_embeddings": 512,
 }
 MIXED = ["linear_attention", "full_attention"] * 2
-# fmt: off
+
 FAMILIES = {
     # Attention over a window that counts columns; a mask of holes moves it.
-    "gpt_neo": (Level.PREFIXES, {"num_layers": 2, "attention_types": [[["global", "local"], 1]], "num_heads": 4, "window_size": 12, "hidden_size": 32, "max_position_embeddings": 512}),
+    "gpt_neo": (
+        Level.PREFIXES,
+        {
+            "num_layers": 2,
+            "attention_types": [[["global", "local"], 1]],
+            "num_heads": 4,
+            "window_size": 12,
+            "hidden_size": 32,
+            "max_position_embeddings": 512,
+        },
+    ),
     # Linear biases by column.
     "mpt": (Level.PREFIXES, {"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 512}),
     "bloom": (Level.DRAFTS, {"hidden_size": 32, "n_layer": 2, "n_head": 4}),
     "gpt2": (Level.DRAFTS, {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512}),
     # No ``past_key_values``: each step would see one token.
     "mamba": (Level.PLAIN, {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}),
-    "rwkv": (Level.PLAIN, {"hidden_size": 32, "num_hidden_layers": 2, "attention_hidden_size": 32, "context_length": 512}),
+    "rwkv": (
+        Level.PLAIN,
+        {"hidden_size": 32, "num_hidden_layers": 2, "attention_hidden_size": 32, "context_length": 512},
+    ),
     # Recurrent layers between layers of attention.
     "lfm2": (Level.CACHED, {**SMALL, "layer_types": ["conv", "full_attention"] * 2, "block_multiple_of": 8}),
-    "qwen3_next": (Level.CACHED, {**SMALL, "layer_types": MIXED, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8}),
-    "bamba": (Level.CACHED, {**SMALL, "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "attn_layer_indices": [1], "mamba_chunk_size": 8}),
-}  # fmt: skip
+    "qwen3_next": (
+        Level.CACHED,
+        {
+            **SMALL,
+            "layer_types": MIXED,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "shared_expert_intermediate_size": 16,
+            "linear_num_value_heads": 4,
+            "linear_num_key_heads": 2,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
+        },
+    ),
+    "bamba": (
+        Level.CACHED,
+        {
+            **SMALL,
+            "mamba_n_heads": 8,
+            "mamba_d_head": 8,
+            "mamba_d_state": 8,
+            "attn_layer_indices": [1],
+            "mamba_chunk_size": 8,
+        },
+    ),
+}
 
 
 def build(family):
