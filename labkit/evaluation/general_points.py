@@ -92,15 +92,15 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
     "recognition": per_answer(lambda a: bool(a.verdict.evidence.get("cards_right"))),
     "formula_success": per_episode(lambda e: any(map(_formula_right, e.attempts))),
 }
-"""``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
-as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
-``steps_true``: steps of thoughts (:mod:`labkit.envs.general_points.thoughts`) that equal what they say;
-``last_steps_true``: those that end a try. ``faces_as_ten``: face cards that the ``number`` field gives as what they
-count in training, where the rule says otherwise. ``face_hands``: success in the hands that hold a face card, which
-are those that the face rule is about. ``kept_old_rule``: first answers that are wrong, but play by the other face
-rule, with a legal formula of *its* numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
-under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
-answer; ``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
+"""``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once, as it
+counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly. ``steps_true``:
+steps of thoughts (:mod:`labkit.envs.general_points.thoughts`) that equal what they say; ``last_steps_true``: those
+that end a try. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the
+rule says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is
+about. ``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
+numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on under
+the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training answer;
+``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
 
 On ``gp-vl`` also ``recognition`` (answers that name the dealt cards; paper, figure 8) and ``formula_success``
 (episodes in which some formula was right for the dealt cards, whether or not the answer named them: a wrong
