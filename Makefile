@@ -27,7 +27,7 @@ export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: help install app lab test test-all lint notebooks results bench clean check-python
+.PHONY: help install app lab test test-all lint notebooks solutions results bench clean check-python
 .DEFAULT_GOAL := help
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo 'make test-all   run those and then the slow ones, which run every notebook'
 	@echo 'make lint       check style, formatting and types with ruff and mypy'
 	@echo 'make notebooks  run every notebook and store its results'
+	@echo 'make solutions  write the notebooks with their exercises solved to solutions/, for teachers'
 	@echo 'make results    write RESULTS.md and its pictures from the runs in results/'
 	@echo 'make bench      time the solver, the verifier, play, training and street views'
 	@echo 'make clean      remove .venv, caches and build output; runs stay'
@@ -70,6 +71,9 @@ lint: $(STAMP)
 # Each notebook is its .py file, run in a fresh kernel; ARGS="00_tour" runs only that one.
 notebooks: $(STAMP)
 	$(BIN)/python scripts/notebooks.py $(ARGS)
+
+solutions: $(STAMP)
+	$(BIN)/python scripts/notebooks.py --solved solutions $(ARGS)
 
 # ARGS=--text leaves the pictures as they are: these need kaleido and a browser.
 results: $(STAMP)

@@ -19,7 +19,20 @@ from labkit.errors import UsageError
 ROOT = Path(__file__).parent.parent
 _PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, SETUPTOOLS = _PYPROJECT["project"], _PYPROJECT["tool"]["setuptools"]
-TARGETS = ("install", "app", "lab", "test", "test-all", "lint", "notebooks", "results", "bench", "clean", "help")
+TARGETS = (
+    "install",
+    "app",
+    "lab",
+    "test",
+    "test-all",
+    "lint",
+    "notebooks",
+    "solutions",
+    "results",
+    "bench",
+    "clean",
+    "help",
+)
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make; sudo apt-get install make")
 
