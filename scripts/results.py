@@ -1,4 +1,4 @@
-"""Write RESULTS.md and its pictures from the runs in ``results/``.
+"""Write RESULTS.md, docs/results/ and their pictures from the runs in ``results/``.
 
     python scripts/results.py [--text]
 
@@ -8,18 +8,21 @@ With ``--text`` the pictures are left as they are: these need kaleido and a brow
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from labkit.replication import page
 from labkit.replication.archive import RESULTS, Archive
 from labkit.replication.plan import load_plan, plans
-from labkit.replication.report import PICTURES, results
+from labkit.replication.report import HEADLINE, PAGES, PICTURES, results
 
 
 def main(words: list[str]) -> None:
     figures = [load_plan(path) for path in plans().values()]
-    text, drawn = results(figures, Archive([RESULTS]))
-    Path("RESULTS.md").write_text(text, encoding="utf-8")
+    pages, drawn = results(figures, Archive([RESULTS]), HEADLINE if HEADLINE.is_file() else None)
+    for old in PAGES.rglob("*.md"):
+        old.unlink()
+    for path, text in pages.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     if "--text" in words:
         return
     stills = {name: figure for data in drawn for name, figure in page.pictures(data).items()}

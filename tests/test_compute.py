@@ -28,3 +28,23 @@ def test_a_models_meter_knows_what_moves():
     tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     tied[1].weight = tied[0].weight
     assert Meter.of(tied).parameters == 9 + 3 + 3
+
+
+def test_attention_costs_four_flops_a_pair_and_width_and_thrice_that_in_training():
+    meter = Meter(10, width=6)
+    meter.train([3, 1])
+    meter.read([2], times=2)
+    # Pairs of 3 tokens: (1,1) (2,1) (2,2) (3,1) (3,2) (3,3); of 1 token: itself. Of 2 tokens three, read twice.
+    assert (meter.trained_tokens, meter.trained_pairs, meter.sampled_tokens, meter.sampled_pairs) == (4, 7, 4, 6)
+    assert meter.attention_flops == 4 * 6 * (3 * 7 + 6)
+    # The paper's count is as it was.
+    assert meter.flops == 60 * 4 + 20 * 4
+    assert Meter(**meter.state()) == meter
+
+
+def test_the_width_is_that_of_all_heads_of_all_layers():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"vocab_size": 8, "hidden_size": 12, "intermediate_size": 8, "num_hidden_layers": 3}
+    config = LlamaConfig(**sizes, num_attention_heads=2, num_key_value_heads=1, head_dim=6)
+    assert Meter.of(LlamaForCausalLM(config)).width == 3 * 2 * 6

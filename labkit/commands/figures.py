@@ -1,4 +1,4 @@
-"""Draw the paper's figures from stored runs, or run what they lack.
+"""Draw the paper's figures from stored runs, or run what is missing.
 
 examples:
   labkit figures                                     the figures, and what is stored of each
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from", metavar="RUNS", dest="roots", action="append",
         help="a folder of runs; may be given several times (default: results and runs)",
     )  # fmt: skip
-    parser.add_argument("--run", action="store_true", dest="run_them", help="first train and evaluate what is lacking")
+    parser.add_argument("--run", action="store_true", dest="run_them", help="first train and evaluate what is missing")
     parser.add_argument("--seeds", metavar="S,S", type=_seeds, help="these seeds in place of the plan's")
     parser.add_argument("--cell", metavar="CELL", help="only this cell")
     parser.add_argument("--keep", metavar="RUN", nargs="+", help="copy finished runs, without weights, into results/")
@@ -132,12 +132,12 @@ def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
                 for c in figure.curves if c.trained for s in c.seeds
             )  # fmt: skip
             asked = sum(len(c.seeds) for c in figure.curves if c.trained)
-            note = f"{trained} of {asked} runs" + (f", {len(jobs)} commands lacking" if jobs else ", complete")
+            note = f"{trained} of {asked} runs" + (f", {len(jobs)} commands missing" if jobs else ", complete")
             rows.append({"figure": name, "title": figure.plan.title, "source": figure.plan.source, "stored": note,
-                         "runs": trained, "of": asked, "lacking": [j.command for j in jobs]})  # fmt: skip
+                         "runs": trained, "of": asked, "missing": [j.command for j in jobs]})  # fmt: skip
         except UsageError as error:
             # One plan that is wrong must not hide the others.
-            rows.append({"figure": name, "title": "", "source": "", "stored": str(error), "lacking": []})
+            rows.append({"figure": name, "title": "", "source": "", "stored": str(error), "missing": []})
     if args.json:
         common.emit(rows)
     else:
@@ -169,7 +169,7 @@ def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
 
 
 def _jobs(args: argparse.Namespace, figures: list[Figure], out: Path) -> list[Job]:
-    """What all figures lack, each job once; the first can be given now."""
+    """What all figures are missing, each job once; the first can be given now."""
     from labkit.replication.missing import missing_jobs
 
     archive = _archive(args)
@@ -241,10 +241,11 @@ def _plain(entry: Entry) -> dict[str, Any]:
         ],
         "findings": [
             {"verdict": f.verdict, "sentence": f.sentence, "change": f.change and f.change.value,
-             "ci95": f.change and f.change.ci95}
+             "ci95": f.change and f.change.ci95, "seeds": f.seeds,
+             "beside": {n: e and {"change": e.value, "ci95": e.ci95} for n, e in f.beside.items()}}
             for f in findings(entry.data)
         ],
-        "lacking": [job.command for job in entry.jobs],
+        "missing": [job.command for job in entry.jobs],
     }  # fmt: skip
 
 
@@ -257,8 +258,12 @@ def _text(entry: Entry) -> str:
     rows = [tables.told(row) for row in tables.rows(entry.data)]
     if rows:
         lines.append(common.table(rows, [n for n in rows[0] if n != "machine"]))
-        lines += [f.sentence for f in findings(entry.data)]
+        told = findings(entry.data)
+        lines += [f.sentence for f in told]
+        for cell in entry.data.cells:
+            signs = tables.signs([f for f in told if f.cell == cell and f.beside])
+            lines += [common.table(signs, signs[0])] if signs else []
     if entry.jobs:
-        lines.append("lacking (where ID is that of a run before it):")
+        lines.append("missing (ID stands for the id of the run that the command above makes):")
         lines += [f"  {job.command}" for job in entry.jobs]
     return "\n".join([*lines, ""])

@@ -15,7 +15,10 @@ ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {}
 """Its rates over episodes in which every position was asked once, with the expert's history
 (:func:`labkit.evaluation.controls.every_position`). Without any, nobody asks."""
 
-LABELS: dict[str, str] = {}
+BESIDE: tuple[str, ...] = ("first_attempt",)
+"""Its rates that figures and tables show beside the headline."""
+
+LABELS: dict[str, str] = {"first_attempt": "success at the first attempt"}
 """Its measures in plain words, in the order in which tables show them; a label that begins with two spaces is part of
 the one above."""
 

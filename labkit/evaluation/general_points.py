@@ -77,12 +77,23 @@ def _steps(attempt: Attempt) -> list[thoughts.Told]:
     return thoughts.told(thought) if isinstance(thought, str) else []
 
 
+def _at_attempt(number: int, holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share of answers of one attempt for which something holds."""
+
+    def trials(episode: Episode) -> Trials:
+        answers = episode.attempts[number : number + 1]
+        return Trials(sum(map(holds, answers)), len(answers))
+
+    return trials
+
+
 RATES: dict[str, Callable[[Episode], Trials]] = {
     "legal": per_answer(_legal),
     "valid": per_answer(lambda a: valid(a.verdict)),
     "number_right": per_answer(lambda a: bool(a.verdict.evidence.get("number_right"))),
     "steps_true": _steps_true,
     "last_steps_true": _last_steps_true,
+    "number_right_first": _at_attempt(0, lambda a: bool(a.verdict.evidence.get("number_right"))),
     "faces_as_ten": _faces_as_ten,
     "face_hands": _with_a_face,
     "kept_old_rule": _kept,
@@ -92,15 +103,16 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
     "recognition": per_answer(lambda a: bool(a.verdict.evidence.get("cards_right"))),
     "formula_success": per_episode(lambda e: any(map(_formula_right, e.attempts))),
 }
-"""``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once, as it
-counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly. ``steps_true``:
-steps of thoughts (:mod:`labkit.envs.general_points.thoughts`) that equal what they say; ``last_steps_true``: those
-that end a try. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the
-rule says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is
-about. ``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
-numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on under
-the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training answer;
-``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
+"""``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
+as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
+``steps_true``: steps of thoughts (:mod:`labkit.envs.general_points.thoughts`) that equal what they say;
+``last_steps_true``: those that end a try. ``number_right_first``: ``number_right`` of first answers, before a dialogue
+can mislead. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the rule
+says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is about.
+``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
+numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
+under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
+answer; ``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
 
 On ``gp-vl`` also ``recognition`` (answers that name the dealt cards; paper, figure 8) and ``formula_success``
 (episodes in which some formula was right for the dealt cards, whether or not the answer named them: a wrong
@@ -109,7 +121,12 @@ card ends the verdict, so success alone cannot tell the two apart)."""
 ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {}
 """A hand has one position; see :data:`labkit.evaluation.default.ASKED_ONCE`."""
 
+BESIDE = ("first_attempt", "number_right_first", "faces_as_ten")
+"""See :data:`labkit.evaluation.default.BESIDE`."""
+
 LABELS = {
+    "first_attempt": "success at the first attempt",
+    "number_right_first": "numbers right in first answers",
     "right_by_attempt": "right answers in attempt",
     "legal": "answers with a legal formula",
     "valid": "  and each card used once",
@@ -172,16 +189,6 @@ def by_attempt(
         }
         for name, holds in told.items()
     }
-
-
-def _at_attempt(number: int, holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
-    """What an episode brings to the share of answers of one attempt for which something holds."""
-
-    def trials(episode: Episode) -> Trials:
-        answers = episode.attempts[number : number + 1]
-        return Trials(sum(map(holds, answers)), len(answers))
-
-    return trials
 
 
 def solutions(episodes: Sequence[Episode]) -> dict[str, int]:

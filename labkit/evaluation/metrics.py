@@ -136,8 +136,12 @@ def per_answer(holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
     return lambda episode: Trials(sum(map(holds, episode.attempts)), len(episode.attempts))
 
 
-RATES: dict[str, Callable[[Episode], Trials]] = {"success": per_episode(lambda e: e.success)}
-"""Shares of any cell, as what an episode brings to them; each game has more."""
+RATES: dict[str, Callable[[Episode], Trials]] = {
+    "success": per_episode(lambda e: e.success),
+    "first_attempt": per_episode(lambda e: success_within(e, 1)),
+}
+"""Rates of any cell, as what an episode brings to them; each game has more. ``success``: episodes that end well.
+``first_attempt``: those that do without a wrong answer."""
 
 
 def measured(

@@ -150,7 +150,7 @@ def evaluate(
     every = episodes == "all" and settings.get("deals") is None
     result = measure([episode for _, _, episode in played], every_hand=every)
     if ask_every_position and samples == 1 and measures_of(cell).ASKED_ONCE:
-        result = _with_asked_once(result, every_position(tasks, dialogue, batch=batch, key=(seed,)))
+        result = with_asked_once(result, every_position(tasks, dialogue, batch=batch, key=(seed,)))
     if drift:
         order = [index for _, index, _ in played]
         distance = drift.estimate(order, [e.task.id for e in result.episodes] if samples > 1 else None)
@@ -158,7 +158,7 @@ def evaluate(
     return result
 
 
-def _with_asked_once(result: SuiteResult, episodes: Iterable[Episode]) -> SuiteResult:
+def with_asked_once(result: SuiteResult, episodes: Iterable[Episode]) -> SuiteResult:
     """A result with what was measured where every position was asked once, on the same deals."""
     own, once = measures_of(result.cell), tuple(episodes)
     weights = own.deal_weights(once) if result.every_hand else None

@@ -82,6 +82,9 @@ ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {
 """The same where every position of a route was asked once, with the expert's history, so that there are no survivors:
 answers that are right, at turns, and elsewhere."""
 
+BESIDE = ("turns_first_attempt", "first_position", "every_position", "every_position_turns", "route_success")
+"""See :data:`labkit.evaluation.default.BESIDE`."""
+
 LABELS = {
     "per_step_accuracy": "answers that are right",
     "turn_accuracy": "  at turns",
@@ -89,8 +92,8 @@ LABELS = {
     "turns_first_attempt": "turns right at the first attempt",
     "first_position": "first position right at the first attempt",
     "every_position": "every position asked once, right",
-    "every_position_turns": "  at turns",
-    "every_position_others": "  elsewhere",
+    "every_position_turns": "every turn asked once, right",
+    "every_position_others": "every other position asked once, right",
     "route_success": "routes walked to the end",
     "kept_old_rule": "first answer by the other rule",
     "copied": "wrong answers copied from training",

@@ -15,7 +15,7 @@ from labkit.replication.series import Data, change, common_compute, growth, pair
 from labkit.replication.style import PAPER, SUITES, dress, panels_of, ramp, styles
 from labkit.replication.tables import measured
 
-_NAMES = {"id": "ID", "id@train": "ID, practised", "rule-ood": "rule-OOD", "visual-ood": "visual-OOD"}
+_NAMES = {"id": "ID", "id@train": "ID, training deals", "rule-ood": "rule-OOD", "visual-ood": "visual-OOD"}
 
 
 def add_values(

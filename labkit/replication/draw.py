@@ -22,15 +22,16 @@ from labkit.replication.style import SUITES, dress, panels_of, percent, styles
 from labkit.replication.tables import measured
 from labkit.views.palette import rgba
 
-Axis = Literal["flops", "updates", "id"]
+Axis = Literal["flops", "paper", "updates", "id"]
 
 AXES: dict[Axis, tuple[str, str]] = {
     "flops": ("FLOPs", "training compute since the start, TFLOP"),
+    "paper": ("the paper's FLOPs", "training compute by the paper's account, TFLOP"),
     "updates": ("updates", "steps of SFT, updates of RL"),
     "id": ("ID success", "ID at the same moment"),
 }
 """What can lie along the x axis: the button, and the axis' title."""
-_TICKS: dict[Axis, str] = {"flops": "", "updates": "", "id": ".0%"}
+_TICKS: dict[Axis, str] = {"flops": "", "paper": "", "updates": "", "id": ".0%"}
 
 
 def draw(data: Data, axis: Axis = "flops") -> go.Figure:
@@ -121,6 +122,7 @@ def _drawn(
     level = [v.value for v in values]
     x: dict[Axis, list[float | None]] = {
         "flops": [f / 1e12 for f in mean.flops],
+        "paper": [f / 1e12 for f in mean.estimated_flops],
         "updates": list(mean.updates),
         "id": [v.value for v in mean.values[suites[0]]],
     }
@@ -138,7 +140,8 @@ def _drawn(
         found = [p for p in line.points if suite in p.values and suites[0] in p.values]
         out.append(
             _Trace(
-                {"flops": [p.flops / 1e12 for p in found], "updates": [p.updates for p in found],
+                {"flops": [p.flops / 1e12 for p in found],
+                 "paper": [p.estimated_flops / 1e12 for p in found], "updates": [p.updates for p in found],
                  "id": [p.values[suites[0]].value for p in found]},
                 [p.values[suite].value for p in found],
                 {**group, "mode": "lines+markers", "line": {"color": rgba(colour, 0.35), "width": 1},

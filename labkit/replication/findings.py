@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from labkit.evaluation import Estimate
+from labkit.evaluation.games import measures_of
 from labkit.evaluation.seeds import ENOUGH
 from labkit.replication.plan import Claim
-from labkit.replication.series import Data, change, common_compute, growth, pairs_of
+from labkit.replication.series import Account, Data, Endpoint, change, change_of_rate, common_compute, growth, pairs_of
 
 Verdict = Literal["agrees", "disagrees", "undecided", "too few seeds", "no data"]
 
@@ -34,6 +36,10 @@ class Finding:
     """Of the headline metric, as a share."""
     verdict: Verdict
     sentence: str
+    seeds: tuple[int, ...] = ()
+    """How many training seeds the change is over, of each side where these differ; empty where none is trained."""
+    beside: Mapping[str, Estimate | None] = field(default_factory=dict)
+    """The same change of the game's other rates; None where the stored runs do not have it."""
 
 
 def findings(data: Data) -> list[Finding]:
@@ -68,6 +74,8 @@ class _Compared(NamedTuple):
     """How many seeds, of each of the two sides where these differ."""
     against: str
     """What it is compared with, in words."""
+    pairs: Sequence[tuple[Endpoint, Endpoint]] = ()
+    """What was compared, where that is episodes of the ends."""
 
 
 def _finding(data: Data, claim: Claim, cell: str) -> Finding:
@@ -75,7 +83,10 @@ def _finding(data: Data, claim: Claim, cell: str) -> Finding:
     decided = verdict(claim.says, compared.change, claim.margin)
     if compared.change is not None and _of_training(data, claim, cell) and min(compared.seeds) < ENOUGH:
         decided = "too few seeds"
-    return Finding(claim, cell, compared.change, decided, _sentence(data, claim, cell, compared, decided))
+    sentence = _sentence(data, claim, cell, compared, decided)
+    trained = compared.seeds if _of_training(data, claim, cell) else ()
+    beside = {name: change_of_rate(compared.pairs, name) for name in measures_of(cell).BESIDE} if compared.pairs else {}
+    return Finding(claim, cell, compared.change, decided, sentence, trained, beside)
 
 
 def _at_the_ends(data: Data, claim: Claim, cell: str) -> _Compared:
@@ -89,7 +100,7 @@ def _at_the_ends(data: Data, claim: Claim, cell: str) -> _Compared:
     else:
         against = f"against {claim.than}"
         pairs = pairs_of(data.ends[cell, claim.than, suite], data.ends[cell, claim.curve, suite])
-    return _Compared(change(pairs), (len(pairs),), against)
+    return _Compared(change(pairs), (len(pairs),), against, pairs)
 
 
 def _of_training(data: Data, claim: Claim, cell: str) -> bool:
@@ -98,18 +109,28 @@ def _of_training(data: Data, claim: Claim, cell: str) -> bool:
 
 
 def _at_equal_compute(data: Data, claim: Claim, cell: str) -> _Compared:
-    flops = common_compute(data, cell)
-    alone = claim.than == "start"
-    against = "since its start" if alone else f"against {claim.than}"
-    names = [claim.curve] if alone else [claim.curve, claim.than]
-    found = [growth(data.lines[cell, name], claim.suite, flops) for name in names]
-    if None in found:
+    against = "since its start" if claim.than == "start" else f"against {claim.than}"
+    found = _grown(data, claim, cell, "counted")
+    if found is None:
         return _Compared(None, (), f"{against} at equal compute")
+    moved, place, seeds = found
+    also, paper = "", _grown(data, claim, cell, "paper")
+    if paper is not None and paper[0].ci95 is not None:
+        also = f" (by the paper's account, at {paper[1]} TFLOP: {points(paper[0].value)} {interval(paper[0])})"
+    return _Compared(moved, seeds, f"{against}, at {place} TFLOP{also}")
+
+
+def _grown(data: Data, claim: Claim, cell: str, account: Account) -> tuple[Estimate, str, tuple[int, ...]] | None:
+    """A growth, or the difference of two, at the compute that all curves have reached: it, where, and the seeds."""
+    flops = common_compute(data, cell, account)
+    names = [claim.curve] if claim.than == "start" else [claim.curve, claim.than]
+    found = [growth(data.lines[cell, name], claim.suite, flops, account) for name in names]
+    if None in found:
+        return None
     ours, *theirs = found
     place = " and ".join(f"{one.flops / 1e12:.3g}" for one in found)
     seeds = (ours.seeds, *(other.seeds for other in theirs if other.seeds != ours.seeds))
-    moved = _gap(theirs[0].change, ours.change) if theirs else ours.change
-    return _Compared(moved, seeds, f"{against}, at {place} TFLOP")
+    return (_gap(theirs[0].change, ours.change) if theirs else ours.change), place, seeds
 
 
 def _gap(before: Estimate, after: Estimate) -> Estimate:
@@ -120,7 +141,7 @@ def _gap(before: Estimate, after: Estimate) -> Estimate:
 
 
 def _sentence(data: Data, claim: Claim, cell: str, compared: _Compared, decided: Verdict) -> str:
-    found, seeds, against = compared
+    found, seeds, against, _ = compared
     what = f"{claim.curve} on {cell}, {claim.suite}"
     rivals = claim.than in {c.name for c in data.figure.of(cell) if c.method != "init"}
     says = _BESIDE[claim.says] if rivals else claim.says

@@ -1,4 +1,4 @@
-"""What a figure lacks, as commands: trainings and evaluations that are not stored yet."""
+"""Missing jobs: the trainings and evaluations that a figure needs and that are not stored yet, as commands."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Job:
 
 
 def how_many(jobs: Sequence[Job]) -> str:
-    """What is lacking, counted: ``1 run or evaluation is``, ``4 runs or evaluations are``."""
+    """The number of missing jobs in words: ``1 run or evaluation is``, ``4 runs or evaluations are``."""
     return "1 run or evaluation is" if len(jobs) == 1 else f"{len(jobs)} runs or evaluations are"
 
 
@@ -58,7 +58,7 @@ def missing_jobs(figure: Figure, archive: Archive, out: str | Path = ROOT) -> li
 
 
 def _of_curve(figure: Figure, curve: Curve, seed: int, archive: Archive, out: str | Path) -> Iterator[Job]:
-    evaluation = figure.plan.evaluation
+    evaluation = figure.evaluation_of(curve)
     if not curve.trained:
         if evaluation and not _all_there(archive, curve.player, evaluation, curve.cell):
             yield _evaluate(curve, seed, curve.player, evaluation, out, ready=True)

@@ -32,7 +32,7 @@ figure { margin: 1rem 0; overflow-x: auto; } figure > div { min-width: 760px; }
 table { border-collapse: collapse; font-size: 14px; }
 th, td { text-align: left; padding: .2rem .7rem .2rem 0; border-bottom: 1px solid #ddd; }
 .wide { overflow-x: auto; } pre { background: #f5f5f5; padding: .7rem; overflow-x: auto; font-size: 13px; }
-.lacks { color: #7a4a00; }
+.missing { color: #7a4a00; }
 """
 
 
@@ -42,7 +42,7 @@ class Entry:
 
     data: Data
     jobs: Sequence[Job]
-    """What it lacks."""
+    """What is missing."""
 
 
 def html(entries: Sequence[Entry]) -> str:
@@ -83,8 +83,8 @@ def _section(entry: Entry) -> str:
         parts.append("<p>Nothing is stored of it yet.</p>")
     if entry.jobs:
         commands = "\n".join(job.command for job in entry.jobs)
-        summary = f"{how_many(entry.jobs)} not stored; how to make what lacks"
-        parts.append(f'<details class="lacks"><summary>{summary}</summary><pre>{escape(commands)}</pre></details>')
+        summary = f"{how_many(entry.jobs)} not stored; the commands that make them"
+        parts.append(f'<details class="missing"><summary>{summary}</summary><pre>{escape(commands)}</pre></details>')
     return "\n".join([*parts, "</section>"])
 
 
@@ -99,7 +99,7 @@ def pictures(data: Data, suffix: str = "svg") -> dict[str, go.Figure]:
     name = data.figure.id
     found = {f"{name}.{suffix}": draw(data)}
     if data.figure.plan.kind in ("curves", "growth"):
-        found |= {f"{name}-{axis}.{suffix}": draw(data, axis) for axis in ("updates", "id")}
+        found |= {f"{name}-{axis}.{suffix}": draw(data, axis) for axis in ("paper", "updates", "id")}
     for figure in found.values():
         # Buttons do nothing on paper.
         figure.layout.updatemenus = None

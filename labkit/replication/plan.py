@@ -60,6 +60,8 @@ class CurvePlan(Config):
     """In place of the figure's."""
     start: Start | None = None
     """Where the run begins, in place of the config's ``model``."""
+    temperature: float | None = Field(None, ge=0)
+    """At which its ends are evaluated, in place of the figure's."""
     paper: dict[str, Numbers] = {}
     """The paper's numbers for this curve, by cell."""
 
@@ -146,6 +148,8 @@ class Plan(Config):
     """How the ends are evaluated; without it, the last probe of a run is its end."""
     curves: tuple[CurvePlan, ...]
     claims: tuple[Claim, ...] = ()
+    signs: bool = False
+    """Whether its claims are rows of the table of signs in RESULTS.md."""
 
     @field_validator("curves")
     @classmethod
@@ -179,6 +183,8 @@ class Curve:
     """The curve from whose checkpoint this one goes on."""
     step: int = 0
     """The step of that checkpoint."""
+    temperature: float | None = None
+    """At which its ends are evaluated, in place of the figure's."""
     paper: Numbers = field(default_factory=Numbers)
 
     @property
@@ -213,6 +219,13 @@ class Figure:
 
     def of(self, cell: str) -> list[Curve]:
         return [c for c in self.curves if c.cell == cell]
+
+    def evaluation_of(self, curve: Curve) -> Evaluation | None:
+        """How a curve's ends are evaluated; None where they are its last probes."""
+        asked = self.plan.evaluation
+        if asked is None or curve.temperature is None:
+            return asked
+        return asked.model_copy(update={"temperature": curve.temperature})
 
 
 def plans(folder: str | Path = FOLDER) -> dict[str, Path]:
@@ -280,6 +293,7 @@ def _laid_out(
                 family=asked.name,
                 source=before[cell, asked.start.curve] if asked.start else None,
                 step=asked.start.step if asked.start else 0,
+                temperature=asked.temperature,
                 paper=asked.paper.get(cell, Numbers()),
             )
         )

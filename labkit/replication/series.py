@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from labkit.envs.games import row_of
 from labkit.episode import Episode
 from labkit.evaluation import Estimate, headline, seeds
 from labkit.evaluation.games import measures_of
+from labkit.evaluation.suites import ASKED_ONCE
 from labkit.replication.archive import Archive
 from labkit.replication.plan import Curve, Evaluation, Figure
 from labkit.runs.store import Run
@@ -48,7 +49,9 @@ class Point:
     updates: int
     """Since Init: with those of the run that it goes on from."""
     flops: float
-    """Counted since Init."""
+    """Counted since Init, with attention if :attr:`Data.attention`."""
+    estimated_flops: float
+    """Since Init by the paper's account, as :attr:`Compute.estimated_flops`."""
     values: Mapping[str, Estimate]
     """The headline metric by suite."""
     changes: Mapping[str, Estimate]
@@ -95,6 +98,8 @@ class Data:
     """The first probes, likewise."""
     last: Mapping[tuple[str, str, str], tuple[Endpoint, ...]]
     """The last probes, which are on the same deals as the first; ``ends`` may be an evaluation on others."""
+    attention: bool
+    """Whether FLOPs hold those of attention: only if every run has counted them."""
 
     def __bool__(self) -> bool:
         return any(self.lines.values()) or any(self.ends.values())
@@ -122,45 +127,50 @@ def collect(figure: Figure, archive: Archive) -> Data:
     ends: dict[tuple[str, str, str], tuple[Endpoint, ...]] = {}
     first: dict[tuple[str, str, str], tuple[Endpoint, ...]] = {}
     last: dict[tuple[str, str, str], tuple[Endpoint, ...]] = {}
+    runs = {
+        (curve.cell, curve.name, seed): archive.trained(archive.asked(curve, seed))
+        for curve in figure.curves
+        for seed in (curve.seeds if curve.trained else ())
+    }
+    attention = all("flops/attention" in run.metrics()[-1] for run in runs.values() if run and run.metrics())
     for curve in figure.curves:
         key = curve.cell, curve.name
-        found: list[SeedRun] = []
-        if curve.trained:
-            runs = ((seed, archive.trained(archive.asked(curve, seed))) for seed in curve.seeds)
-            found = [_line(curve, seed, run, archive) for seed, run in runs if run]
+        there = ((seed, runs.get((*key, seed))) for seed in curve.seeds)
+        found = [_line(curve, seed, run, archive, attention) for seed, run in there if run]
         lines[key] = tuple(found)
         for suite in figure.plan.suites:
             first[*key, suite] = tuple(e for line in found if (e := _probed(line, suite, 0)))
             last[*key, suite] = tuple(e for line in found if (e := _probed(line, suite, -1)))
-            asked = figure.plan.evaluation
+            asked = figure.evaluation_of(curve)
             if asked and suite in asked.suites:
                 ends[*key, suite] = _evaluations(asked, curve, suite, found, archive)
             else:
                 ends[*key, suite] = last[*key, suite]
-    return Data(figure, lines, ends, first, last)
+    return Data(figure, lines, ends, first, last, attention)
 
 
-def _line(curve: Curve, seed: int, run: Run, archive: Archive) -> SeedRun:
-    metrics, before = run.metrics(), _before(curve, seed, archive)
+def _line(curve: Curve, seed: int, run: Run, archive: Archive, attention: bool) -> SeedRun:
+    metrics, before = run.metrics(), _before(curve, seed, archive, attention)
     points = []
-    for m in metrics:
+    for number, m in enumerate(metrics, 1):
         values = dict(_headlines(m))
         if values:
-            updates, flops = before.updates + m["step"], before.flops + m["flops"]
-            points.append(Point(m["step"], updates, flops, values, dict(_changes(m))))
-    return SeedRun(curve, seed, run, tuple(points), before + _spent(curve, metrics))
+            spent = before + _spent(curve, metrics[:number], attention)
+            changes = dict(_changes(m))
+            points.append(Point(m["step"], spent.updates, spent.flops, spent.estimated_flops, values, changes))
+    return SeedRun(curve, seed, run, tuple(points), before + _spent(curve, metrics, attention))
 
 
-def _before(curve: Curve, seed: int, archive: Archive) -> Compute:
+def _before(curve: Curve, seed: int, archive: Archive, attention: bool) -> Compute:
     """What was spent on the checkpoint that a curve goes on from; nothing where it begins at Init."""
     if curve.source is None:
         return Compute()
     run = archive.trained(archive.asked(curve.source, seed))
     metrics = [m for m in run.metrics() if m["step"] <= curve.step] if run else []
-    return _before(curve.source, seed, archive) + _spent(curve.source, metrics)
+    return _before(curve.source, seed, archive, attention) + _spent(curve.source, metrics, attention)
 
 
-def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> Compute:
+def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]], attention: bool) -> Compute:
     """What a run alone has spent up to the last of these metrics."""
     if not metrics:
         return Compute()
@@ -171,7 +181,8 @@ def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]]) -> Compute:
         rereading = row_of(curve.cell).rereading
         # A game that is not in the paper has no estimate of the paper's: what was counted stands in.
         estimated = last["flops"] if rereading is None else trained * (1 + rereading / 3)
-    return Compute(last["step"], last["flops"], estimated, sum(m.get("seconds", 0.0) for m in metrics))
+    counted = last["flops"] + (last.get("flops/attention", 0.0) if attention else 0.0)
+    return Compute(last["step"], counted, estimated, sum(m.get("seconds", 0.0) for m in metrics))
 
 
 def _headlines(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
@@ -242,6 +253,38 @@ def value_of(ends: Sequence[Endpoint]) -> Estimate:
     return seeds.rate_across([e.value for e in ends])
 
 
+def rate_of(ends: Sequence[Endpoint], name: str) -> Estimate | None:
+    """Another rate of several seeds' ends; None where the episodes that it is of are not stored."""
+    played = [_played_for(end, name) for end in ends]
+    if not ends or not all(played):
+        return None
+    with suppress(ValueError):
+        return seeds.level(played, metric=_metric(played[0], name), weights=ends[0].weights)
+    return None
+
+
+def change_of_rate(pairs: Sequence[tuple[Endpoint, Endpoint]], name: str) -> Estimate | None:
+    """:func:`change` of another rate; None where the episodes that it is of are not stored."""
+    played = [(_played_for(before, name), _played_for(after, name)) for before, after in pairs]
+    if not pairs or not all(before and after for before, after in played):
+        return None
+    with suppress(ValueError):
+        return seeds.pooled(played, metric=_metric(played[0][0], name), weights=pairs[0][0].weights).change
+    return None
+
+
+def _played_for(end: Endpoint, name: str) -> Sequence[Episode]:
+    """The episodes that a rate is of: those of the end, or those in which every position was asked once."""
+    if not end.episodes or name not in measures_of(end.episodes[0].task.cell).ASKED_ONCE:
+        return end.episodes
+    asked = f"{end.episodes[0].task.suite}-{ASKED_ONCE}"
+    return _episodes(str(end.run.path), asked) if asked in end.run.episode_names() else ()
+
+
+def _metric(episodes: Sequence[Episode], name: str) -> seeds.Metric:
+    return measures_of(episodes[0].task.cell).ASKED_ONCE.get(name, name)
+
+
 def change(pairs: Sequence[tuple[Endpoint, Endpoint]]) -> Estimate | None:
     """The mean change from the first ends of some pairs to the second; None where there are no pairs.
 
@@ -276,10 +319,20 @@ class Growth:
     seeds: int
 
 
-def common_compute(data: Data, cell: str) -> float:
+Account = Literal["counted", "paper"]
+"""Whose FLOPs are compared: those that were counted, or the paper's estimate (6ND for SFT, 6ND + 2N lambda D for RL)."""
+
+
+def since_start(line: SeedRun, point: Point, account: Account = "counted") -> float:
+    """The FLOPs between a run's first probe and another."""
+    name = "flops" if account == "counted" else "estimated_flops"
+    return getattr(point, name) - getattr(line.points[0], name)
+
+
+def common_compute(data: Data, cell: str, account: Account = "counted") -> float:
     """The compute, since each run's own start, that every stored run of a cell's curves has reached."""
     spent = [
-        line.points[-1].flops - line.points[0].flops
+        since_start(line, line.points[-1], account)
         for (at, _), lines in data.lines.items()
         if at == cell
         for line in lines
@@ -288,31 +341,31 @@ def common_compute(data: Data, cell: str) -> float:
     return min(spent, default=0.0)
 
 
-def growth(lines: Sequence[SeedRun], suite: str, flops: float) -> Growth | None:
+def growth(lines: Sequence[SeedRun], suite: str, flops: float, account: Account = "counted") -> Growth | None:
     """The change of a suite since the start at the last probe within a compute, or beyond it by no more than
     :data:`SLACK`; None where nothing is stored."""
     found, spent = [], []
     for line in lines:
         there = [p for p in line.points if suite in p.values]
-        within = [p for p in there if p.flops - line.points[0].flops <= flops * (1 + SLACK)]
+        within = [p for p in there if since_start(line, p, account) <= flops * (1 + SLACK)]
         if within:
             first, last = there[0], within[-1]
             found.append(last.changes.get(suite) or _apart(first.values[suite], last.values[suite]))
-            spent.append(last.flops - line.points[0].flops)
+            spent.append(since_start(line, last, account))
     if not found:
         return None
-    shared = _shared(lines, suite, since_start=True)
+    shared = _shared(lines, suite, changes=True)
     return Growth(seeds.across(found, shared), sum(spent) / len(spent), len(found))
 
 
-def _shared(lines: Sequence[SeedRun], suite: str, *, since_start: bool = False) -> float:
+def _shared(lines: Sequence[SeedRun], suite: str, *, changes: bool = False) -> float:
     """What part of a probe's variance is that of the deals, which all seeds share: as the last probes show, whose
     episodes are kept; all of it where they are not."""
     last, first = ([_probed(line, suite, at) for line in lines] for at in (-1, 0))
     if not all(end and end.episodes for end in (*last, *first)):
         return 1.0
     with suppress(ValueError):
-        return seeds.shared_part([e.episodes for e in last], [e.episodes for e in first] if since_start else ())
+        return seeds.shared_part([e.episodes for e in last], [e.episodes for e in first] if changes else ())
     return 1.0
 
 
@@ -329,6 +382,7 @@ class Mean:
 
     updates: tuple[int, ...]
     flops: tuple[float, ...]
+    estimated_flops: tuple[float, ...]
     values: Mapping[str, tuple[Estimate, ...]]
     """By suite."""
 
@@ -342,6 +396,7 @@ def mean_line(lines: Sequence[SeedRun], suites: Sequence[str]) -> Mean:
     return Mean(
         updates=tuple(row[0].updates for row in rows),
         flops=tuple(sum(p.flops for p in row) / len(row) for row in rows),
+        estimated_flops=tuple(sum(p.estimated_flops for p in row) / len(row) for row in rows),
         values={s: tuple(seeds.rate_across([p.values[s] for p in row], shared[s]) for row in rows) for s in suites},
     )
 

@@ -42,7 +42,7 @@ def show_figure(
     if figure.plan.caveat:
         print(fill(f"Note: {figure.plan.caveat}", WIDTH))
     if jobs:
-        print(f"{how_many(jobs)} lacking; `labkit figures {figure.id} --run` makes what lacks.")
+        print(f"{how_many(jobs)} missing; `labkit figures {figure.id} --run` makes them.")
     if data:
         display(draw(data, axis))
         for one in findings(data):

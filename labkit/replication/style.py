@@ -12,8 +12,8 @@ from labkit.replication.plan import Curve, Method
 from labkit.views.palette import METHODS
 
 SUITES = {
-    "id": "unseen deals (id)",
-    "id@train": "practised deals (id@train)",
+    "id": "held-out deals (id)",
+    "id@train": "training deals (id@train)",
     "rule-ood": "changed rule (rule-ood)",
     "visual-ood": "changed looks",
 }

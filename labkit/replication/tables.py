@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from labkit.envs.games import row_of
 from labkit.evaluation import Estimate
-from labkit.replication.findings import count
+from labkit.evaluation.games import measures_of
+from labkit.replication.findings import Finding, count, interval, points
 from labkit.replication.plan import Curve
 from labkit.replication.series import Compute, Data, Endpoint, SeedRun, mean_compute, value_of
 from labkit.runs.store import Run
@@ -98,7 +99,7 @@ def told(row: Row) -> dict[str, str]:
         "95% interval": low_high,
         "n a seed": trials(row),
         "seeds": ", ".join(str(e.seed) for e in row.ends) if row.curve.trained else "–",
-        "TFLOP (paper's estimate)": f"{spent.flops / 1e12:.2f} ({spent.estimated_flops / 1e12:.2f})" if spent else "–",
+        "TFLOP (paper's account)": f"{spent.flops / 1e12:.2f} ({spent.estimated_flops / 1e12:.2f})" if spent else "–",
         "training": duration(spent.seconds) if spent else "–",
         "machine": row.machine,
     }
@@ -107,3 +108,25 @@ def told(row: Row) -> dict[str, str]:
 def duration(seconds: float) -> str:
     """``48 s``, ``12 min``."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def signs(found: Sequence[Finding]) -> list[dict[str, str]]:
+    """Claims of one cell as rows: the change of the headline and of the rates beside it, in points."""
+    out = []
+    for one in found:
+        trained = " against ".join(map(str, one.seeds)) or "–"
+        row = {"change": _against(one), "seeds": trained, "headline": _told(one.change)}
+        out.append(
+            row | {measures_of(one.cell).LABELS[name].strip(): _told(moved) for name, moved in one.beside.items()}
+        )
+    return out
+
+
+def _against(one: Finding) -> str:
+    claim = one.claim
+    than = {"start": "since its start", "origin": "since the beginning"}.get(claim.than, f"against {claim.than}")
+    return f"{claim.curve} {than}, {one.cell} {claim.suite}"
+
+
+def _told(found: Estimate | None) -> str:
+    return "not measured" if found is None or found.ci95 is None else f"{points(found.value)} {interval(found)}"

@@ -13,7 +13,7 @@ OF_MODELS = {"tokens", "truncated", "kl", "reference"}
 
 
 def test_every_measure_is_explained_and_every_explained_one_is_measured():
-    measured = OF_MODELS | set(RATES) | set(general_points.RATES) | set(virl.RATES)
+    measured = OF_MODELS | set(RATES) | set(general_points.RATES) | set(virl.RATES) | set(virl.ASKED_ONCE)
     for cell in ("gp-l", "virl-l"):
         measured |= set(evaluate(Random(), cell, "rule-ood", episodes=3, attempts=1, samples=2).details)
     assert set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)) == measured

@@ -4,18 +4,21 @@ import gzip
 import json
 import re
 import runpy
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from labkit.cli import main
+from labkit.errors import UsageError
 from labkit.replication import Archive, keep, load_plan, plans
 from labkit.replication.draw import alt_text, draw
 from labkit.replication.findings import findings
 from labkit.replication.missing import missing_jobs
 from labkit.replication.page import Entry, html, pictures
-from labkit.replication.report import results
+from labkit.replication.report import HEADLINE, results
 from labkit.replication.series import collect
 from labkit.replication.show import show_figure
 from labkit.views.palette import METHODS
@@ -89,8 +92,8 @@ def test_a_figure_is_shown_in_a_notebook(repository, tmp_path, capsys):
     data = show_figure(plan, Archive([repository / "results"]), "id")
     out = capsys.readouterr().out
     assert out.startswith("Figure 5. Which?\nThe paper: SFT falls.\n")
-    # The picture, in the words of a terminal; then one finding a claim, and nothing lacks.
-    assert "Figure({" in out and "lacking" not in out
+    # The picture, in the words of a terminal; then one finding a claim, and nothing is missing.
+    assert "Figure({" in out and "missing" not in out
     assert out[out.index("•") :].replace("\n  ", " ").splitlines() == [f"• {f.sentence}" for f in findings(data)]
     assert len(findings(data)) == 2
     # No line is broken within a word by a notebook that is 100 characters wide.
@@ -98,7 +101,7 @@ def test_a_figure_is_shown_in_a_notebook(repository, tmp_path, capsys):
 
     assert not show_figure(plan, Archive([tmp_path]))
     out = capsys.readouterr().out
-    assert "4 runs or evaluations are lacking; `labkit figures 05 --run` makes what lacks." in out
+    assert "4 runs or evaluations are missing; `labkit figures 05 --run` makes them." in out
     assert "Figure({" not in out and "•" not in out
 
 
@@ -107,11 +110,12 @@ def test_a_control_alone_is_no_picture(tmp_path):
     figure = load_plan(folder / "05.yaml")
     sft, rl = (next(c for c in figure.curves if c.method == method) for method in ("sft", "rl"))
     train(tmp_path / "runs", sft.config, sft.words(100), SFT_HITS)
-    text, drawn = results([figure], Archive([tmp_path / "runs"]))
-    assert "What would tell is not stored yet: `labkit figures 05` says what to run." in text and not drawn
+    page = Path("docs/results/05.md")
+    pages, drawn = results([figure], Archive([tmp_path / "runs"]))
+    assert "Not stored yet: `labkit figures 05` says what to run." in pages[page] and not drawn
     train(tmp_path / "runs", rl.config, rl.words(100), RL_HITS)
-    text, drawn = results([figure], Archive([tmp_path / "runs"]))
-    assert "What would tell" not in text and [data.figure.id for data in drawn] == ["05"]
+    pages, drawn = results([figure], Archive([tmp_path / "runs"]))
+    assert "Not stored yet" not in pages[page] and [data.figure.id for data in drawn] == ["05"]
 
 
 def test_every_probe_of_every_seed_is_in_the_picture(repository):
@@ -132,10 +136,12 @@ def test_every_probe_of_every_seed_is_in_the_picture(repository):
 def test_the_x_axis_can_be_exchanged_for_updates_and_for_id_success(repository):
     figure = draw(_data(repository, "05"))
     buttons = {b.label: b.args for b in figure.layout.updatemenus[0].buttons}
-    assert list(buttons) == ["FLOPs", "updates", "ID success"]
+    assert list(buttons) == ["FLOPs", "the paper's FLOPs", "updates", "ID success"]
     means = [i for i, t in enumerate(figure.data) if t.mode == "markers"]
     for label, sft, rl in (
-        ("FLOPs", [0, 0.06, 0.12], [0, 0.016, 0.032]), ("updates", [0, 10, 20], [0, 2, 4]),
+        ("FLOPs", [0, 0.06, 0.12], [0, 0.016, 0.032]),
+        # RL trains on 6e6 a token: 0.012 and 0.024, times 1 + 6 / 3 for what the paper's loop reads again.
+        ("the paper's FLOPs", [0, 0.06, 0.12], [0, 0.036, 0.072]), ("updates", [0, 10, 20], [0, 2, 4]),
         ("ID success", [0.25, 0.5, 0.75], [0.25, 0.3, 0.4]),
     ):  # fmt: skip
         restyle, relayout, indices = buttons[label]
@@ -217,31 +223,35 @@ def test_the_page_fetches_nothing_holds_plotly_once_and_escapes(repository, tmp_
     assert text.count("plotly.js v") == 1
     assert "img" not in page.tags
     assert page.tags.count("figure") == 2
-    # The third seed is lacking, of both methods, and is said as commands.
+    # The third seed is missing, of both methods, and is said as commands.
     assert sum("labkit train" in w and "seed=102" in w for w in page.words) == 1
     assert "SFT, gp-l" in page.words
 
 
 def test_still_pictures_have_no_buttons_and_curves_have_one_for_each_axis(repository):
     found = pictures(_data(repository, "05"))
-    assert list(found) == ["05.svg", "05-updates.svg", "05-id.svg"]
+    assert list(found) == ["05.svg", "05-paper.svg", "05-updates.svg", "05-id.svg"]
     assert all(not f.layout.updatemenus for f in found.values())
     assert list(pictures(_data(repository, "06"), "png")) == ["06.png"]
 
 
 def _write_results(folder):
+    """The pages that the script writes, by path."""
     runpy.run_path(str(REPOSITORY / "scripts" / "results.py"))["main"](["--text"])
-    return (folder / "RESULTS.md").read_text(encoding="utf-8")
+    written = [folder / "RESULTS.md", *sorted((folder / "docs" / "results").rglob("*.md"))]
+    return {path: path.read_text(encoding="utf-8") for path in written}
 
 
 def test_results_numbers_are_those_of_an_independent_reading(here):
-    text = _write_results(here)
+    pages = _write_results(here)
     line = re.compile(r"\* (\w+), gp-l, (id|rule-ood), seed (\d+): ([\d.]+)%, n (\d+); `labkit[^`]*`; (.*)")
+    sources = here / "docs" / "results" / "sources"
+    text = "\n".join(page for path, page in pages.items() if path.parent == sources)
     found = line.findall(text)
     # Figures 05 and 10 show SFT and RL, two seeds and suites each; 06 the seed of SFT that was evaluated on every hand.
     assert len(found) == 4 * 4 + 2
     for method, suite, seed, value, n, links in found:
-        paths = {word: here / path for word, path in re.findall(r"\[(\w+)\]\(([^)]+)\)", links)}
+        paths = {word: sources / path for word, path in re.findall(r"\[(\w+)\]\(([^)]+)\)", links)}
         assert paths["run"].is_dir()
         if paths["numbers"].name == f"{suite}.jsonl.gz":
             assert "player: run:" in paths["config"].read_text()
@@ -254,7 +264,8 @@ def test_results_numbers_are_those_of_an_independent_reading(here):
         assert paths["numbers"].name == f"{suite}-{20 if method == 'SFT' else 4}.jsonl.gz"
     rows = [
         [c.strip() for c in row.split("|")[1:-1]]
-        for row in text.splitlines()
+        for name in ("05", "06", "10")
+        for row in pages[here / "docs" / "results" / f"{name}.md"].splitlines()
         if row.startswith("| SFT, gp-l | rule-ood")
     ]
     probed, every_one, again = rows
@@ -263,28 +274,68 @@ def test_results_numbers_are_those_of_an_independent_reading(here):
     assert again == probed
 
 
-def test_results_links_lead_somewhere_and_say_what_is_lacking(here):
-    text = _write_results(here)
-    for target in re.findall(r"(?<!!)\[\w+\]\(([^)]+)\)", text):
-        assert (here / target).exists(), target
+def test_results_links_lead_somewhere_and_say_what_is_missing(here):
+    pages = _write_results(here)
+    for path, text in pages.items():
+        for target in re.findall(r"(?<!!)\[[\w ,]+\]\(([^)]+)\)", text):
+            # The page on evaluation is the repository's own.
+            assert (path.parent / target).exists() or target == "docs/evaluation.md", (path, target)
+        assert "!\\[" not in text
     # One SFT run of Figure 6 is not evaluated on every hand; without weights it is to be trained again first.
-    assert "2 runs or evaluations are not stored yet; `labkit figures 06` tells which." in text
-    assert "!\\[" not in text and text.count("](results/figures/05.svg)") == 1
+    six, five = (pages[here / "docs" / "results" / f"{name}.md"] for name in ("06", "05"))
+    assert "2 runs or evaluations are not stored yet; `labkit figures 06` tells which." in six
+    assert five.count("](../../results/figures/05.svg)") == 1
+    # The first page has no run and no command of a number: they are one click away.
+    assert "labkit train" not in pages[here / "RESULTS.md"] and "/config.yaml" not in pages[here / "RESULTS.md"]
+
+
+def test_the_table_of_signs_has_the_rates_beside_the_headline(repository, tmp_path):
+    figure = load_plan(repository / "configs" / "figures" / "06.yaml")
+    signed = replace(figure, plan=figure.plan.model_copy(update={"signs": True}))
+    archive = Archive([repository / "results"])
+    pages, _ = results([signed], archive)
+    header, _, row = (
+        line for line in pages[Path("RESULTS.md")].splitlines() if line.startswith("|") and "figure" not in line
+    )
+    names = [cell.strip() for cell in header.split("|")[1:-1]]
+    told = dict(zip(names, (cell.strip() for cell in row.split("|")[1:-1]), strict=True))
+    gap = 100 * (share_with("rule-ood", "K") - share_with("rule-ood", "A"))
+    assert told["change"] == "SFT against Init, gp-l rule-ood" and told["seeds"] == "1"
+    # With one attempt the first is all there is.
+    assert told["headline"] == told["success at the first attempt"]
+    assert told["headline"].startswith(f"{gap:+.1f}".replace("-", "−"))
+    assert "numbers right in first answers" in names
+    assert not [
+        line for line in results([figure], archive)[0][Path("RESULTS.md")].splitlines() if "SFT against" in line
+    ]
+
+
+def test_a_headline_is_printed_only_if_the_stored_runs_show_it(repository, tmp_path):
+    figure, path = load_plan(repository / "configs" / "figures" / "05.yaml"), tmp_path / "headline.yaml"
+    archive = Archive([repository / "results"])
+    held = {"figure": "05", "cell": "gp-l", "curve": "SFT", "than": "start", "says": "falls"}
+    path.write_text(yaml.safe_dump({"statements": [{"says": "SFT falls.", "holds": [held]}]}))
+    with pytest.raises(UsageError, match=r"the stored runs do not show that SFT falls .*'SFT falls\.'"):
+        # Two seeds decide nothing.
+        results([figure], archive, path)
+    path.write_text(yaml.safe_dump({"statements": [{"says": "Nothing is claimed.", "holds": []}]}))
+    assert "**Nothing is claimed.**" in results([figure], archive, path)[0][Path("RESULTS.md")]
 
 
 def test_results_are_the_same_whatever_the_order_of_the_folder(here):
-    assert _write_results(here) == _write_results(here)
-    assert str(here) not in (here / "RESULTS.md").read_text()
+    first = _write_results(here)
+    assert _write_results(here) == first
+    assert not [path for path, text in first.items() if str(here) in text]
 
 
 def test_the_repositorys_results_are_what_the_script_makes_of_the_stored_runs(monkeypatch):
-    stored = REPOSITORY / "RESULTS.md"
-    if not stored.exists():
-        pytest.fail("RESULTS.md is missing; `make results` writes it")
     monkeypatch.chdir(REPOSITORY)
     figures = [load_plan(path) for path in plans().values()]
-    text, drawn = results(figures, Archive(["results"]))
-    assert text == stored.read_text(encoding="utf-8"), "run `make results` and commit what it writes"
+    pages, drawn = results(figures, Archive(["results"]), HEADLINE)
+    stored = {path for path in [Path("RESULTS.md"), *Path("docs/results").rglob("*.md")] if path.is_file()}
+    assert stored == pages.keys(), "run `make results` and commit what it writes"
+    for path, text in pages.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `make results` and commit what it writes"
     for data in drawn:
         assert (REPOSITORY / "results" / "figures" / f"{data.figure.id}.svg").is_file()
 
@@ -302,7 +353,7 @@ def _json(capsys, *words):
 
 def test_the_command_lists_the_figures_and_what_is_stored(here, capsys):
     listed = {row["figure"]: row for row in _json(capsys, "figures")}
-    assert {name: (row["runs"], row["of"], len(row["lacking"])) for name, row in listed.items()} == {
+    assert {name: (row["runs"], row["of"], len(row["missing"])) for name, row in listed.items()} == {
         "05": (4, 4, 0), "06": (2, 2, 2), "10": (4, 4, 0), "grid": (8, 8, 0)
     }  # fmt: skip
     assert main(["figures"]) == 0
@@ -314,8 +365,8 @@ def test_the_command_draws_from_stored_runs(here, capsys, tmp_path):
     told = _json(capsys, "figures", "5", "--stills", "none", "--out", str(out))
     assert (out / "figures.html").stat().st_size > 1_000_000
     assert [row["value"] for row in told["figures"][0]["rows"]] == pytest.approx([0.75, 0.1, 0.4, 0.55])
-    assert [f["verdict"] for f in told["figures"][0]["findings"]] == ["agrees", "undecided"]
-    assert told["figures"][0]["lacking"] == []
+    assert [f["verdict"] for f in told["figures"][0]["findings"]] == ["too few seeds"] * 2
+    assert told["figures"][0]["missing"] == []
 
 
 @pytest.mark.parametrize(
@@ -364,7 +415,7 @@ def test_one_run_from_nothing_and_nothing_is_run_twice(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     words = ["figures", "05", "--run", "--seeds", "100", "--stills", "none"]
     told = _json(capsys, *words)
-    assert told["figures"][0]["lacking"] == []
+    assert told["figures"][0]["missing"] == []
     assert [(r["player"], list(r["seeds"])) for r in told["figures"][0]["rows"]] == [("SFT", ["100"])] * 2 + [
         ("on", ["100"])
     ] * 2

@@ -95,6 +95,7 @@ class Learner:
             "flops": self.meter.flops,
             "flops/training": self.meter.training_flops,
             "flops/inference": self.meter.inference_flops,
+            "flops/attention": self.meter.attention_flops,
             "trained_tokens": self.meter.trained_tokens,
             "sampled_tokens": self.meter.sampled_tokens,
         }
@@ -111,7 +112,7 @@ class Learner:
             lambda: list(play_many(tasks, self.player, batch=self.config.batch, key=key, places=places)),
         )
         rollout = gather(gather_object(played))
-        self.meter.sampled_tokens += sum(len(row.ids) for row in rollout.rows)
+        self.meter.read(len(row.ids) for row in rollout.rows)
         return rollout
 
     def _tasks(self, update: int) -> Iterator[Task]:
@@ -156,7 +157,7 @@ class Learner:
             if counts:
                 scored += zip((int(row.turn[0]) for row in rows), _split(rows, arrays), strict=True)
         passes = own + (self.initial is not None)
-        self.meter.sampled_tokens += passes * sum(len(row.ids) for row in rollout.rows)
+        self.meter.read((len(row.ids) for row in rollout.rows), times=passes)
         by_turn = dict(gather_object(scored))
         for row in rollout.rows:
             row.arrays |= by_turn[int(row.turn[0])]
@@ -212,7 +213,7 @@ class Learner:
         norm = self._clip()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.meter.trained_tokens += sum(len(row.ids) for row in rows)
+        self.meter.train(len(row.ids) for row in rows)
         return norm
 
     def _clip(self) -> float:

@@ -193,14 +193,15 @@ def fit(
                 group["lr"] = settings.rate(step)
             optimizer.step()
             optimizer.zero_grad()
-            read = sum(len(e.ids) for e in examples)
-            meter.trained_tokens += read
-            meter.sampled_tokens += read if ready.initial else 0
+            meter.train(len(e.ids) for e in examples)
+            if ready.initial:
+                meter.read(len(e.ids) for e in examples)
             metrics = {**means, "lr": settings.rate(step), "grad_norm": float(norm)}
             metrics["seconds"] = time.perf_counter() - began
             done = step + 1
             metrics |= opened.probe(done)
-            opened.log(done, {**metrics, "flops": meter.flops, "trained_tokens": meter.trained_tokens})
+            metrics |= {"flops": meter.flops, "flops/attention": meter.attention_flops}
+            opened.log(done, {**metrics, "trained_tokens": meter.trained_tokens})
             opened.progress.update(done, loss=metrics["loss"], lr=metrics["lr"])
             last = done == settings.steps
             if last or done in settings.checkpoints:

@@ -10,7 +10,8 @@ from labkit.errors import UsageError
 from labkit.evaluation import Estimate, SuiteResult, measure
 from labkit.evaluation.games import measures_of
 from labkit.evaluation.paired import difference
-from labkit.evaluation.seeds import level, pooled
+from labkit.evaluation.seeds import ENOUGH, level, pooled
+from labkit.evaluation.suites import ASKED_ONCE, with_asked_once
 from labkit.runs import Run, find
 from labkit.views.markup import text
 from labkit.views.palette import color_of, diverging
@@ -156,12 +157,21 @@ class OODMatrix:
         legend = (
             f"Brackets: 95% intervals. Colour: change from {first} on the same deals, blue better, orange worse; "
             "▲ ▼ where its interval leaves out 0."
+            + (
+                ""
+                if self._enough()
+                else f" Rows with fewer than {ENOUGH} seeds are about these deals only, not about training."
+            )
         )
         said = f'<p style="font-size:85%;max-width:60em">{legend}</p>' if len(self.players) > 1 else ""
         return (
             f'<table style="border-collapse:collapse"><thead><tr><th style="{_CELL}text-align:left" scope="col">'
             f"player</th>{heads}</tr></thead><tbody>{rows}</tbody></table>{said}"
         )
+
+    def _enough(self) -> bool:
+        """Whether every row but the first has the seeds that an effect of training needs."""
+        return all(len(found) >= ENOUGH for (player, _), found in self._results.items() if player != self.players[0])
 
     def _column(self, suite: str) -> str:
         there = [seeds[0] for (_, s), seeds in self._results.items() if s == suite]
@@ -178,7 +188,7 @@ class OODMatrix:
         clear = moved is not None and moved.ci95 is not None and not moved.ci95[0] <= 0 <= moved.ci95[1]
         mark = ("▲ " if moved.value > 0 else "▼ ") if clear else ""
         n = f"n = {seeds[0].n}" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
-        shown = f"<strong>{mark}{main}</strong><br>{below}<br>{n}"
+        shown = f"<strong>{mark}{main}</strong><br>{below}<br>{n}{self._beside(seeds)}"
         ground = diverging(moved.value, scale) if moved is not None and moved.value is not None else "#FFFFFF"
         style = f"background:{ground};color:#111111;"
         if not live:
@@ -189,6 +199,18 @@ class OODMatrix:
             f'box-sizing:border-box;width:100%;padding:6px 12px;outline:revert;text-align:center">{shown}</button>'
         )
         return f'<td style="{_CELL}padding:0;{style}">{button}</td>'
+
+    def _beside(self, seeds: Sequence[SuiteResult]) -> str:
+        """Where positions follow each other: the rates that the headline, which is of survivors, needs beside it."""
+        own = measures_of(seeds[0].cell)
+        lines = []
+        for name in own.BESIDE if own.ASKED_ONCE else ():
+            played = [r.asked_once if name in own.ASKED_ONCE else r.episodes for r in seeds]
+            known = own.ASKED_ONCE.get(name, name)
+            found = level(played, metric=known, weights=_weights(seeds[0])) if all(played) else None
+            told = f"{found.value:.1%}" if found else "not measured"
+            lines.append(f"{text(own.LABELS[name].strip())}: {told}")
+        return f'<br><span style="font-size:85%">{"<br>".join(lines)}</span>' if lines else ""
 
     def _other(self, player: str, moved: Estimate | None) -> str:
         if moved is not None and moved.value is not None:
@@ -217,7 +239,12 @@ def _results(given: SuiteResult | Run | str) -> list[SuiteResult]:
         suites = json.loads((run.path / "results.json").read_text(encoding="utf-8"))["suites"]
     except (OSError, KeyError):
         raise UsageError(f"{run.id} is no finished evaluation; `labkit eval` makes one") from None
-    return [measure(list(run.episodes(name)), every_hand=told["every_hand"]) for name, told in suites.items()]
+    return [_measured(run, name, told["every_hand"]) for name, told in suites.items()]
+
+
+def _measured(run: Run, suite: str, every_hand: bool) -> SuiteResult:
+    result, once = measure(list(run.episodes(suite)), every_hand=every_hand), f"{suite}-{ASKED_ONCE}"
+    return with_asked_once(result, run.episodes(once)) if once in run.episode_names() else result
 
 
 def _weights(result: SuiteResult) -> list[float] | None:

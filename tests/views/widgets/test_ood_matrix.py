@@ -8,10 +8,11 @@ import pytest
 
 from labkit.envs import game, judge, start
 from labkit.errors import UsageError
-from labkit.evaluation import measure
+from labkit.evaluation import evaluate, measure
 from labkit.evaluation.metrics import wilson
 from labkit.evaluation.paired import difference
 from labkit.evaluation.seeds import pooled
+from labkit.players.simple import Random
 from labkit.runs import Run
 from labkit.views.widgets.ood_matrix import OODMatrix
 
@@ -220,3 +221,25 @@ def test_the_page_tells_which_cell_was_pressed_and_keeps_the_place(chromium, mat
     )
     assert pressed == [[0, 3], "3", "▼ −45.8"]
     page.close()
+
+
+def test_the_headline_of_routes_has_the_rates_without_survivors_beside_it(parse):
+    asked = evaluate(Random(), "virl-l", "rule-ood", split="test", episodes=4, ask_every_position=True)
+    shown = cells(parse(OODMatrix([asked]).static().data))[0][0]
+    for name, label in (
+        ("turns_first_attempt", "turns right at the first attempt"),
+        ("first_position", "first position right at the first attempt"),
+        ("every_position", "every position asked once, right"),
+    ):
+        assert f"{label}: {asked.details[name].value:.1%}" in shown
+    # Runs of before have no such play.
+    old = OODMatrix([evaluate(Random(), "virl-l", "rule-ood", split="test", episodes=4)])
+    assert "every position asked once, right: not measured" in cells(parse(old.static().data))[0][0]
+
+
+def test_few_seeds_are_said_to_be_about_deals_only(seeds):
+    init, trained = seeds
+    said = "about these deals only"
+    assert said in OODMatrix([init, trained[0]]).static().data
+    assert said in OODMatrix({"Init": [init], "RL": trained[:2]}).static().data
+    assert said not in OODMatrix({"Init": [init], "RL": trained}).static().data
