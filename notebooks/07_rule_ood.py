@@ -684,7 +684,7 @@ data = show_figure("../configs/figures/06-greedy.yaml", ARCHIVE)
 shown = [f for f in findings(data) if (f.cell, f.claim.curve, f.claim.suite, f.claim.than)
         == ("virl-l", "RL", "rule-ood", "Init")]  # fmt: skip
 if shown and shown[0].change:
-    reveal("rule_ood.greedy", GREEDY[{"agrees": 0, "undecided": 1, "disagrees": 2}[shown[0].verdict]])
+    reveal("rule_ood.greedy", GREEDY[{"agrees": 0, "undecided": 1, "disagrees": 2}[shown[0].on_these_deals]])
 
 # %% [markdown]
 # So the sign of RL's change depends on how one asks. Whoever reports a rise should say at which temperature, and look
@@ -703,7 +703,7 @@ predict("Which of the two falls, clear of zero, under the changed rule?", FALLS,
 
 # %%
 data = show_figure("../configs/figures/15.yaml", ARCHIVE)
-fell = {f.claim.curve: f.verdict for f in findings(data) if (f.claim.suite, f.claim.says) == ("rule-ood", "falls")}
+fell = {f.claim.curve: f.on_these_deals for f in findings(data) if (f.claim.suite, f.claim.says) == ("rule-ood", "falls")}
 asked = [fell.get(name) for name in ("SFT on dialogues", "SFT on last answers")]
 if None in asked or "no data" in asked:
     print("The runs that would answer the question are not stored; keep your guess.")

@@ -365,7 +365,7 @@ predict("RL from an over-fitted SFT player: does success under the CHANGED rule 
 
 # %%
 data = show_figure("../configs/figures/19.yaml", ARCHIVE)
-about = {f.claim.than: f.verdict for f in findings(data) if f.claim.curve == "RL from SFT 800"} if data else {}
+about = {f.claim.than: f.on_these_deals for f in findings(data) if f.claim.curve == "RL from SFT 800"} if data else {}
 # The claims are the paper's: since its own start it does not rise, and it stays below where SFT began.
 if about.get("start") in ("agrees", "disagrees"):
     below = about["origin"] == "agrees"

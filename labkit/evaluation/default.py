@@ -18,7 +18,7 @@ ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {}
 BESIDE: tuple[str, ...] = ("first_attempt",)
 """Its rates that figures and tables show beside the headline."""
 
-LABELS: dict[str, str] = {"first_attempt": "success at the first attempt"}
+LABELS: dict[str, str] = {}
 """Its measures in plain words, in the order in which tables show them; a label that begins with two spaces is part of
 the one above."""
 

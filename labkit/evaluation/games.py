@@ -7,7 +7,7 @@ from types import ModuleType
 
 from labkit.envs.games import row_of
 from labkit.episode import Episode, Task
-from labkit.evaluation.metrics import RATES, Trials
+from labkit.evaluation.metrics import LABELS, RATES, Trials
 
 
 def measures_of(cell: str) -> ModuleType:
@@ -27,3 +27,8 @@ def trials_of(task: Task, name: str | None = None) -> tuple[str, Callable[[Episo
     if name not in known:
         raise ValueError(f"{task.cell} has no share {name!r}; there are {', '.join(known)}")
     return name, known[name]
+
+
+def label_of(cell: str, name: str) -> str:
+    """A rate of a cell in plain words."""
+    return (LABELS | measures_of(cell).LABELS).get(name, name.replace("_", " ")).strip()

@@ -125,7 +125,6 @@ BESIDE = ("first_attempt", "number_right_first", "faces_as_ten")
 """See :data:`labkit.evaluation.default.BESIDE`."""
 
 LABELS = {
-    "first_attempt": "success at the first attempt",
     "number_right_first": "numbers right in first answers",
     "right_by_attempt": "right answers in attempt",
     "legal": "answers with a legal formula",

@@ -144,6 +144,10 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
 ``first_attempt``: those that do without a wrong answer."""
 
 
+LABELS = {"success": "success", "first_attempt": "success at the first attempt"}
+"""These rates in plain words."""
+
+
 def measured(
     shares: Mapping[str, Callable[[Episode], Trials]],
     episodes: Sequence[Episode],

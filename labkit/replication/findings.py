@@ -35,6 +35,8 @@ class Finding:
     change: Estimate | None
     """Of the headline metric, as a share."""
     verdict: Verdict
+    on_these_deals: Verdict
+    """What the interval alone says, however few training seeds it is of: about other deals, not other trainings."""
     sentence: str
     seeds: tuple[int, ...] = ()
     """How many training seeds the change is over, of each side where these differ; empty where none is trained."""
@@ -80,13 +82,13 @@ class _Compared(NamedTuple):
 
 def _finding(data: Data, claim: Claim, cell: str) -> Finding:
     compared = (_at_equal_compute if claim.equal_compute else _at_the_ends)(data, claim, cell)
-    decided = verdict(claim.says, compared.change, claim.margin)
+    decided = on_these_deals = verdict(claim.says, compared.change, claim.margin)
     if compared.change is not None and _of_training(data, claim, cell) and min(compared.seeds) < ENOUGH:
         decided = "too few seeds"
     sentence = _sentence(data, claim, cell, compared, decided)
     trained = compared.seeds if _of_training(data, claim, cell) else ()
     beside = {name: change_of_rate(compared.pairs, name) for name in measures_of(cell).BESIDE} if compared.pairs else {}
-    return Finding(claim, cell, compared.change, decided, sentence, trained, beside)
+    return Finding(claim, cell, compared.change, decided, on_these_deals, sentence, trained, beside)
 
 
 def _at_the_ends(data: Data, claim: Claim, cell: str) -> _Compared:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from labkit.envs.games import row_of
 from labkit.evaluation import Estimate
-from labkit.evaluation.games import measures_of
+from labkit.evaluation.games import label_of
 from labkit.replication.findings import Finding, count, interval, points
 from labkit.replication.plan import Curve
 from labkit.replication.series import Compute, Data, Endpoint, SeedRun, mean_compute, value_of
@@ -116,9 +116,7 @@ def signs(found: Sequence[Finding]) -> list[dict[str, str]]:
     for one in found:
         trained = " against ".join(map(str, one.seeds)) or "–"
         row = {"change": _against(one), "seeds": trained, "headline": _told(one.change)}
-        out.append(
-            row | {measures_of(one.cell).LABELS[name].strip(): _told(moved) for name, moved in one.beside.items()}
-        )
+        out.append(row | {label_of(one.cell, name): _told(moved) for name, moved in one.beside.items()})
     return out
 
 

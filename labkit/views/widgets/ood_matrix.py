@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import UsageError
 from labkit.evaluation import Estimate, SuiteResult, measure
-from labkit.evaluation.games import measures_of
+from labkit.evaluation.games import label_of, measures_of
 from labkit.evaluation.paired import difference
 from labkit.evaluation.seeds import ENOUGH, level, pooled
 from labkit.evaluation.suites import ASKED_ONCE, with_asked_once
@@ -209,7 +209,7 @@ class OODMatrix:
             known = own.ASKED_ONCE.get(name, name)
             found = level(played, metric=known, weights=_weights(seeds[0])) if all(played) else None
             told = f"{found.value:.1%}" if found else "not measured"
-            lines.append(f"{text(own.LABELS[name].strip())}: {told}")
+            lines.append(f"{text(label_of(seeds[0].cell, name))}: {told}")
         return f'<br><span style="font-size:85%">{"<br>".join(lines)}</span>' if lines else ""
 
     def _other(self, player: str, moved: Estimate | None) -> str:
