@@ -43,8 +43,8 @@ _READING = """## How to read the numbers
 * **Headline** is success within the attempts (GeneralPoints) and the paper's per-step accuracy (V-IRL), which counts
   every attempt, so a player who fails at the first turn is never asked the steps that it knows. The columns beside it
   ask about the rule where it matters. *Not measured*: the stored runs have no such episodes.
-* **Equal compute** takes each curve's last probe within it, or at most 5% beyond; the paper's account (6ND for SFT, 6ND +
-  2N lambda D for RL) stands beside ours.
+* **Equal compute** takes each curve's last probe within it, or at most 5% beyond; the paper's account (6ND for SFT, 6ND
+  plus 2N lambda D for RL) stands beside ours.
 * **One run from nothing**: `labkit figures 05 --run --seeds 100 --cell gp-l`.
 """
 

@@ -320,7 +320,7 @@ class Growth:
 
 
 Account = Literal["counted", "paper"]
-"""Whose FLOPs are compared: those that were counted, or the paper's estimate (6ND for SFT, 6ND + 2N lambda D for RL)."""
+"""Which FLOPs are compared: those counted, or the paper's estimate (6ND for SFT, 6ND + 2N lambda D for RL)."""
 
 
 def since_start(line: SeedRun, point: Point, account: Account = "counted") -> float:
