@@ -2,10 +2,32 @@
 
 A SQLite file in the user's cache folder, one for each folder of runs. Three things are in it: which episode files have
 been read and how far, one block of columns (a NumPy record array) for each batch of episodes read, and the answers
-under an FTS5 trigram index. SQLite gives transactions, several readers beside a writer, and full text; NumPy filters,
-sorts and counts, ten times as fast as SQL does. Episodes stay where they are: a row has the byte offset of its record.
+under an FTS5 trigram index. SQLite gives transactions, several readers beside a writer, and full text. NumPy filters,
+sorts and counts. Episodes stay where they are: a row has the byte offset of its record.
 
 Nothing here is precious. A file of another version, or one that is corrupted, is deleted and built again.
+
+What was compared, on copies of the stored episodes: 100,000 episodes, 417,209 attempts, 700 MB; the best of five, in
+milliseconds of one core of an AMD EPYC (DuckDB: wall clock of two threads).
+
+=============================  ===========  =============  =====
+query                          SQLite rows  DuckDB 2.0 on  this
+                               and FTS5     Parquet
+=============================  ===========  =============  =====
+count by two conditions                 21              3      1
+count each category                     90              2     13
+count each set of tags                 136              3     38
+first 50 by tokens                      23              7      3
+50 from the 200,000th, sorted          152             25      5
+a rare text                            0.1             25      1
+a text in two thirds of answers          6             41     57
+=============================  ===========  =============  =====
+
+SQLite with a row an attempt misses 100 ms. DuckDB over Parquet is as fast as this, but it is one more dependency, it
+reads all texts to find one, and appending while others read would be left to us. Building takes 16 s: 5 for JSON, 6 for
+the trigrams, 5 for the rest; the file has 200 MB. With 513,635 episodes and 2.2 million attempts, loading the columns
+takes 0.9 s, counts by condition 4 to 9 ms, counts of values 50 to 270, sorted pages 20 to 26. `labkit bench runs` times
+the index beside a scan.
 """
 
 from __future__ import annotations

@@ -11,8 +11,7 @@
             print(row.answer, index.episode(row.run, row.name, row.episode).player)
 
 The index is built when it is opened and extended by :meth:`Index.refresh`, which costs little where nothing is new: so
-it follows a live run. Where it lies and how it is kept: :mod:`labkit.runs.columns`. What it costs, and what was
-compared: docs/index.md.
+it follows a live run. Where it lies, what it costs and what was compared: :mod:`labkit.runs.columns`.
 """
 
 from __future__ import annotations

@@ -196,9 +196,13 @@ def test_growth_is_read_from_where_the_index_stood(index, run, monkeypatch):
     assert taken == [3, 4] and index.select(name="id").episodes == 5
 
 
+@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("episodes", [EPISODES[:1], EPISODES[::-1], [*EPISODES[1:], *EPISODES]])
-def test_a_file_that_was_rewritten_is_read_anew(index, run, episodes):
-    run.put_episodes("id", episodes)
+def test_a_file_that_was_rewritten_is_read_anew(index, run, episodes, in_place):
+    if in_place:
+        run.episodes_path("id").write_text("".join(episode.to_json() + "\n" for episode in episodes))
+    else:
+        run.put_episodes("id", episodes)
     index.refresh()
     assert index.select(name="id").episodes == len(episodes)
     assert [index.episode(run.id, "id", n) for n in range(len(episodes))] == episodes
