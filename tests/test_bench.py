@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from labkit.bench import layers as layers_bench
 from labkit.bench import play as play_bench
 from labkit.bench import rollout as rollout_bench
 from labkit.bench import runs as runs_bench
@@ -22,6 +23,15 @@ from labkit.cli import main
 from labkit.envs.general_points import expression
 from labkit.envs.virl.render import views
 from labkit.models.loader import load
+
+
+def test_each_layer_of_sampling_gives_the_same_answers():
+    said = []
+    for layer in ("plain", "cached", "prefixes", "drafts", "fused"):
+        played = layers_bench.play(layers_bench.player(layer, max_new_tokens=4), 0, 2)
+        said.append([[a.answer for a in one.episode.attempts] for one in played])
+    assert said == said[:1] * 5
+    assert sum(map(len, said[0])) > 2
 
 
 def test_rates_and_ratio():

@@ -1,4 +1,4 @@
-"""Cutting a batch into forward passes that fit, alike on every process."""
+"""Micro-batches: a batch cut into forward passes that fit into memory, the same on every process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def micro_batches(
 ) -> Iterator[tuple[Sequence[Item], bool]]:
     """This process's share of each micro-batch, and whether it counts.
 
-    Items of like length go together, at most ``tokens`` tokens a process, padding included; a longer item goes by
-    itself. Every process gets the same number of micro-batches, since each is a collective operation: one
-    that has no item left gets another's, which does not count.
+    Items of like length go together, at most ``tokens`` tokens a process, padding included; a longer item is a
+    micro-batch by itself. Every process gets the same number of micro-batches, since each is a collective operation: a
+    process without an item left gets another's, which does not count.
     """
     ordered = sorted(items, key=lambda item: len(item.ids))
     first = 0

@@ -1,4 +1,4 @@
-"""Find a checkpoint and say what is wrong with it, before anything heavy is imported or loaded.
+"""Find a checkpoint and check its files, before anything heavy is imported or loaded.
 
 Weights are read from safetensors only: a pickle can run code when it is opened.
 """
@@ -27,13 +27,13 @@ def is_hub_id(spec: str) -> bool:
 
 
 def folder_of(spec: str | Path, *, remote_code: bool = False) -> Path:
-    """The directory of a checkpoint. A hub id's is in the local cache, fetched there first if need be.
+    """The directory of a checkpoint. That of a hub id is in the local cache; it is fetched if it is not there.
 
     Args:
         remote_code: fetch the checkpoint's own code too.
 
     Raises:
-        UsageError: there is none, or it holds no model; the message names the nearest that does.
+        UsageError: there is none, or it holds no model; the message names the nearest one that does.
     """
     path = Path(spec)
     if not path.exists() and is_hub_id(str(spec)):
@@ -77,7 +77,7 @@ def _snapshot(hub_id: str, remote_code: bool) -> Path:
     try:
         return Path(snapshot_download(hub_id, allow_patterns=wanted, ignore_patterns=["*/*"]))
     except Exception as error:
-        # Whatever goes wrong out there (names, rights, network, disk) has one way out: a line for the user.
+        # Wrong names, missing rights, network and disk errors all become one line for the user.
         if is_offline_mode():
             reason = "the hub is switched off: check the name, or let it be fetched with HF_HUB_OFFLINE=0"
         else:
@@ -192,6 +192,6 @@ def base_of(folder: Path, base: str | Path | None, *, remote_code: bool = False)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """The first line of an error's message."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__

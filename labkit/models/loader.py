@@ -40,7 +40,7 @@ def load(
         path: a Hugging Face directory, a PEFT adapter's directory, or a hub id.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``: CUDA where there is some.
         dtype: of the weights: a name in :data:`DTYPES`, or ``auto``: the checkpoint's own, float32 on a CPU.
-        base: the model under an adapter, where it is not where the adapter says.
+        base: the model under an adapter, if it is not where the adapter says.
         trust_remote_code: run code that comes with the checkpoint.
 
     Raises:
@@ -67,7 +67,7 @@ def load(
     except UsageError:
         raise
     except Exception as error:
-        # Whatever a checkpoint makes transformers raise is news about the checkpoint, not about this program.
+        # Any error that transformers raises here is about the checkpoint, not about this program.
         raise UsageError(_why(path, error, place)) from error
 
 
@@ -78,7 +78,7 @@ def _bundle(
     config: dict[str, Any],
     trust_remote_code: bool,
 ) -> ModelBundle:
-    """The model with its tokenizer and chat template, once they are known to fit."""
+    """The model with its tokenizer and chat template, checked against each other."""
     tokenizer, processor = _tokenizer(folder, root, _is_vlm(config), trust_remote_code)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
@@ -132,7 +132,7 @@ def dtype_of(name: str, device: torch.device) -> torch.dtype | str:
 
 
 def _check(root: Path, trust_remote_code: bool) -> dict[str, Any]:
-    """The config of a model's directory, once all that can be said from its files is said."""
+    """The config of a model's directory, after all checks that need no loading."""
     config = files.read_json(root / files.CONFIG)
     kind, own_code = config.get("model_type"), "auto_map" in config
     if not isinstance(kind, str):
@@ -150,7 +150,7 @@ def _check(root: Path, trust_remote_code: bool) -> dict[str, Any]:
 
 
 def _is_vlm(config: dict[str, Any]) -> bool:
-    """Told from the config: asked for a causal model, transformers may drop a vision tower without a word."""
+    """Decided from the config: transformers may drop a vision tower silently when asked for a causal model."""
     architecture = (config.get("architectures") or [""])[0]
     vision = config["model_type"] in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     return vision and not architecture.endswith("ForCausalLM")
@@ -206,7 +206,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _refuse_missing(missing: Collection[str], folder: Path) -> None:
-    """Weights that a checkpoint lacks would be filled with random numbers."""
+    """Refuse missing weights: transformers would fill them with random numbers."""
     if missing:
         raise UsageError(f"{folder} lacks {len(missing)} weights ({min(missing)} ...); copy or save it again")
 
@@ -241,7 +241,7 @@ def _tokenizer(
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the tables, bars and warnings of a load: what matters in them is checked and said here."""
+    """Silence the tables, bars and warnings of a load; what matters in them is checked here."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)

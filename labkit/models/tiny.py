@@ -1,7 +1,7 @@
-"""The tiny foundation model: a tokenizer and a Llama built from nothing.
+"""The tiny foundation model: a tokenizer and a Llama, both from scratch.
 
-Standard Hugging Face parts (a byte-level BPE tokenizer, ``LlamaForCausalLM``), so that everything that works on
-it works on a real checkpoint.
+Both are standard Hugging Face parts (a byte-level BPE tokenizer, ``LlamaForCausalLM``), so what works on them works on
+a real checkpoint.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whoever answers: a checkpoint, the expert, chance, a script, a person."""
+"""Players: a checkpoint, the expert, random answers, a script, a person."""
 
 from labkit.players.base import Answer, Player, Request, Tokens
 

@@ -13,7 +13,7 @@ from labkit.players.base import Answer, Request
 
 
 class Expert:
-    """Answers rightly: from the solver in GeneralPoints, from the rail in V-IRL."""
+    """Gives right answers: from the solver in GeneralPoints, from the rail in V-IRL."""
 
     name = "expert"
 
@@ -22,7 +22,7 @@ class Expert:
 
 
 class Random:
-    """Answers in the right form, blindly. Seeded by the turn's key, so an episode replays."""
+    """Gives random answers in the right form. Seeded by the request's key, so an episode replays."""
 
     name = "random"
 
@@ -36,7 +36,7 @@ def _key(turn: Request) -> str:
 
 
 class Script:
-    """Gives prepared answers, one an attempt, in order; for demonstrations and tests."""
+    """Gives prepared answers, one an attempt, in order. For demonstrations and tests."""
 
     def __init__(self, answers: Iterable[str], name: str = "script") -> None:
         self.name = name

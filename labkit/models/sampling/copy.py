@@ -1,4 +1,4 @@
-"""A copy of a model to sample from while the model itself is trained: in another precision, or made for it."""
+"""A copy of a model to sample from while the model itself is trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RolloutModel:
-    """The copy, which follows the model: it is brought up to date when the model's weights have changed.
+    """A copy that follows its model: it is updated when the model's weights have changed.
 
     A small Llama on a CPU is copied with fewer operations to a pass (:mod:`labkit.models.sampling.fused`), which is
     worth it in the model's own precision too. Of another model only weights are cast; buffers, such as the frequencies
@@ -34,7 +34,7 @@ class RolloutModel:
 
     @torch.no_grad()
     def current(self) -> PreTrainedModel | FusedLlama:
-        """The copy with the model's weights of now, in evaluation mode."""
+        """The copy with the model's current weights, in evaluation mode."""
         if self._version != (now := version(self._model)):
             if isinstance(self._copy, FusedLlama):
                 self._copy.follow(self._model)

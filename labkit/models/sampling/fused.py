@@ -1,9 +1,9 @@
 """The forward pass of a small Llama in few operations, for sampling on a CPU.
 
-At 128 wide a layer's arithmetic takes less time than going through its modules. Here the same numbers come from four
-matrices a layer: queries, keys and values are one, gate and up another, the weights of the norms are multiplied into
-them, and pairs that rotary embeddings turn lie side by side, as complex numbers. The output is that of transformers up
-to rounding; weights are a copy, so what is large or does its arithmetic elsewhere is not worth it.
+At width 128 a layer's arithmetic takes less time than its Python modules. Here a layer has four matrices: one for
+queries, keys and values, one for gate and up, and the two projections back; the weights of the norms are multiplied
+into them, and the pairs of numbers that rotary embeddings rotate lie side by side, as complex numbers. The output is
+that of transformers up to rounding. The weights are a copy, so large models and other devices are left out.
 
 Shape suffixes: B rows, T tokens read, C columns of the cache, D width, V vocabulary.
 """
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
 
 LARGEST = 10**8
-"""Parameters beyond which matrices take the time, and a copy of them too much room."""
+"""Parameters beyond which the matrices take most of the time, and a copy too much memory."""
 
 
 class Output(NamedTuple):
-    """As the models of transformers return it, as far as it is needed to sample."""
+    """The output of a transformers model, as far as sampling needs it."""
 
     logits: torch.Tensor
     """``[B, kept, V]``."""
@@ -69,7 +69,7 @@ class FusedLlama(nn.Module):
 
     @torch.no_grad()
     def follow(self, model: LlamaForCausalLM) -> None:
-        """Take the weights of now."""
+        """Copy the model's current weights."""
         for mine, weight in zip(self._weights, self._fused(model), strict=True):
             mine.copy_(weight)
 
