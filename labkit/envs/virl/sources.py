@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.envs.virl.authors.files import DataFolder, read_folder
 from labkit.envs.virl.city import routes as embedded
-from labkit.envs.virl.city.cities import TRAINING_CITY, city
+from labkit.envs.virl.city.cities import DISTRICT, TRAINING_CITY, city
 from labkit.envs.virl.city.streets import Streets
 from labkit.envs.virl.geometry import RELATIONS, relation
 from labkit.envs.virl.rail import metres
@@ -22,17 +22,19 @@ from labkit.errors import UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SPLITS = ("train", "dev", "test")
+SPLITS = ("train", "dev", "test", "unseen")
+"""``unseen`` holds out places: a district of the training city in which no other route lies. ``dev`` and ``test`` hold
+out routes: most of their turns, at the same corners, occur in routes of ``train``."""
 TRAINING = 1000
 """Embedded routes to train on, as many as the paper has."""
 HELD_OUT = 200
-"""Embedded routes of the training city in each of ``dev`` and ``test``; no two splits join the same
+"""Embedded routes of the training city in each of ``dev``, ``test`` and ``unseen``; no two splits join the same
 landmarks."""
 MINI = 2
 """Routes in each of the nine other cities: the mini benchmark, which is ``test`` of ``visual-ood``."""
 MORE = 18
 """Further routes in each of them: ``dev`` of ``visual-ood``, and for narrow intervals."""
-SHARES = {"train": 70, "dev": 15, "test": 15}
+SPLIT_PERCENT = {"train": 70, "dev": 15, "test": 15}
 """Percent of a folder's routes in each split."""
 SIZE = 448
 """Pixels of the square of four views."""
@@ -47,7 +49,8 @@ def routes(suite: str, split: str, data: str | None = None) -> tuple[Route, ...]
     """The routes of a suite.
 
     Embedded, ``id`` and ``rule-ood`` lie in the training city, ``visual-ood`` in the nine others: the mini
-    benchmark (``test``) and more of the kind (``dev``); there is nothing to train on. A folder's routes are
+    benchmark (``test``) and more of the kind (``dev``); there is nothing to train on. ``all`` are the routes of
+    ``train``, ``dev`` and ``test``, without ``unseen``. A folder's routes are
     the same in every suite, and fall into splits by a hash of their ids.
 
     Raises:
@@ -55,6 +58,8 @@ def routes(suite: str, split: str, data: str | None = None) -> tuple[Route, ...]
     """
     if split not in ("all", *SPLITS):
         raise UsageError(f"no split {split!r}; the splits are all, {', '.join(SPLITS)}")
+    if split == "unseen" and suite != "visual-ood" and data is None:
+        return _of_district()
     held = by_split(suite == "visual-ood", data)
     found = tuple(r for name, group in held.items() if split in ("all", name) for r in group)
     if not found:
@@ -65,7 +70,7 @@ def routes(suite: str, split: str, data: str | None = None) -> tuple[Route, ...]
 
 @_cached
 def by_split(other_cities: bool, data: str | None) -> Mapping[str, tuple[Route, ...]]:
-    """The routes of each split that has any."""
+    """The routes of each split that has any; ``unseen`` aside."""
     if data is not None:
         held: dict[str, tuple[Route, ...]] = {}
         for route in folder(data).routes:
@@ -86,12 +91,19 @@ def by_split(other_cities: bool, data: str | None) -> Mapping[str, tuple[Route, 
     return {"train": training, "dev": halves[0], "test": halves[1]}
 
 
+@_cached
+def _of_district() -> tuple[Route, ...]:
+    return tuple(embedded.routes(city(DISTRICT), HELD_OUT, split="eval"))
+
+
 def split_of(suite: str, route: str, data: str | None = None) -> str:
     """The split that the route of an id belongs to; ``custom`` if it is not one of the suite's."""
     if data is not None:
         return _by_hash(route)
     if suite not in ("id", "rule-ood", "visual-ood"):
         return "custom"
+    if suite != "visual-ood" and route.startswith(f"{DISTRICT}-"):
+        return "unseen"
     return _split_ids(suite == "visual-ood").get(route, "custom")
 
 
@@ -111,7 +123,7 @@ def _hashed(text: str) -> int:
 
 def _by_hash(route: str) -> str:
     place = _hashed(route) % 100
-    return "train" if place < SHARES["train"] else "dev" if place < 100 - SHARES["test"] else "test"
+    return "train" if place < SPLIT_PERCENT["train"] else "dev" if place < 100 - SPLIT_PERCENT["test"] else "test"
 
 
 @_cached

@@ -268,21 +268,50 @@ def test_the_splits_share_no_route():
     for suite, sizes in (("id", (1000, 200, 200)), ("visual-ood", (0, 162, 18))):
         groups = [
             {r.id for r in sources.routes(suite, split)} if size else set()
-            for split, size in zip(sources.SPLITS, sizes, strict=True)
+            for split, size in zip(("train", "dev", "test"), sizes, strict=True)
         ]
         assert [len(g) for g in groups] == list(sizes)
         assert len(sources.routes(suite, "all")) == sum(sizes) == len(set().union(*groups))
-        for split, group in zip(sources.SPLITS, groups, strict=True):
+        for split, group in zip(("train", "dev", "test"), groups, strict=True):
             assert all(sources.split_of(suite, route) == split for route in group)
         # Nor the same two landmarks, in either direction.
         joined = [
             {frozenset((r.city, r.start.name, r.destination.name)) for r in sources.routes(suite, split)}
-            for split, size in zip(sources.SPLITS, sizes, strict=True)
+            for split, size in zip(("train", "dev", "test"), sizes, strict=True)
             if size
         ]
         assert len(set().union(*joined)) == sum(map(len, joined))
     with pytest.raises(UsageError, match="its splits are all, dev, test"):
         sources.routes("visual-ood", "train")
+
+
+def test_unseen_routes_share_no_place_with_any_other():
+    unseen = sources.routes("rule-ood", "unseen")
+    others = sources.routes("id", "all")
+    assert len(unseen) == 200 and not {r.id for r in unseen} & {r.id for r in others}
+    places = {m.place for r in others for m in r.milestones}
+    turns = {(m.place, m.arriving, m.leaving) for r in unseen for m in r.milestones}
+    assert len(turns) > 500 and not {place for place, *_ in turns} & places
+    # The nearest place of another route is kilometres away: a degree of latitude is 111 km.
+    near = min(abs(a.place.lat - b.place.lat) for a in unseen[0].milestones for r in others[::50] for b in r.milestones)
+    assert near * 111 > 5
+    assert {sources.split_of("id", r.id) for r in unseen} == {"unseen"}
+    # Yet landmarks are named as in the training city: most words of their names occur there.
+    words = {word for r in others for m in r.milestones for name, _ in m.sightings for word in name.split()}
+    new = {word for r in unseen for m in r.milestones for name, _ in m.sightings for word in name.split()} - words
+    assert len(new) < 0.2 * len(words)
+    with pytest.raises(UsageError, match="no route in split unseen; its splits are all, dev, test"):
+        sources.routes("visual-ood", "unseen")
+
+
+@pytest.mark.parametrize("cell", ["virl-l", "virl-vl"])
+def test_unseen_routes_are_walked_like_others(cell):
+    picture = {"picture": SMALL} if cell == "virl-vl" else {}
+    task = next(game(cell).tasks("rule-ood", "unseen", seed=1, **picture))
+    episode = play(task, Expert())
+    assert episode.success and replay(episode) == episode
+    free = play(game(cell).task_by_id("id", "unseen", "4", walk="free", **picture), Expert())
+    assert free.success
 
 
 def test_a_route_by_number_or_id():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
 
@@ -50,13 +50,16 @@ _RECIPES = {
 }
 CITIES = tuple(_RECIPES)
 """Names of the ten cities, the training city first."""
+DISTRICT = "latticehill"
+"""A district of the training city with streets of its own: the same plan, houses and words for names. It is asked for
+by its name like a city, and is none of the ten."""
 TRAINING_CITY = CITIES[0]
 OTHER_CITIES = CITIES[1:]
 
 
 @lru_cache(maxsize=32)
 def city(name: str, seed: int = 0) -> City:
-    """One of the embedded cities.
+    """One of the embedded cities, or :data:`DISTRICT`.
 
     Args:
         seed: another one lays its streets, houses and landmarks differently, to the same kind of plan.
@@ -64,7 +67,7 @@ def city(name: str, seed: int = 0) -> City:
     Raises:
         UsageError: there is no city of that name.
     """
-    recipe = _RECIPES.get(name)
+    recipe = _RECIPES.get(name) if name != DISTRICT else replace(_RECIPES[TRAINING_CITY], origin=LatLng(36.6, -48.0))
     if recipe is None:
         near = difflib.get_close_matches(str(name).lower(), CITIES, 1)
         hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(CITIES)}"
