@@ -43,7 +43,7 @@ def test_a_recipe_is_what_is_learnt_not_how_it_is_carried_out():
     for key, value in {"lr": 2e-3, "seed": 1, "steps": 21, "model": "tiny:base", "kl": 0.1, "probe": None}.items():
         assert recipe_of({**SFT, key: value}) != plain
     assert recipe_of({**RL, "batch": 7}) == recipe_of(RL)
-    with pytest.raises(UsageError, match="not a training run"):
+    with pytest.raises(UsageError, match="no stage 'eval'"):
         recipe_of({"stage": "eval"})
 
 
