@@ -73,7 +73,7 @@ class Learner:
             update: counted from 0; keys the deals and the sampling noise.
 
         Returns:
-            Metrics (see ``docs/metrics.md``), and the played episodes with what was learnt from their tokens.
+            Metrics (see ``docs/metrics.md``), and the played episodes, with the arrays of their tokens.
         """
         began = time.perf_counter()
         rollout = self.play(update)

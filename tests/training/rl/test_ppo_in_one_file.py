@@ -30,7 +30,7 @@ def both(loaded, settings, trained):
     head = flat.make_value_head(fresh.get_output_embeddings().weight.shape[1])
     head.load_state_dict(it.policy.value_head.layers.state_dict())
     before = weights(it.policy)
-    metrics, episodes = it.update(0)
+    metrics, rollout = it.update(0)
     trainer = weights(it.policy)
 
     fresh.load_state_dict(start)
@@ -39,7 +39,7 @@ def both(loaded, settings, trained):
     optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=0.0)
     turns = flat.play(player, settings, 0)
     assert [[t.reward for t in episode] for episode in turns] == [
-        [settings.reward_scale * a.reward for a in episode.attempts] for episode in episodes
+        [settings.reward_scale * a.reward for a in episode.attempts] for episode in rollout.episodes
     ]
     flat.update_policy(fresh, head, optimizer, turns, settings, 0)
     return before, trainer, torch.cat([weights(fresh), weights(head)]), metrics
