@@ -1,4 +1,4 @@
-"""The tab *How to read this*: the words of the page, each in a sentence or two."""
+"""The tab *Guide*: the words of the page, each in a sentence or two."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def build(catalogue: Catalogue) -> gr.Blocks:
                     played.append(own(catalogue, line) if own else DefaultTab(catalogue, line, row))
             with gr.Tab("Rule lab", id="rules"):
                 rules.build()
-            with gr.Tab("How to read this", id="about"):
+            with gr.Tab("Guide", id="about"):
                 gr.HTML(guide.guide_html(), apply_default_css=False)
         for tab in played:
             tab.wire(page)

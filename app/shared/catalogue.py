@@ -38,7 +38,7 @@ class Catalogue:
         self.named = tuple((named or {}).values())
         by_name = {(named or {}).get(info.spec, info.spec): info for info in infos}
         self.infos: Mapping[str, PlayerInfo] = {
-            name: replace(info, summary=public(info.summary)) for name, info in by_name.items()
+            name: replace(info, summary=_summary(info)) for name, info in by_name.items()
         }
         self._load = load
         self._model = threading.Lock()
@@ -89,7 +89,7 @@ class Catalogue:
             try:
                 self._load(self.infos[name].spec, temperature=0.0)
             except Exception as error:  # the app is served all the same, and the page says it again
-                print(f"Player {name} cannot be loaded: {str(error).splitlines()[0]}")
+                print(f"Player {name} cannot be loaded: {error}", flush=True)
 
 
 class _Seated:
@@ -106,6 +106,11 @@ class _Seated:
             return self._player.answer(turns)
 
 
+def _summary(info: PlayerInfo) -> str:
+    """What is said of a player, without the folder that it lies in."""
+    return info.kind if info.path is not None and str(info.path) in info.summary else public(info.summary)
+
+
 def public(message: str) -> str:
     """A message without the server's folders: of each absolute path only its last part is left."""
     return re.sub(r"(?<![\w.~/:-])(?:/[\w.@+~-]+)+/([\w.@+~-]+)", r"\1", message)
@@ -115,7 +120,7 @@ def catalogue_of(named: Sequence[str] = ()) -> Catalogue:
     """The players named, which may be any that the registry can load, then the registry's own, models first.
 
     Args:
-        named: specs, or ``NAME=SPEC``. Without a name, a folder goes by its last two parts at most.
+        named: specs, or ``NAME=SPEC``. Without a name, a folder goes by its last part, a run's step by its last two.
 
     Raises:
         UsageError: a named player does not exist, or two have the same name.
@@ -146,10 +151,11 @@ def catalogue_of(named: Sequence[str] = ()) -> Catalogue:
 
 
 def _name_of(info: PlayerInfo) -> str:
-    """What visitors read: the spec, or the end of a folder's path."""
+    """What visitors read: the spec, or the name of the folder, with its run's where it is a step of one."""
     if info.kind in ("checkpoint", "adapter") and info.path is not None:
-        parts = Path(info.path).resolve().parts[-2:]
-        return "/".join(part for part in parts if part != "checkpoints" and not part.startswith("/"))
+        parts = [part for part in Path(info.path).resolve().parts if part != "checkpoints"]
+        # Of a run's checkpoint the step alone would not say which run.
+        return "/".join(parts[-2:] if parts[-1].startswith("step-") else parts[-1:])
     if info.kind == "script":
         return f"script:{Path(info.spec.removeprefix('script:')).name}"
     return info.spec

@@ -238,10 +238,14 @@ class Handlers:
 
     def failed(self, window: Window, index: int, seat: Seat, error: Exception) -> Updates:
         """A seat whose player could not be loaded, or broke: what it played stays, nothing of another player."""
-        drawn = self.seat(window, index, seat, self.drawn(window.settings))
+        said = html.trouble(seat.player, error)
+        try:
+            drawn = self.seat(window, index, seat, self.drawn(window.settings))
+        except FieldError:
+            return {(index, "status"): said}
         return {
             **drawn,
-            (index, "status"): f"{drawn[index, 'status']}{html.trouble(seat.player, error)}",
+            (index, "status"): f"{drawn[index, 'status']}{said}",
             (index, "turns"): drawn[index, "turns"] if seat.shown else "",
         }
 
@@ -258,8 +262,11 @@ class Handlers:
         seat = window.seats[index]
         if seat.shown is not None and seat.shown.origin == "live" and not seat.shown.episode.done:
             seat = replace(seat, shown=replace(seat.shown, origin="stopped"))
-        drawn = self.seat(window, index, seat, self.drawn(window.settings))
-        return {**drawn, **self.buttons(index, running=False), **self.freeze(window.session)}
+        stopped = {**self.buttons(index, running=False), **self.freeze(window.session)}
+        try:
+            return {**self.seat(window, index, seat, self.drawn(window.settings)), **stopped}
+        except FieldError:
+            return stopped
 
     def buttons(self, index: int, *, running: bool) -> Updates:
         """Play becomes Stop and the player stays while a seat plays. It is one button, so that it keeps the focus."""

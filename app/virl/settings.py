@@ -54,9 +54,9 @@ class VIRLSettings(Settings):
     attempts: float | None = setting(Whole(1, MOST_ATTEMPTS), "Attempts", 2)
     city: str = setting(Word(tuple(CITIES)), "City", default_factory=lambda: PICKED.route.partition("-")[0])
     route: str = setting(Parsed(_offered), "Route", default_factory=lambda: PICKED.route)
-    actions: str = setting(Word(tuple(ACTIONS)), "Rule: turns are told as", "absolute")
+    actions: str = setting(Word(tuple(ACTIONS)), "Rule for turns", "absolute")
     walk: str = setting(Word(tuple(WALKS)), "Walk", "rail")
-    cell: str = setting(Word(CELLS), "Told in", CELLS[0])
+    cell: str = setting(Word(CELLS), "Observations", CELLS[0])
     pace: str = setting(Word(tuple(PACES)), "Speed", "normal")
 
     @property

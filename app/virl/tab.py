@@ -17,7 +17,7 @@ from app.virl.presets import PICKED
 from labkit.envs.virl.city.cities import CITIES, TRAINING_CITY
 
 RULES = [("absolute: north … (trained)", "absolute"), ("relative: left, right …", "relative")]
-CELLS = [("words", "virl-l"), ("pictures", "virl-vl")]
+CELLS = [("in words", "virl-l"), ("in pictures", "virl-vl")]
 
 
 class VIRLTab(Tab):
@@ -56,7 +56,7 @@ class VIRLTab(Tab):
             self.field("route", min_width=200, scale=4)
             self.field("actions", choices=RULES, min_width=180, scale=3)
             self.field("walk", min_width=80)
-            self.field("cell", choices=CELLS, min_width=100)
+            self.field("cell", choices=CELLS, min_width=110)
 
     def field(self, name: str, **options: Any) -> None:
         if name != "route":

@@ -72,13 +72,14 @@ def checkpoint(folder):
 def test_visitors_see_no_path_of_the_server(tmp_path):
     folder = checkpoint(tmp_path / "mine" / "checkpoints" / "step-400")
     catalogue = catalogue_of([str(folder)])
-    assert catalogue.names[0] == "step-400"
+    assert catalogue.names[0] == "mine/step-400"
     shown = [*catalogue.names, *(info.summary for info in catalogue.infos.values())]
     with pytest.raises(UsageError) as failed:
-        catalogue.player("step-400", 0.0, lambda: False)
+        catalogue.player("mine/step-400", 0.0, lambda: False)
     shown.append(str(failed.value))
-    assert not any(str(tmp_path) in text for text in shown)
-    assert "step-400" in shown[-1]
+    assert not any("/mine/" in text or "checkpoints" in text for text in shown)
+    assert "cannot load mine/step-400" in shown[-1]
+    assert catalogue_of([str(checkpoint(tmp_path / "torn"))]).names[0] == "torn"
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,19 @@ def test_an_invalid_field_does_not_keep_the_others_from_working(table, settings)
         assert table.check(replace(here, typed="13+6+2*4"))["own"].attempts
 
 
+def test_a_field_that_becomes_invalid_while_a_seat_plays_locks_nothing(table):
+    here = window()
+    table.press(here, 0)
+    wrong = replace(here, settings=replace(here.settings, cards="X"))
+    last = {}
+    for step in table.run(wrong, 0):
+        last |= step
+    assert "is not a card" in words(last[0, "status"]) and last[0, "play"]["value"] == "Play"
+    table.press(here, 0)
+    assert table.press(wrong, 0)[0, "play"]["value"] == "Play"
+    assert table.freeze("me")["cards"]["interactive"] is True
+
+
 def test_a_rule_of_ones_own_counts_only_while_it_is_chosen(table):
     assert table.lay(window(rule="ten", king=None))["rule note"] == ""
 

@@ -206,8 +206,8 @@ def test_another_city_brings_its_routes(table):
         ({"attempts": 20}, "Attempts is a whole number from 1 to 10, not 20"),
         ({"temperature": -1}, "Temperature is a number from 0 to 2, not -1"),
         ({"route": "<img>"}, "no route '<img>'"),
-        ({"actions": "sideways"}, "Rule: turns are told as is one of absolute, relative"),
-        ({"cell": "gp-l"}, "Told in is one of virl-l, virl-vl"),
+        ({"actions": "sideways"}, "Rule for turns is one of absolute, relative"),
+        ({"cell": "gp-l"}, "Observations is one of virl-l, virl-vl"),
     ],
 )
 def test_an_invalid_field_is_said_and_the_rest_stays(table, settings, said):

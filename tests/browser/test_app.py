@@ -171,7 +171,7 @@ def test_nothing_scrolls_sideways(visit, players):
     expect(cards(seat(page))).to_have_count(1)
     for width in (1280, 1024, 768, 390):
         page.set_viewport_size({"width": width, "height": 720})
-        for tab in ("V-IRL", "Rule lab", "How to read this", "GeneralPoints"):
+        for tab in ("V-IRL", "Rule lab", "Guide", "GeneralPoints"):
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") == width, (width, tab)
 

@@ -91,7 +91,7 @@ def test_the_expert_walks_to_the_goal(visit):
     expect(place(page)).to_contain_text("arrived")
     expect(place(page).locator(".lk-cross")).to_have_count(0)
     expect(place(page).locator(".lk-instruction li[aria-current]")).to_have_count(0)
-    choose(page, "Rule: turns are told as", "relative")
+    choose(page, "Rule for turns", "relative")
     expect(place(page).locator(".app-steps.lk-stale")).to_be_visible()
     expect(here(page)).to_contain_text("Step 1 of")
 
