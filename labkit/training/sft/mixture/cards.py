@@ -226,9 +226,12 @@ _BARE_LAYOUTS = (
 
 
 def _question(rng: random.Random, ranks: Sequence[str], faces: dict[str, int], target: int, *, bare: bool) -> str:
-    """The question in a layout of this module, or, with a thought, in another wording of GeneralPoints' prompt."""
+    """The question in a layout of this module, or, with a thought, in a variant of GeneralPoints' prompt."""
     if not bare and len(ranks) > 2 and rng.random() < 0.5:
         words = {name: rng.choice(texts) for name, texts in prompts.VARIANTS.items()}
+        # Any section but the task may be GeneralPoints' own: cards are copied badly from words at unfamiliar places.
+        own = [name for name in words if name != "task" and rng.random() < 0.5]
+        words |= {name: prompts.DEFAULT[name] for name in own}
         return prompts.opening(ranks, faces, target, picture=False, prompts=words)
     layout = rng.choice(_BARE_LAYOUTS if bare else _THINKING_LAYOUTS)
     return layout.format(cards=", ".join(ranks), target=target, rule=_rule_words(rng, faces))
