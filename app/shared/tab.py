@@ -71,7 +71,7 @@ class Tab:
             value=1,
             label="Players side by side",
             elem_classes="app-count",
-            min_width=150,
+            min_width=215,
             scale=0,
         )
         self.parts["all"] = gr.Button(
