@@ -225,16 +225,33 @@ _BARE_LAYOUTS = (
 )
 
 
+_PREFACES = (
+    "Hello.",
+    "A new hand.",
+    "Here is the next one.",
+    "You play against the clock.",
+    "Take your time, and check what you write.",
+    "The suits of the cards do not matter.",
+    "This game is played with a deck of 52 cards.",
+)
+
+
 def _question(rng: random.Random, ranks: Sequence[str], faces: dict[str, int], target: int, *, bare: bool) -> str:
-    """The question in a layout of this module, or, with a thought, in a variant of GeneralPoints' prompt."""
+    """The question in a layout of this module, or, with a thought, in a variant of GeneralPoints' prompt.
+
+    Up to three sentences that do not matter stand in front of most: with few lengths of prompts, a model learns to copy
+    cards from the places where they stood in training, and miscopies them in a prompt of another length.
+    """
+    prefaces = rng.sample(_PREFACES, rng.randint(0, 3))
     if not bare and len(ranks) > 2 and rng.random() < 0.5:
         words = {name: rng.choice(texts) for name, texts in prompts.VARIANTS.items()}
-        # Any section but the task may be GeneralPoints' own: cards are copied badly from words at unfamiliar places.
         own = [name for name in words if name != "task" and rng.random() < 0.5]
         words |= {name: prompts.DEFAULT[name] for name in own}
-        return prompts.opening(ranks, faces, target, picture=False, prompts=words)
-    layout = rng.choice(_BARE_LAYOUTS if bare else _THINKING_LAYOUTS)
-    return layout.format(cards=", ".join(ranks), target=target, rule=_rule_words(rng, faces))
+        asked = prompts.opening(ranks, faces, target, picture=False, prompts=words)
+    else:
+        layout = rng.choice(_BARE_LAYOUTS if bare else _THINKING_LAYOUTS)
+        asked = layout.format(cards=", ".join(ranks), target=target, rule=_rule_words(rng, faces))
+    return " ".join([*prefaces, asked])
 
 
 def _answer(
