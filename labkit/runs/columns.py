@@ -298,8 +298,7 @@ class IndexFile:
             yield reader.at
 
     def _add(self, file: int, reader: _Reader) -> None:
-        rows = np.array(reader.rows, ROW).tobytes()
-        values = (file, rows, len(reader.answers))
+        values = (file, bytes(reader.rows), len(reader.answers))
         block = self._connection.execute("insert into block (file, rows, answers) values (?, ?, ?)", values).lastrowid
         first, _ = _numbers(block)
         texts = ((first + number, text) for text, number in reader.answers.items())
@@ -326,7 +325,8 @@ class _Reader:
         self._handle, self._path = handle, path
         self._place = (self.word(run), self.word(name))
         self.at, self.episode = at, episode
-        self.rows: list[tuple[Any, ...]] = []
+        self.rows = bytearray()
+        """Of type :data:`ROW`."""
         self.answers: dict[str, int] = {}
         self.problem = ""
 
@@ -342,13 +342,13 @@ class _Reader:
                 return False  # still being written
             try:
                 self._take(json.loads(line), len(line))
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
                 self.problem = (
                     self.problem or f"{self._path}, line {self.episode + 1} is not an episode; it is left out"
                 )
             self.at += len(line)
             self.episode += 1
-            if len(self.rows) >= ATTEMPTS and not whole:
+            if len(self.rows) >= ATTEMPTS * ROW.itemsize and not whole:
                 return True
         return False
 
@@ -390,7 +390,8 @@ class _Reader:
                     )
                 )
                 wrong, number = wrong or not right, number + 1
-        self.rows += rows
+        # Here, so that a value that does not fit its column counts against its record.
+        self.rows += np.array(rows, ROW).tobytes()
 
 
 def traits_of(task: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ import difflib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -294,11 +295,10 @@ class Selection:
         else:
             values, codes = np.unique(column, return_inverse=True)
             shown = values.tolist()
-        # Each value once for each episode.
+        # Each value once for each episode. Numbers may have as many values as there are episodes, so no table of both.
         ordinal = np.repeat(np.arange(self.episodes), np.diff(self._starts, append=len(self._rows)))
-        once = np.zeros((self.episodes, len(values)), bool)
-        once[ordinal, codes] = True
-        counts = (np.bincount(codes).tolist(), once.sum(0).tolist())
+        once = np.unique(ordinal * len(values) + codes) % len(values)
+        counts = (np.bincount(codes).tolist(), np.bincount(once).tolist())
         return [Facet(*facet) for facet in zip(shown, *counts, strict=True)]
 
     def _facet_of_sets(self, codes: np.ndarray) -> list[Facet]:
@@ -397,7 +397,9 @@ class _Table:
         return among[column]
 
     def _between(self, field: str, wanted: Any) -> np.ndarray:
-        least, most = (wanted, wanted) if isinstance(wanted, int | float) else wanted
+        least, most = wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else (wanted, wanted)
+        if not all(limit is None or isinstance(limit, Real) for limit in (least, most)):
+            raise UsageError(f"{field} is {wanted!r}; give a number, or (least, most) with None for no limit")
         column = self.columns[field]
         fits = np.ones(len(column), bool)
         if least is not None:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -243,6 +244,47 @@ def test_a_line_that_is_no_episode_is_left_out_and_named(index, run):
     (problem,) = index.refresh()
     assert problem == f"{run.episodes_path('id')}, line 4 is not an episode; it is left out"
     assert index.episode(run.id, "id", 5) == EPISODES[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("positions", []), ("positions.0.attempts.0.sample", {"tokens": None}), ("task", [])]
+    + [("positions.0.attempts.0.sample", {"tokens": 2**40})],
+)
+def test_a_record_whose_values_do_not_fit_is_left_out_alone(index, run, place, value):
+    record = json.loads(EPISODES[0].to_json())
+    *path, last = [int(part) if part.isdigit() else part for part in place.split(".")]
+    inner = record
+    for part in path:
+        inner = inner[part]
+    inner[last] = value
+    with run.episodes_path("id").open("a") as handle:
+        handle.write(json.dumps(record) + "\n" + "[" * 20_000 + "\n" + EPISODES[0].to_json() + "\n")
+    before = index.select(name="id").episodes
+    (problem,) = index.refresh()
+    assert "line 4 is not an episode" in problem
+    assert index.select(name="id").episodes == before + 1
+    assert index.episode(run.id, "id", 5) == EPISODES[0]
+
+
+@pytest.mark.parametrize("wanted", ["many", ("1", None), (1, 2, 3), {"least": 1}])
+def test_a_condition_on_a_number_that_is_none_is_named(index, wanted):
+    with pytest.raises(UsageError, match="tokens is .*; give a number"):
+        index.select(tokens=wanted)
+
+
+def test_counting_a_number_of_many_values_takes_no_table_of_episodes_and_values(run, cache):
+    many = 4000
+    run.put_episodes("id", EPISODES[:1] * many)
+    with Index(run.path.parent, cache=cache) as index:
+        found = index.select(name="id")
+        tracemalloc.start()
+        facets = found.facet("episode")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert [facet.value for facet in facets] == list(range(many))
+    assert {facet[1:] for facet in facets} == {(1, 1)}
+    assert peak < many * many / 4  # bytes
 
 
 def test_answers_that_utf8_cannot_carry_are_found(index, run):
