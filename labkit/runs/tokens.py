@@ -2,14 +2,15 @@
 
 They are written where asked (``--tokens``), a file for each batch of episodes, whole or not at all. An array is called
 ``EPISODE.ATTEMPT.ARRAY``: the episode's key (:func:`key_of`), the attempt counted over all positions, and the array's
-name, such as ``ids`` or ``logp``. The key is made of what was dealt and answered, so it holds wherever the episode is
-stored, compressed or copied.
+name, such as ``ids`` or ``logp``. The key is made of the deal, the player's name and the answers, so it holds wherever
+the episode is stored, compressed or copied.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +31,9 @@ EPISODES = 64
 
 
 def key_of(episode: Episode) -> str:
-    """16 hexadecimal digits, the same for the same deal and the same answers."""
-    said = [[attempt.answer for attempt in position.attempts] for position in episode.positions]
-    return hashlib.sha256(json.dumps([episode.task.id, said]).encode()).hexdigest()[:16]
+    """16 hexadecimal digits, the same for the same deal, player and answers."""
+    answers = [[attempt.answer for attempt in position.attempts] for position in episode.positions]
+    return hashlib.sha256(json.dumps([episode.task.id, episode.player, answers]).encode()).hexdigest()[:16]
 
 
 class TokenWriter:
@@ -45,7 +46,7 @@ class TokenWriter:
     def __init__(self, run: Run, name: str, *, anew: bool = False) -> None:
         self._folder, self._name = run.path / "tokens", name
         if anew:
-            for path in self._folder.glob(f"{name}-[0-9]*.safetensors"):
+            for path in self._stored().values():
                 path.unlink()
         self._waiting: dict[str, np.ndarray] = {}
         self._episodes = 0
@@ -79,8 +80,7 @@ class TokenWriter:
     def flush(self) -> None:
         """Write what has been taken."""
         if self._waiting:
-            stored = self._folder.glob(f"{self._name}-[0-9]*.safetensors")
-            number = max((int(path.stem.rpartition("-")[2]) for path in stored), default=-1) + 1
+            number = max(self._stored(), default=-1) + 1
             path = self._folder / f"{self._name}-{number:04d}.safetensors"
             part = path.with_name(path.name + ".part")
             try:
@@ -91,6 +91,12 @@ class TokenWriter:
                 part.unlink(missing_ok=True)
                 raise CannotWrite(path, error) from error
         self._waiting, self._episodes = {}, 0
+
+    def _stored(self) -> dict[int, Path]:
+        """The files of this name, by number; not those of a longer name, as ``train-1`` is of ``train``."""
+        form = re.compile(rf"{re.escape(self._name)}-(\d{{4,}})\.safetensors")
+        found = ((form.fullmatch(path.name), path) for path in self._folder.glob("*.safetensors"))
+        return {int(match[1]): path for match, path in found if match}
 
 
 class TokenReader:

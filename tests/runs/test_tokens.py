@@ -19,8 +19,8 @@ def run(tmp_path):
     return Run.create(tmp_path / "runs", "eval", "stage: eval\n")
 
 
-def episode(*answers):
-    played = start(game("gp-l").task(hand=["3", "3", "8", "8"]))
+def episode(*answers, player=""):
+    played = start(game("gp-l").task(hand=["3", "3", "8", "8"]), player)
     for answer in answers:
         played = judge(played, answer)
     return played
@@ -65,6 +65,25 @@ def test_files_of_a_name_are_replaced_where_it_is_written_anew(run):
             writer.add(episode(answer), [arrays(1)])
     reader = TokenReader(run)
     assert reader.arrays(episode("a")) is None and reader.arrays(episode("b")) and reader.arrays(episode("c"))
+
+
+def test_a_name_that_begins_like_another_keeps_its_files(run):
+    for name, answer in (("train-1", "a"), ("train", "b"), ("train-1000", "c"), ("train", "d")):
+        with TokenWriter(run, name, anew=True) as writer:
+            writer.add(episode(answer), [arrays(1)])
+    names = sorted(path.name for path in (run.path / "tokens").iterdir())
+    assert names == [f"{name}-0000.safetensors" for name in ("train", "train-1", "train-1000")]
+    reader = TokenReader(run)
+    assert reader.arrays(episode("a")) and reader.arrays(episode("c")) and reader.arrays(episode("b")) is None
+
+
+def test_players_who_answer_alike_keep_their_own_arrays(run):
+    for number, player in enumerate(("sft", "rl"), 1):
+        with TokenWriter(run, "id") as writer:
+            writer.add(episode("a", player=player), [arrays(number)])
+    reader = TokenReader(run)
+    found = [reader.arrays(episode("a", player=player))[0]["ids"].tolist() for player in ("sft", "rl")]
+    assert found == [[1], [2]]
 
 
 def test_the_key_is_the_same_after_storing_and_another_for_other_answers(run):
