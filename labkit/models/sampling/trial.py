@@ -105,7 +105,8 @@ def _prompts(model: PreTrainedModel) -> list[Context]:
 def _agrees(model: PreTrainedModel, contexts: list[Context], level: Level) -> bool:
     """Whether answers drawn at a level have the log-probabilities of a full forward pass."""
     cache = PrefixCache(limit=0)
-    cache.ngrams = _AlwaysWrong()
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    cache.ngrams = _AlwaysWrong(vocabulary)
     try:
         answers = sample(
             model,
@@ -113,7 +114,7 @@ def _agrees(model: PreTrainedModel, contexts: list[Context], level: Level) -> bo
             max_new_tokens=TOKENS,
             temperature=1.0,
             # Rows end at different times.
-            stop_ids=range(0, model.get_input_embeddings().weight.shape[0], 6),
+            stop_ids=range(0, vocabulary, 6),
             noise=[(n,) for n in range(len(contexts))],
             pad_id=0,
             batch=len(contexts),
@@ -145,5 +146,9 @@ def _logits(model: PreTrainedModel, context: Context) -> torch.Tensor:
 class _AlwaysWrong(dict):
     """An n-gram table that knows a next token for everything: nearly always a wrong one."""
 
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self._modulus = min(97, vocabulary)
+
     def get(self, *asked: Any) -> Any:
-        return sum(asked[0]) % 97
+        return sum(asked[0]) % self._modulus

@@ -222,8 +222,8 @@ def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
 def _message(turn: Any, role: str, text: str, where: str) -> Message:
     if not isinstance(turn, Mapping) or role not in turn or text not in turn:
         raise UsageError(f"{where} has no {role!r} and {text!r}")
-    if turn[role] not in _ROLES:
-        raise UsageError(f"{where} is of {turn[role]!r}; use {', '.join(_ROLES)}")
+    if not isinstance(turn[role], str) or turn[role] not in _ROLES:
+        raise UsageError(f"{where} has the {role} {turn[role]!r}; use {', '.join(_ROLES)}")
     content = turn[text]
     if isinstance(content, list) and all(isinstance(p, Mapping) and p.get("type") == "text" for p in content):
         content = "".join(str(p.get("text", "")) for p in content)

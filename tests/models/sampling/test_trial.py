@@ -144,6 +144,11 @@ def test_without_the_trial_wrong_drafts_change_answers(family):
     assert max(off) > 0.01
 
 
+def test_a_model_with_few_words_keeps_its_drafts():
+    config = transformers.Qwen2Config(**SMALL, vocab_size=24)
+    assert level_of(transformers.Qwen2ForCausalLM(config).eval()) == Level.DRAFTS
+
+
 def test_a_model_that_cannot_run_is_refused_by_name(monkeypatch):
     model = tiny_models.qwen3()
 
