@@ -60,7 +60,12 @@ class LoRA(Config):
 
 
 def prepare_parameters(
-    model: PreTrainedModel, lora: LoRA | None = None, freeze: Sequence[str] = (), *, seed: int = 0
+    model: PreTrainedModel,
+    lora: LoRA | None = None,
+    freeze: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    base: str | None = None,
 ) -> PreTrainedModel:
     """Mark the parameters that are trained with ``requires_grad``.
 
@@ -73,6 +78,8 @@ def prepare_parameters(
         freeze: names in :data:`PARTS`, or patterns of parameter names such as ``model.layers.0.*``. Frozen parts get
             no adapters.
         seed: of the adapters' initial weights.
+        base: the name of the base model in the adapter's config; by default its hub id if it is in the local cache,
+            else its absolute path.
 
     Returns:
         The model to train: with new adapters, a ``PeftModel`` around ``model``.
@@ -90,7 +97,7 @@ def prepare_parameters(
         loaded.set_adapter(_ADAPTER)
         _set_dropout(loaded, lora.dropout)
     elif lora is not None:
-        model = _with_adapter(model, lora, frozen, seed)
+        model = _with_adapter(model, lora, frozen, seed, base or _base_name(model))
     for name, parameter in model.named_parameters():
         if _plain(name) in frozen:
             parameter.requires_grad_(False)
@@ -228,7 +235,7 @@ def _part(name: str) -> str:
     return "vision" if _VISION.search(name) else "language"
 
 
-def _with_adapter(model: PreTrainedModel, lora: LoRA, frozen: set[str], seed: int) -> PeftModel:
+def _with_adapter(model: PreTrainedModel, lora: LoRA, frozen: set[str], seed: int, base: str) -> PeftModel:
     import peft
 
     wanted = lora.target_modules
@@ -247,12 +254,12 @@ def _with_adapter(model: PreTrainedModel, lora: LoRA, frozen: set[str], seed: in
             adapted = peft.get_peft_model(model, config, adapter_name=_ADAPTER)
         except ValueError as error:
             raise UsageError(f"lora: {first_line(error)}") from None
-    adapted.peft_config[_ADAPTER].base_model_name_or_path = _base_name(model)
+    adapted.peft_config[_ADAPTER].base_model_name_or_path = base
     return adapted
 
 
 def _base_name(model: PreTrainedModel) -> str:
-    """The base model's name in an adapter's config: the hub id if it is in the local cache, else the absolute path."""
+    """The hub id of a model in the local cache, or a model's absolute path."""
     path = Path(model.name_or_path)
     hub = next((part for part in path.parts if part.startswith("models--")), None)
     if hub and "snapshots" in path.parts:

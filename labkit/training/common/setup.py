@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import nn
 
 from labkit.compute import Meter
 from labkit.config import Config
+from labkit.envs import game
 from labkit.models.bundle import ModelBundle
 from labkit.players.registry import load_bundle
 from labkit.progress import Progress
@@ -37,6 +38,16 @@ if TYPE_CHECKING:
 
 Probing = Callable[[int, "PreTrainedModel"], dict[str, Any]]
 """Measures the model after a number of finished steps; returns the metrics, none where no probe is due."""
+
+
+def _in_text(cell: str) -> str:
+    if game(cell).pictured:
+        raise ValueError("training on pictures is not supported; take the text cell")
+    return cell
+
+
+TextCell = Annotated[str, AfterValidator(_in_text)]
+"""A setting that names a text cell, or a cell of a registered game; an unknown one is an error of the config."""
 
 
 class TrainConfig(Config):
@@ -82,7 +93,10 @@ def start_from(config: StartConfig, device: str) -> ModelBundle:
         UsageError: it cannot be loaded, or ``lora`` or ``freeze`` does not fit it.
     """
     bundle = load_bundle(config.model, device=device)
-    return replace(bundle, model=prepare_parameters(bundle.model, config.lora, config.freeze, seed=config.seed))
+    # A bundled model lies elsewhere on another machine. A run's last checkpoint changes, so that is named by its path.
+    base = config.model if config.model.startswith("tiny:") else None
+    model = prepare_parameters(bundle.model, config.lora, config.freeze, seed=config.seed, base=base)
+    return replace(bundle, model=model)
 
 
 @dataclass(frozen=True)

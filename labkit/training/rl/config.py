@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from labkit.envs import game
+from labkit.episode import Task
 from labkit.models.policy import Critic
 from labkit.training.common.probe import Probe
-from labkit.training.common.setup import StartConfig
+from labkit.training.common.setup import StartConfig, TextCell
 from labkit.training.rl.collapse import CollapseThresholds
 from labkit.training.rl.credit import KINDS, Credit
 
@@ -22,7 +25,7 @@ class RLConfig(StartConfig):
     name: str = "rl"
     """Last part of the run's id."""
 
-    cell: str = "gp-l"
+    cell: TextCell = "gp-l"
     """A text cell, or a registered game."""
     suite: str = "id"
     split: str = "train"
@@ -89,13 +92,6 @@ class RLConfig(StartConfig):
     """Updates between saved states, from which an interrupted run resumes. Their checkpoints are kept as well: the
     newest, and the newest whose policy was healthy in the update after it."""
 
-    @field_validator("cell")
-    @classmethod
-    def _in_text(cls, cell: str) -> str:
-        if game(cell).pictured:
-            raise ValueError("training on pictures is not supported; take the text cell")
-        return cell
-
     @field_validator("group")
     @classmethod
     def _whole_groups(cls, value: int, info: ValidationInfo) -> int:
@@ -124,6 +120,20 @@ class RLConfig(StartConfig):
     @property
     def has_critic(self) -> bool:
         return KINDS[self.credit.kind].baseline == "critic"
+
+    def tasks(self, update: int) -> Iterator[Task]:
+        """The task of each episode of an update, counted from 0; those of a group follow one another.
+
+        Raises:
+            UsageError: the cell has no such suite or split, or its reward table no such entry.
+        """
+        count = self.episodes // self.group
+        settings = {"attempts": self.attempts} if self.attempts else {}
+        deals = game(self.cell).tasks(
+            self.suite, self.split, seed=self.seed, first=update * count, reward=self.reward or None, **settings
+        )
+        for task in islice(deals, count):
+            yield from [task] * self.group
 
     def rate(self, update: int) -> float:
         """The policy's learning rate in an update, counted from 0."""

@@ -48,6 +48,7 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
     Returns:
         Why the run was stopped, if the policy collapsed.
     """
+    next(config.tasks(0))  # A wrong suite or reward is reported before the model is loaded.
     bundle = start_from(config, device)
     policy = Policy(bundle.model, config.critic if config.has_critic else "none", seed=config.seed)
     # Dropout would make the ratio of an unchanged policy differ from 1.

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
-from labkit.envs import game
 from labkit.models.batches import micro_batches
 from labkit.play import play_many
 from labkit.rollout import Rollout, Row, collate, gather
@@ -24,7 +23,6 @@ from labkit.training.rl import objectives
 from labkit.training.rl.credit import KINDS, assign
 
 if TYPE_CHECKING:
-    from labkit.episode import Task
     from labkit.models.policy import Scores
     from labkit.players.base import Player
     from labkit.training.common.setup import Prepared
@@ -103,9 +101,9 @@ class Learner:
 
     def play(self, update: int) -> Rollout:
         """Play the episodes of an update; each process plays its share, and all get all of them."""
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        tasks = islice(self._tasks(update), rank, None, world)
-        places = range(rank, self.config.episodes, world)
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        tasks = islice(self.config.tasks(update), rank, None, processes)
+        places = range(rank, self.config.episodes, processes)
         key = (self.config.seed, update)
         played = gathered_params(
             self.trained,
@@ -114,21 +112,6 @@ class Learner:
         rollout = gather(gather_object(played))
         self.meter.read(len(row.ids) for row in rollout.rows)
         return rollout
-
-    def _tasks(self, update: int) -> Iterator[Task]:
-        config = self.config
-        count = config.episodes // config.group
-        settings = {"attempts": config.attempts} if config.attempts else {}
-        deals = game(config.cell).tasks(
-            config.suite,
-            config.split,
-            seed=config.seed,
-            first=update * count,
-            reward=config.reward or None,
-            **settings,
-        )
-        for task in islice(deals, count):
-            yield from [task] * config.group
 
     @torch.no_grad()
     def score(self, rollout: Rollout) -> None:
@@ -191,7 +174,7 @@ class Learner:
         Args:
             warm: train the value head only.
         """
-        world = self.accelerator.num_processes
+        processes = self.accelerator.num_processes
         totals: dict[str, float] = {
             name: float(sum(row.arrays[name].sum() for row in rows))
             for name in ("weight", "value_weight")
@@ -205,7 +188,7 @@ class Learner:
                     scores = self._scores(self.trained, mine)
                 loss = self._loss(mine, scores, totals, sums if counts else _Sums())
                 # The loss is a mean over the units of all processes, whose gradients are averaged.
-                self.accelerator.backward(loss * (world if counts else 0))
+                self.accelerator.backward(loss * (processes if counts else 0))
         if warm:
             # No gradient rather than a zero one: weight decay and Adam's moments stay out too.
             for parameter in self.policy.model.parameters():
@@ -274,8 +257,8 @@ class Learner:
         return loss
 
     def _micro_batches(self, rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], bool]]:
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        return micro_batches(rows, self.config.micro_batch_tokens, rank, world)
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        return micro_batches(rows, self.config.micro_batch_tokens, rank, processes)
 
     def _scores(self, policy: torch.nn.Module, rows: Sequence[Row]) -> Scores:
         batch = collate(rows)

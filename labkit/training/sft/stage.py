@@ -21,7 +21,7 @@ from labkit.runs import Run
 from labkit.runs.store import write_json
 from labkit.training.common import distributed
 from labkit.training.common.probe import Probe
-from labkit.training.common.setup import StartConfig, start_from
+from labkit.training.common.setup import StartConfig, TextCell, start_from
 from labkit.training.sft.data import TrainOn, epoch_order, expert_dialogues, read_records
 from labkit.training.sft.fit import Objective, Optimisation, check_examples, fit
 
@@ -34,7 +34,7 @@ class SFTConfig(Optimisation, StartConfig):
     """Last part of the run's id."""
     seed: int = 0
     """Seed of the deals, the choice among solutions, a file's order, new adapters and dropout."""
-    cell: str = "gp-l"
+    cell: TextCell = "gp-l"
     """The text cell whose expert gives the data, and that probes evaluate."""
     data: str | None = None
     """A file of dialogues to train on instead of the expert's; see :mod:`labkit.training.sft.data`."""
@@ -85,10 +85,12 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
     Raises:
         UsageError: a dialogue cannot be trained on, or the data file has changed since the run began.
     """
-    # Read before the model is loaded, so that a wrong record is reported at once.
+    # Before the model is loaded, so that a wrong record or setting is reported at once.
     records = read_records(config.data, config.train_on) if config.data is not None else []
     if config.data is not None:
         _check_same_file(Path(config.data), run)
+    else:
+        _expert_batch(config, 0)
     loaded = start_from(config, device)
     if records:
         examples = encode(loaded.tokenizer, (dialogue for _, dialogue in records), parts=loaded.is_vlm)

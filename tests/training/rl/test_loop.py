@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from transformers import AutoModelForCausalLM
 
 from labkit import cli
@@ -378,3 +379,10 @@ def test_what_does_not_fit_together_is_said_in_one_line(wrong, says):
     with pytest.raises(UsageError, match=says) as error:
         small_games.config(**wrong)
     assert "\n" not in str(error.value) and len(str(error.value)) < 200
+
+
+def test_a_wrong_suite_is_reported_before_the_model_is_looked_for(tmp_path):
+    path = tmp_path / "rl.yaml"
+    path.write_text(yaml.safe_dump({"stage": "rl", "model": "nowhere", "updates": 1, "lr": 1.0, "suite": "gone"}))
+    with pytest.raises(UsageError, match="gp-l has no suite 'gone'"):
+        train(path, out=tmp_path / "runs")

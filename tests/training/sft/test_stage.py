@@ -116,16 +116,22 @@ def test_an_interrupted_run_can_be_resumed_and_a_finished_one_cannot(config, tmp
         train(resume=run.id, out=tmp_path / "runs")
 
 
-def test_adapters_are_trained_resumed_played_and_built_upon(config, base, tmp_path):
+def test_adapters_are_trained_resumed_played_and_built_upon(config, base, tmp_path, monkeypatch):
     lora = ["lora.rank=2", "lora.dropout=0.1", "loss=dft", "kl=0.1", "checkpoints=[2]"]
     run = train(config, lora, out=tmp_path / "runs")
     assert list(run.checkpoints()) == [2, 4]
     assert json.loads((run.checkpoint(4) / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
     assert [m["kl"] > 1e-9 for m in run.metrics()] == [False, True, True, True]
     players = [registry.load(name, runs=tmp_path / "runs") for name in (f"run:{run.id}@2", str(run.checkpoint(4)))]
-    assert all(player.loaded.adapter for player in players)
+    assert all(player.bundle.adapter for player in players)
     task = next(game("gp-l").tasks("id", "dev"))
     assert play(task, players[0]).attempts
+    # An adapter of a bundled model names it as a config does, so it can be played on another machine.
+    monkeypatch.setattr(registry, "BUNDLED", base.parent)
+    named = train(config, ["lora.rank=2", f"model=tiny:{base.name}", "steps=1"], out=tmp_path / "runs")
+    (path,) = named.checkpoints().values()
+    assert json.loads((path / "adapter_config.json").read_text())["base_model_name_or_path"] == f"tiny:{base.name}"
+    assert registry.load(str(path)).bundle.adapter
     # The next run goes on with the adapter, and its KL is to where that stood.
     further = train(config, ["lora.rank=2", f"model={run.checkpoint(4)}", "kl=0.1"], out=tmp_path / "runs")
     assert [m["kl"] > 1e-9 for m in further.metrics()] == [False, True, True, True]
@@ -191,8 +197,12 @@ def test_a_vision_model_learns_from_text_while_its_tower_is_frozen(tmp_path):
         ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nlora: {rnak: 2}", "unknown key 'lora.rnak'"),
         ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nloss: dtf", "loss = 'dtf'"),
         ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\nfreeze: [vision]", "no vision"),
-        ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\ncell: gp-vl", "pick a text cell"),
-        ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\ncell: gp-x", "no cell 'gp-x'"),
+        # There is no model x: what is wrong with the data is said before it is looked for.
+        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\ncell: gp-vl", "take the text cell"),
+        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\ncell: gp-x", "no cell 'gp-x'"),
+        ("stage: sft\nmodel: x\nlr: 1\nepochs: 1\ndata: d\ncell: gp-x", "no cell 'gp-x'"),
+        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nsuite: gone", "'gone'"),
+        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\ncell: virl-l\nthought: true", "leave thought out"),
     ],
 )
 def test_a_wrong_config_is_one_line_that_says_what_is_wrong(tmp_path, text, message):
