@@ -99,8 +99,8 @@ class Rollout:
                 here = row.turn == turn
                 decisive = np.flatnonzero(row.decisive[here])
                 span = [decisive[0], decisive[-1] + 1] if len(decisive) else [0, 0]
-                learnt = {name: array[here] for name, array in row.arrays.items()}
-                of_turn[turn] = {**learnt, "ids": ids[here], "logp": row.logp[here], "decisive": np.array(span)}
+                sliced = {name: array[here] for name, array in row.arrays.items()}
+                of_turn[turn] = {**sliced, "ids": ids[here], "logp": row.logp[here], "decisive": np.array(span)}
         for episode, turn_K in zip(self.episodes, self.turn_EK, strict=True):
             turns = iter(turn_K.tolist())
             yield episode, [of_turn[next(turns)] if a.sample and a.sample.tokens else {} for a in episode.attempts]

@@ -189,7 +189,7 @@ import torch
 from labkit.models.chat import encode
 from labkit.training.sft.data import expert_dialogues
 
-base, init = load("tiny:base").loaded, load("tiny:gp-l/init").loaded
+base, init = load("tiny:base").bundle, load("tiny:gp-l/init").bundle
 tokenizer = base.tokenizer
 held_out = encode(tokenizer, expert_dialogues("gp-l", 64, split="dev", seed=1))
 
@@ -376,7 +376,7 @@ RunDashboard(run, metrics=["nll", "grad_norm"]).static()
 # and the same recipe should give the same weights, up to rounding that differs between kinds of processor:
 
 # %%
-mine = load(str(run.checkpoint(recipe["steps"]))).loaded.model
+mine = load(str(run.checkpoint(recipe["steps"]))).bundle.model
 gaps = [(a - b).abs().max() for a, b in zip(mine.parameters(), init.model.parameters(), strict=True)]
 print(f"largest difference of any weight from tiny:gp-l/init: {max(gaps).item():.1e}")
 
@@ -558,7 +558,7 @@ figure = go.Figure(layout={
 })
 losses = {name: [] for name in SETS}
 for place in places:
-    loaded = load(str(place)).loaded
+    loaded = load(str(place)).bundle
     for name, examples in answers.items():
         losses[name].append(mean([float(token_losses(loaded, e).mean()) for e in examples]))
 for name, found in losses.items():

@@ -79,7 +79,7 @@ def heat(row, logp_N):
         spans = []
         for n in np.flatnonzero(row.turn == turn):
             p = float(np.exp(logp_N[n]))
-            shown = text(player.loaded.tokenizer.decode([int(ids[n])]).replace(" ", "·"))
+            shown = text(player.bundle.tokenizer.decode([int(ids[n])]).replace(" ", "·"))
             colours = f"background: rgba(0,114,178,{0.85 * p:.2f}); color: {'white' if p > 0.5 else 'black'}"
             spans.append(f'<span title="p = {p:.3f}" style="{colours}; padding: 1px 2px">{shown}</span>')
         lines.append(f'<p style="font-family: monospace; line-height: 1.9">turn {turn + 1} {" ".join(spans)}</p>')
@@ -103,7 +103,7 @@ import copy
 
 import torch
 
-model = copy.deepcopy(player.loaded.model).double()
+model = copy.deepcopy(player.bundle.model).double()
 ids, at = torch.from_numpy(row.ids), np.flatnonzero(row.sampled)
 with torch.no_grad():
     logits_TV = model(ids[None]).logits[0]
@@ -129,7 +129,7 @@ def agree(mine, library, decimals=6):
 
 
 policy = Policy(model, "detached", seed=0).double()
-batch = collate([row], player.loaded.pad_id)
+batch = collate([row], player.bundle.pad_id)
 with torch.no_grad():
     agree(logp_N, policy(**batch).logp_N)
 print(f"what the sampler noted, in single precision, is off by {np.abs(row.logp - logp_N.numpy()).max():.1e} at most")
@@ -169,7 +169,7 @@ agree(return_K, advantages.returns(reward_EK, mask_EK, GAMMA)[0])
 # %%
 def first_states(rollout):
     """The model's last hidden state in front of each turn, and the turn's discounted return."""
-    batch = collate(rollout.rows, player.loaded.pad_id)
+    batch = collate(rollout.rows, player.bundle.pad_id)
     with torch.no_grad():
         hidden_BTD = model.base_model(batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
     states = []
@@ -439,7 +439,7 @@ print(f"clip fraction: {clipped_N.double().mean():.0%} of {len(clipped_N)} token
 # %%
 figure = make_subplots(rows=1, cols=2, subplot_titles=["advantage above 0", "advantage below 0"])
 line = np.linspace(0.4, 1.6, 121)
-tokens = [player.loaded.tokenizer.decode([int(i)]) for i in row.ids[row.sampled]]
+tokens = [player.bundle.tokenizer.decode([int(i)]) for i in row.ids[row.sampled]]
 for column, sign in ((1, 1.0), (2, -1.0)):
     curve = np.minimum(sign * line, sign * line.clip(1 - CLIP, 1 + CLIP))
     place = {"row": 1, "col": column, "showlegend": column == 1}
@@ -503,10 +503,10 @@ from dataclasses import replace
 
 from labkit.players.checkpoint import Checkpoint
 
-moved = replace(player.loaded, model=copy.deepcopy(mine).float())
+moved = replace(player.bundle, model=copy.deepcopy(mine).float())
 again = Checkpoint(moved, name="after one step", temperature=1.0, max_new_tokens=64)
 fresh = gather(play_many([one.episode.task] * 8, again, key=(1,)))
-batch8 = collate(fresh.rows, player.loaded.pad_id)
+batch8 = collate(fresh.rows, player.bundle.pad_id)
 places = batch8["sampled"][:, 1:]
 with torch.no_grad():
     new_NV, initial_NV = (
@@ -623,7 +623,7 @@ agree(bilevel_N, advantages.bilevel_gae(*given)[0][mask_EKT])
 from labkit.training.rl.credit import Credit, assign
 
 with torch.no_grad():
-    scores = policy(**collate(group.rows, player.loaded.pad_id))
+    scores = policy(**collate(group.rows, player.bundle.pad_id))
 ends = np.cumsum([len(r.turn) for r in group.rows])[:-1]
 for r, values in zip(group.rows, np.split(scores.value_N.numpy(), ends), strict=True):
     r.arrays["value"] = values.astype(np.float32)

@@ -215,7 +215,7 @@ from labkit.players.registry import load
 from labkit.training.sft.data import expert_dialogues
 
 SFT = ROOT / "configs/experiments/gp-l/sft.yaml"
-start, asked, last = load("tiny:gp-l/init").loaded, read(SFT), ppo.metrics()[-1]
+start, asked, last = load("tiny:gp-l/init").bundle, read(SFT), ppo.metrics()[-1]
 size = Meter.of(start.model).parameters
 batch = encode(start.tokenizer, expert_dialogues("gp-l", asked["batch_size"]))
 a_step = 6 * size * sum(len(e.ids) for e in batch)

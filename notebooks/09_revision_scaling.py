@@ -451,7 +451,7 @@ from math import comb
 
 from labkit.compute import Meter
 
-PARAMETERS = Meter.of(load(PLAYERS[-1]).loaded.model).parameters
+PARAMETERS = Meter.of(load(PLAYERS[-1]).bundle.model).parameters
 
 
 def of_dialogues(result, kept):

@@ -151,7 +151,7 @@ def main(run_id: str, name: str, summary: str, *, half: bool = False) -> None:
     if half:
         halve(target / "model.safetensors")
     card = card_of(run, int(source.name.removeprefix("step-")), name, summary)
-    card["parameters"] = load(f"tiny:{name}", device="cpu").loaded.parameters
+    card["parameters"] = load(f"tiny:{name}", device="cpu").bundle.parameters
     if "cell" in run.config:
         card["results"] = measured(name, run.config["cell"])
         card["sampled"] = measured(name, run.config["cell"], temperature=1.0)

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     )
     write(args.out, dialogues, layout)
     if args.json:
-        answers = sum(len(d.learnt) for d in dialogues)
+        answers = sum(len(d.trained_turns) for d in dialogues)
         common.emit({"file": args.out, "format": layout, "dialogues": len(dialogues), "answers": answers})
     else:
         print(args.out)

@@ -41,7 +41,7 @@ class Drift:
             if not isinstance(each, Checkpoint):
                 raise UsageError(f"{each.name} is no model: a KL is between two checkpoints; leave --reference out")
         assert isinstance(player, Checkpoint) and isinstance(reference, Checkpoint)
-        ours, theirs = player.loaded, reference.loaded
+        ours, theirs = player.bundle, reference.bundle
         words = [each.tokenizer.get_vocab() for each in (ours, theirs)]
         sizes = [output_layer(each.model).weight.shape[0] for each in (ours, theirs)]
         if words[0] != words[1] or sizes[0] != sizes[1]:

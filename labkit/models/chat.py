@@ -57,8 +57,8 @@ class Dialogue(NamedTuple):
     """A chat, and which of its answers are trained on."""
 
     messages: tuple[Message, ...]
-    learnt: tuple[int, ...]
-    """Indices into ``messages``."""
+    trained_turns: tuple[int, ...]
+    """Answers that carry loss: indices into ``messages``."""
     untrained: tuple[tuple[int, int, int], ...] = ()
     """Parts of these answers without loss: an index into ``messages``, and first and last-plus-one character of its
     text. What ends an answer has loss unless the answer's last character has none."""
@@ -191,15 +191,15 @@ class _Piece(NamedTuple):
     """Part of a dialogue's text."""
 
     text: str
-    learnt: bool
+    carries_loss: bool
     """Whether it is an answer that is trained on."""
     untrained: tuple[tuple[int, int], ...] = ()
     """Character spans of such an answer without loss."""
 
 
 def _loss(tokenizer: PreTrainedTokenizerBase, piece: _Piece, count: int) -> np.ndarray:
-    """Which of the ``count`` tokens of a piece have loss: those of a learnt answer that begin outside its spans."""
-    loss = np.full(count, piece.learnt)
+    """Which of the ``count`` tokens of a piece carry loss: those of an answer outside its untrained spans."""
+    loss = np.full(count, piece.carries_loss)
     if piece.untrained:
         offsets = tokenizer(piece.text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
         first_N = np.array([first for first, _ in offsets])
@@ -210,7 +210,7 @@ def _loss(tokenizer: PreTrainedTokenizerBase, piece: _Piece, count: int) -> np.n
 
 def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, around: Layout, parts: bool) -> list[_Piece]:
     """The text of a dialogue, cut around each answer."""
-    chat, last = _chat(dialogue.messages, parts), max(dialogue.learnt)
+    chat, last = _chat(dialogue.messages, parts), max(dialogue.trained_turns)
     answers = [turn for turn, message in enumerate(chat[: last + 1]) if message["role"] == "assistant"]
     if around.fault and len(answers) > 1:
         raise UsageError(around.fault)
@@ -226,7 +226,7 @@ def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, around: Layo
             pieces.append(_Piece(asked, False))
         said = _answer(tokenizer, chat[: turn + 1], asked, around.tail)
         text = said + around.closing
-        pieces.append(_Piece(text, turn in dialogue.learnt, _untrained(dialogue, turn, text)))
+        pieces.append(_Piece(text, turn in dialogue.trained_turns, _untrained(dialogue, turn, text)))
         before = turn
     return pieces
 

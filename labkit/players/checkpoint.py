@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from labkit.models.bundle import ModelBundle
 
 MAX_NEW_TOKENS = 256
-"""The longest answer unless told otherwise."""
+"""The longest answer by default, in tokens."""
 
 
 class Checkpoint:
@@ -57,7 +57,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        loaded: ModelBundle,
+        bundle: ModelBundle,
         *,
         name: str,
         temperature: float = 0.0,
@@ -73,32 +73,32 @@ class Checkpoint:
             raise UsageError(f"the batch is a whole number from 1, not {batch}")
         if sampler is not None and sampler not in DTYPES:
             raise UsageError(f"no dtype {sampler!r}; use {', '.join(DTYPES)}")
-        self.loaded = loaded
+        self.bundle = bundle
         self.name = name
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
         self.batch = batch
-        self.level = level_of(loaded.model)
+        self.level = level_of(bundle.model)
         """How much sampling reuses: what the model allows without changing its answers."""
         self.too_long = 0
         """First prompts of a position so far that did not fit into the model's context. Their answers are empty."""
         self._rollout_model = None
-        if sampler or can_be_fused(loaded.model):
-            self._rollout_model = RolloutModel(loaded.model, DTYPES[sampler] if sampler else loaded.model.dtype)
+        if sampler or can_be_fused(bundle.model):
+            self._rollout_model = RolloutModel(bundle.model, DTYPES[sampler] if sampler else bundle.model.dtype)
         # A verifier's feedback comes from a short list.
-        self._suffix = lru_cache(maxsize=1024)(lambda said, ended: suffix(loaded, said, ended=ended))
+        self._suffix = lru_cache(maxsize=1024)(lambda feedback, ended: suffix(bundle, feedback, ended=ended))
         self._prefix_cache = PrefixCache()
         self.should_stop: Callable[[], bool] | None = None
         """Asked before each token, if set; once it returns True, answers end where they are."""
 
     @property
     def notes(self) -> list[str]:
-        """Remarks about this player for whoever reads its results, one line each."""
+        """Remarks to print beside this player's results, one line each."""
         found = []
         if self.level == Level.PLAIN:
             found.append(f"{self.name} is sampled without a cache, and so slowly: with one its answers would differ")
         if self.too_long:
-            limit = self.loaded.context_length
+            limit = self.bundle.context_length
             found.append(
                 f"{self.name}: {self.too_long} prompts are longer than the model's context of {limit} tokens; "
                 "their answers are empty and count as unreadable"
@@ -124,13 +124,13 @@ class Checkpoint:
         contexts = [self._context(turn) for turn in turns]
         self._check_lengths(turns, contexts)
         sampled = generate(
-            self._rollout_model.current() if self._rollout_model else self.loaded.model,
+            self._rollout_model.current() if self._rollout_model else self.bundle.model,
             contexts,
             max_new_tokens=self.max_new_tokens,
             temperature=self.temperature,
-            stop_ids=self.loaded.stop_ids,
+            stop_ids=self.bundle.stop_ids,
             noise=[_noise(turn) for turn in turns],
-            pad_id=self.loaded.pad_id,
+            pad_id=self.bundle.pad_id,
             batch=self.batch,
             should_stop=self.should_stop,
             prefix_cache=self._prefix_cache,
@@ -148,7 +148,7 @@ class Checkpoint:
         Raises:
             UsageError: none of several episodes that begin here fits.
         """
-        limit = self.loaded.context_length
+        limit = self.bundle.context_length
         first = [c for turn, c in zip(turns, contexts, strict=True) if not turn.episode.position.attempts]
         long = [context for context in first if limit is not None and len(context) >= limit]
         begins = all(len(turn.episode.positions) == 1 for turn in turns)
@@ -166,20 +166,20 @@ class Checkpoint:
             raise UsageError(f"{self.name} reads text only for now; pick a text cell")
         if turn.episode.task.attempts > 1:
             # Said before the first answer, not in the middle of an episode.
-            check_dialogue(self.loaded)
+            check_dialogue(self.bundle)
         last = turn.history[-1] if turn.history else None
         if last is None or last.tokens is None or last.sample is None:
-            return render(self.loaded, messages)
+            return render(self.bundle, messages)
         behind = self._suffix(messages[-1].text, not last.sample.truncated)
         asked = Context(tuple(last.tokens.context.tolist()), last.tokens.pictures)
         return asked.grown([*last.tokens.ids.tolist(), *behind])
 
     def _answer(self, turn: Request, context: Context, generated: Generated, seconds: float) -> Answer:
         ids, logp = generated.ids, generated.logp
-        said = ids if generated.truncated else ids[:-1]
-        text = decode(self.loaded.tokenizer, said)
+        spoken = ids if generated.truncated else ids[:-1]
+        text = decode(self.bundle.tokenizer, spoken)
         span = game(turn.episode.task.cell).decisive_span(text)
-        first, last = token_range(self.loaded.tokenizer, said, span) if span else (0, 0)
+        first, last = token_range(self.bundle.tokenizer, spoken, span) if span else (0, 0)
         sample = Sample(
             tokens=len(ids),
             prompt_tokens=len(context),

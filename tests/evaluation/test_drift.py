@@ -38,7 +38,7 @@ def by_hand(player, reference, played) -> tuple[float, int]:
     for answer in played.answers:
         ids = torch.tensor([[*answer.tokens.context, *answer.tokens.ids]])
         with torch.inference_mode():
-            p, q = (m.loaded.model(ids).logits[0].double().log_softmax(-1) for m in (player, reference))
+            p, q = (m.bundle.model(ids).logits[0].double().log_softmax(-1) for m in (player, reference))
         at = slice(len(answer.tokens.context) - 1, -1)
         nats += float((p[at].exp() * (p[at] - q[at])).sum())
         tokens += len(answer.tokens.ids)
@@ -111,7 +111,7 @@ def test_log_scale_intervals_hold_the_truth_more_often_than_normal_ones(pair):
 def test_other_tokens_are_an_error(pair, tmp_path):
     new, old = pair
     odd = tiny_models.tokenizer(texts=["other words altogether", *tiny_models.TEXTS])
-    other = Checkpoint(replace(old.loaded, tokenizer=odd), name="odd")
+    other = Checkpoint(replace(old.bundle, tokenizer=odd), name="odd")
     with pytest.raises(UsageError, match="new and odd have different tokens"):
         Drift(new, other)
     with pytest.raises(UsageError, match="expert is no model"):
@@ -122,6 +122,6 @@ def test_other_tokens_are_an_error(pair, tmp_path):
 
 def test_greedy_samples_are_an_error(pair):
     new, _ = pair
-    greedy = Checkpoint(new.loaded, name="greedy")
+    greedy = Checkpoint(new.bundle, name="greedy")
     with pytest.raises(UsageError, match="give a temperature"):
         evaluate(greedy, "gp-l", "id", episodes=2, samples=2)

@@ -63,7 +63,7 @@ def test_a_directory_with_its_options(saved):
     player = registry.load(str(saved), dtype="bfloat16", device="cpu", **settings)
     assert isinstance(player, Checkpoint) and player.name == str(saved)
     assert (player.temperature, player.max_new_tokens, player.batch) == (0.5, 7, 3)
-    assert str(player.loaded.model.dtype) == "torch.bfloat16"
+    assert str(player.bundle.model.dtype) == "torch.bfloat16"
     answer = player.answer([Request(start(game("gp-l").task(hand=("3", "3", "8", "8"))))])[0]
     assert 1 <= answer.sample.tokens <= 7
 
@@ -71,16 +71,16 @@ def test_a_directory_with_its_options(saved):
 def test_a_bundled_checkpoint(bundled):
     for name in ("base", "gp-l/init", "gp-l/sft@300"):
         player = registry.load(f"tiny:{name}")
-        assert (player.name, player.loaded.path) == (f"tiny:{name}", bundled / name)
+        assert (player.name, player.bundle.path) == (f"tiny:{name}", bundled / name)
         assert registry.resolve_checkpoint(f"tiny:{name}") == bundled / name
 
 
 def test_a_run(runs):
     name = run_id(runs)
     last, first = (registry.load(f"run:{spec}", runs=runs) for spec in (name, f"{name}@50"))
-    assert (last.loaded.path.name, first.loaded.path.name) == ("step-300", "step-50")
+    assert (last.bundle.path.name, first.bundle.path.name) == ("step-300", "step-50")
     assert first.name == f"run:{name}@50"
-    assert registry.load("run:sft@300", runs=runs).loaded is last.loaded  # an end of the id is enough
+    assert registry.load("run:sft@300", runs=runs).bundle is last.bundle  # an end of the id is enough
     with pytest.raises(UsageError, match="no step 60; its steps are 50, 300$"):
         registry.load(f"run:{name}@60", runs=runs)
     with pytest.raises(UsageError, match="no step last"):
@@ -93,14 +93,14 @@ def test_a_run(runs):
 
 def test_an_adapter(saved, tmp_path):
     adapter = tiny_models.save_adapter(tmp_path / "adapter", saved)
-    assert registry.load(str(adapter)).loaded.adapter
+    assert registry.load(str(adapter)).bundle.adapter
     assert registry.info(str(adapter)).kind == "adapter"
     moved = shutil.copytree(saved, tmp_path / "moved")
     config = adapter / "adapter_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "gone"}))
     with pytest.raises(UsageError, match="--base"):
         registry.load(str(adapter))
-    assert registry.load(str(adapter), base=str(moved)).loaded.adapter
+    assert registry.load(str(adapter), base=str(moved)).bundle.adapter
 
 
 @pytest.mark.parametrize("base", ["tiny:gp-l/init", "run:sft"])
@@ -111,7 +111,7 @@ def test_the_base_of_an_adapter_may_be_named_like_a_player(saved, bundled, runs,
     named = base if where == "config" else "gone"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": named}))
     option = base if where == "option" else None
-    assert registry.load(str(adapter), base=option, runs=runs).loaded.adapter
+    assert registry.load(str(adapter), base=option, runs=runs).bundle.adapter
     assert registry.load_bundle(str(adapter), base=option, runs=runs).adapter
 
 
@@ -120,7 +120,7 @@ def test_a_model_may_be_given_a_name(saved, bundled, runs, spec):
     spec = str(saved) if spec == "PATH" else spec
     player = registry.load(f"My model-2={spec}", runs=runs)
     assert player.name == "My model-2"
-    assert player.loaded is registry.load(spec, runs=runs).loaded
+    assert player.bundle is registry.load(spec, runs=runs).bundle
     shown = registry.info(f"My model-2={spec}", runs=runs)
     assert shown.summary == "My model-2" and shown.path == registry.info(spec, runs=runs).path
     for wrong in (f"<b>={spec}", f"={spec}", "name="):
@@ -153,7 +153,7 @@ def test_an_unknown_name_is_put_right_in_one_line(bundled, spec, said):
 def test_a_directory_goes_before_a_hub_id(saved, tmp_path, monkeypatch):
     shutil.copytree(saved, tmp_path / "someone" / "model")
     monkeypatch.chdir(tmp_path)
-    assert registry.load("someone/model").loaded.model_type == "llama"
+    assert registry.load("someone/model").bundle.model_type == "llama"
     with pytest.raises(UsageError, match="did you mean someone/model?"):
         registry.load("someone/modle")
 
@@ -187,23 +187,23 @@ def test_a_damaged_run_does_not_hide_the_others(runs):
 
 def test_the_last_two_models_stay_loaded(saved, tmp_path):
     a, b, c = (str(shutil.copytree(saved, tmp_path / name)) for name in "abc")
-    first = registry.load(a).loaded
+    first = registry.load(a).bundle
     registry.load(b)
-    assert registry.load(a, temperature=1.0).loaded is first  # the settings of a player are not the model's
+    assert registry.load(a, temperature=1.0).bundle is first  # the settings of a player are not the model's
     registry.load(c)  # b, used least recently, goes
-    assert registry.load(a).loaded is first
+    assert registry.load(a).bundle is first
     registry.load(b)
     registry.load(c)
-    assert registry.load(a).loaded is not first
-    assert registry.load(a, dtype="bfloat16").loaded is not registry.load(a).loaded
+    assert registry.load(a).bundle is not first
+    assert registry.load(a, dtype="bfloat16").bundle is not registry.load(a).bundle
 
 
 def test_a_checkpoint_that_was_written_anew_is_loaded_anew(saved, tmp_path):
     path = shutil.copytree(saved, tmp_path / "mine")
-    before = registry.load(str(path)).loaded
+    before = registry.load(str(path)).bundle
     shutil.rmtree(path)
     tiny_models.save(path, tiny_models.llama(seed=1), tiny_models.tokenizer())
-    after = registry.load(str(path)).loaded
+    after = registry.load(str(path)).bundle
     assert not (after.model.lm_head.weight == before.model.lm_head.weight).all()
 
 
@@ -213,7 +213,7 @@ def test_threads_share_one_model(saved, tmp_path):
 
     def take():
         together.wait()
-        found.append(registry.load(path).loaded)
+        found.append(registry.load(path).bundle)
 
     threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:

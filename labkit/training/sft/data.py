@@ -212,11 +212,11 @@ def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
     if not any(m.role == "assistant" for m in chat):
         raise UsageError(f"{where} has no assistant's turn, so nothing to learn")
     found = dialogue(chat, train_on)
-    weighed = tuple(turn for turn in found.learnt if turns[turn].get("weight") != 0)
-    if not weighed:
+    weighted = tuple(turn for turn in found.trained_turns if turns[turn].get("weight") != 0)
+    if not weighted:
         turn = "every assistant's turn" if train_on == "all" else "the last assistant's turn"
         raise UsageError(f"{where}: {turn} has weight 0, so nothing is left to learn; leave the record out")
-    return found._replace(learnt=weighed)
+    return found._replace(trained_turns=weighted)
 
 
 def _message(turn: Any, role: str, text: str, where: str) -> Message:

@@ -54,7 +54,7 @@ def test_mistakes_come_before_the_right_answer_each_with_the_games_own_feedback(
         told = expert_dialogue(task, 2, mistakes=3)
         successes = [verdict.success for verdict in replay(task, told)]
         assert successes == [False] * (len(successes) - 1) + [True]
-        assert told.learnt == tuple(range(1, len(told.messages), 2))
+        assert told.trained_turns == tuple(range(1, len(told.messages), 2))
         lengths[len(successes)] += 1
     # None to three, each as likely.
     assert set(lengths) == {1, 2, 3, 4}
@@ -65,7 +65,7 @@ def test_the_last_answer_alone_can_be_learnt():
     task = next(game("gp-l").tasks("id", "train", attempts=4))
     told = [expert_dialogue(task, 2, mistakes=3, train_on=which) for which in ("all", "last")]
     assert told[0].messages == told[1].messages
-    assert told[1].learnt == (len(told[1].messages) - 1,)
+    assert told[1].trained_turns == (len(told[1].messages) - 1,)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -167,7 +167,7 @@ def test_what_is_written_is_read_back(tmp_path, layout):
     made = [*expert_dialogues("virl-l", 3, mistakes=1), dialogue(TALK, "all")]
     write(tmp_path / "d", made, layout)
     assert read(tmp_path / "d") == made
-    assert read(tmp_path / "d", "last")[-1].learnt == (4,)
+    assert read(tmp_path / "d", "last")[-1].trained_turns == (4,)
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
@@ -290,7 +290,7 @@ def weighed(role, text, *weights):
 def test_a_turn_of_weight_0_carries_no_loss(tmp_path, role, text, weights, train_on, turns):
     (tmp_path / "d").write_text(json.dumps(weighed(role, text, *weights)))
     (found,) = read(tmp_path / "d", train_on)
-    assert found.learnt == turns
+    assert found.trained_turns == turns
     assert [m.text for m in found.messages][1::2] == [f"a{n}" for n in range(len(weights))]
 
 

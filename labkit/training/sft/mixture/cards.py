@@ -274,7 +274,7 @@ def revise(rng: random.Random) -> Dialogue:
     numbers, target = _problem(rng, rng.choices((3, 4), (1, 9))[0])
     ranks, faces = _hand(rng, numbers)
     messages = [Message("user", _question(rng, ranks, faces, target, bare=False))]
-    learnt: list[int] = []
+    trained: list[int] = []
     untrained: list[tuple[int, int, int]] = []
     seen: list[tuple[str, ...]] = []
     opening = ""
@@ -284,8 +284,8 @@ def revise(rng: random.Random) -> Dialogue:
         if judged.success or (len(numbers) == 4 and judged.evidence.get("value") == str(WITHHELD)):
             continue
         turn = len(messages)
-        if wrong.learnt:
-            learnt.append(turn)
+        if wrong.trained:
+            trained.append(turn)
             untrained += [(turn, start, end) for start, end in wrong.untrained]
         seen += wrong.tries
         messages += [Message("assistant", wrong.text), Message("user", judged.feedback)]
@@ -293,9 +293,9 @@ def revise(rng: random.Random) -> Dialogue:
     found = _search(rng, numbers, target, solved=True, seen=seen)
     answer = _answer(ranks, numbers, found, opening=opening)
     untrained += _abandoned(len(messages), answer, found.text)
-    learnt.append(len(messages))
+    trained.append(len(messages))
     messages.append(Message("assistant", answer))
-    return Dialogue(tuple(messages), tuple(learnt), tuple(untrained))
+    return Dialogue(tuple(messages), tuple(trained), tuple(untrained))
 
 
 def _opening(judged: Verdict, numbers: Sequence[int]) -> str:
@@ -310,7 +310,7 @@ class _Wrong(NamedTuple):
     """A wrong answer."""
 
     text: str
-    learnt: bool = False
+    trained: bool = False
     untrained: tuple[tuple[int, int], ...] = ()
     tries: tuple[tuple[str, ...], ...] = ()
 
@@ -320,7 +320,7 @@ def _wrong(
 ) -> _Wrong:
     """A wrong answer, which may be right by chance.
 
-    What is learnt of it is what is true: all of a search given up, the cards and numbers of other answers.
+    What is true of it carries loss: all of a search given up, the cards and numbers of other answers.
     """
     kind = _picked(rng, MISTAKES)
     if kind == "slip":

@@ -33,7 +33,7 @@ DOCUMENTS = draw(3000)
 
 def learnt_answers():
     for document in DOCUMENTS:
-        for turn in document.learnt:
+        for turn in document.trained_turns:
             yield document, turn, document.messages[turn].text
 
 

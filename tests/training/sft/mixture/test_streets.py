@@ -75,8 +75,8 @@ def test_reading_is_word_for_word():
 
 def test_a_walk_learns_every_action_and_ends_at_the_destination():
     for document in draw(streets.walk, 100):
-        assert document.learnt == tuple(range(1, len(document.messages), 2))
-        *on, last = [document.messages[n].text for n in document.learnt]
+        assert document.trained_turns == tuple(range(1, len(document.messages), 2))
+        *on, last = [document.messages[n].text for n in document.trained_turns]
         assert last == "stop()"
         assert "stop()" not in on
         told = document.messages[0].text
@@ -112,7 +112,7 @@ def test_a_revision_holds_a_wrong_answer_and_the_verifiers_own_words():
     assert len(revised) > 0.7 * len(documents)
     for document in revised:
         question, wrong, feedback, right = (m.text for m in document.messages)
-        assert document.learnt == (3,)
+        assert document.trained_turns == (3,)
         assert wrong != right
         assert feedback.endswith(prompts.DEFAULT["again"])
         assert json.loads(right)["action"] == follow(question)[1]
