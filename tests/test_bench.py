@@ -34,6 +34,15 @@ def test_each_layer_of_sampling_gives_the_same_answers():
     assert sum(map(len, said[0])) > 2
 
 
+def test_each_layer_is_timed_beside_the_one_before_it(monkeypatch):
+    monkeypatch.setattr(layers_bench, "EPISODES", 1)
+    rows = list(layers_bench.rows(rounds=1))
+    assert [row.what for row in rows] == ["cached", "prefixes", "drafts", "fused", "bf16"]
+    assert [row.plain.split(" ")[0] for row in rows] == ["plain", "cached", "prefixes", "drafts", "fused"]
+    assert len(rows) == layers_bench.figures()
+    assert all(row.rate > 0 and row.plain_rate > 0 for row in rows)
+
+
 def test_rates_and_ratio():
     # 20 units in 20 ms or more: at most 1,000 a second; 5 in as long: a quarter of that.
     def wait(units):

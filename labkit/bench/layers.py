@@ -1,21 +1,18 @@
-"""What each layer of sampling buys: ``python -m labkit.bench.layers`` prints tokens a second with each layer added.
+"""Each layer of sampling beside the one before it, in tokens a second.
 
 The same episodes of GeneralPoints are played with the bundled SFT-init at each level of
-:class:`labkit.models.sampling.levels.Level`, then with the fused forward pass, then with weights in bf16. Rounds
-alternate. Time is CPU time of one thread, so other work on the machine counts little.
+:class:`labkit.models.sampling.levels.Level`, then with the fused forward pass, then with weights in bf16.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from itertools import islice
-from statistics import median
+from itertools import islice, pairwise
 from typing import Any
 
-import torch
 import transformers
 
+from labkit.bench.timing import Row, Work, compare
 from labkit.envs import game
 from labkit.models.loader import load
 from labkit.models.sampling.levels import Level
@@ -24,6 +21,8 @@ from labkit.players.checkpoint import Checkpoint
 from labkit.players.registry import resolve_checkpoint
 
 LAYERS = ("plain", "cached", "prefixes", "drafts", "fused", "bf16")
+EPISODES = 16
+"""Of a round."""
 
 
 class Unfused(transformers.LlamaForCausalLM):
@@ -32,12 +31,12 @@ class Unfused(transformers.LlamaForCausalLM):
 
 def player(layer: str, max_new_tokens: int = 40) -> Checkpoint:
     """A player that samples with the layers up to this one."""
-    loaded = load(resolve_checkpoint("tiny:gp-l/init"))
+    bundle = load(resolve_checkpoint("tiny:gp-l/init"))
     settings: dict[str, Any] = {"name": layer, "temperature": 1.0, "max_new_tokens": max_new_tokens}
     if layer in ("fused", "bf16"):
-        return Checkpoint(loaded, sampler="bfloat16" if layer == "bf16" else None, **settings)
-    loaded.model.__class__ = Unfused
-    found = Checkpoint(loaded, **settings)
+        return Checkpoint(bundle, sampler="bfloat16" if layer == "bf16" else None, **settings)
+    bundle.model.__class__ = Unfused
+    found = Checkpoint(bundle, **settings)
     found.level = Level[layer.upper()]
     return found
 
@@ -48,22 +47,19 @@ def play(who: Checkpoint, number: int, episodes: int) -> list[Played]:
     return sorted(play_many(tasks, who, batch=episodes, key=(number,)), key=lambda played: played.index)
 
 
-def rates(rounds: int, episodes: int) -> Iterator[tuple[str, float, float]]:
-    """Of each layer: tokens a CPU second, and how many times those of the layer before; medians over rounds."""
-    torch.set_num_threads(1)
+def figures() -> int:
+    """How many rows there will be."""
+    return len(LAYERS) - 1
+
+
+def rows(rounds: int = 3) -> Iterator[Row]:
+    """Time tokens a second on the CPU: a layer, and the layer before it as the plain way."""
     players = {layer: player(layer) for layer in LAYERS}
-    found: dict[str, list[float]] = {layer: [] for layer in LAYERS}
-    for number in range(rounds):
-        for layer, who in players.items():
-            began = time.process_time()
-            tokens = sum(a.sample.tokens for played in play(who, number, episodes) for a in played.answers)
-            found[layer].append(tokens / (time.process_time() - began))
-    before = found[LAYERS[0]]
-    for layer, its in found.items():
-        yield layer, median(its), median(a / b for a, b in zip(its, before, strict=True))
-        before = its
 
+    def work(layer: str) -> Work:
+        return lambda number: sum(
+            answer.sample.tokens for played in play(players[layer], number, EPISODES) for answer in played.answers
+        )
 
-if __name__ == "__main__":
-    for layer, rate, gain in rates(rounds=2, episodes=16):
-        print(f"{layer:<10}{rate:>8,.0f} tokens/s  x {gain:.2f}", flush=True)
+    for before, layer in pairwise(LAYERS):
+        yield compare("layers", layer, "tokens/s", work(layer), work(before), f"{before} only", rounds)

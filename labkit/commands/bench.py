@@ -6,7 +6,7 @@ examples:
   labkit bench play --json
 
 Ours and the plain way take turns. Rates are medians over the rounds, a ratio is the median of the rounds' ratios. Each
-figure is told when it is done; Ctrl-C shows those that are.
+figure is printed when it is done; Ctrl-C prints a table of those.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from labkit.progress import Progress
 if TYPE_CHECKING:
     from labkit.bench.timing import Row
 
-BENCHES = ("solver", "verifier", "runs", "play", "rollout", "train", "views")
+BENCHES = ("solver", "verifier", "runs", "play", "layers", "rollout", "train", "views")
 """``labkit.bench.NAME`` has ``rows(rounds)``, which yields each row as it is timed, and ``figures()``, their number."""
 
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _timed(modules: Sequence[ModuleType], rounds: int, total: int) -> Iterator[Row]:
-    """The rows as they are timed; each is told, with the time left."""
+    """Each row as it is timed, printed with the time left."""
     bar = Progress("figures", total)
     done = count(1)
     try:
