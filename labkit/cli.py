@@ -89,7 +89,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _reported(error: BaseException) -> tuple[str, int]:
-    """What is said of an error, and the exit status."""
+    """The message of an error, and the exit status."""
     if isinstance(error, UsageError):
         return str(error), 2
     if isinstance(error, KeyboardInterrupt):

@@ -1,7 +1,7 @@
-"""How the benches time: the same work done twice, our way and the plain way, in turns, on the same machine.
+"""Timing for the benches: the same work done our way and the plain way, on the same machine.
 
-Rounds alternate, so that whatever else the machine does meets both ways alike; the figures are medians over
-the rounds, and a ratio is the median of the rounds' ratios.
+Rounds alternate, so that other work on the machine slows both ways alike. Rates are medians over the rounds, and a
+ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class Row:
     """What the plain way is."""
     rounds: int
     peak_mib: float | None
-    """Most memory that the process held while our way ran, MiB resident; all of it, libraries included. None
-    where the system does not tell."""
+    """Peak resident memory of the process while our way ran, in MiB; None where the system does not report it."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,7 +74,7 @@ def rate(work: Work, number: int) -> float:
 
 
 def reset_peak() -> None:
-    """Let the peak start from what is held now, where the system can (Linux)."""
+    """Reset the peak of resident memory to the present value (Linux only)."""
     clear = Path("/proc/self/clear_refs")
     if os.access(clear, os.W_OK):
         clear.write_text("5", encoding="ascii")
@@ -97,7 +96,7 @@ def peak_mib() -> float | None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
+    """The machine and the versions of this process."""
     torch = sys.modules.get("torch")
     return {
         "cpu": _cpu(),

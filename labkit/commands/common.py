@@ -157,7 +157,7 @@ def stored(args: argparse.Namespace, name: str, *, run: Run | None = None, **set
 
 @contextmanager
 def tokens_of(run: Run, name: str, *, wanted: bool) -> Iterator[Callable[[Played], None] | None]:
-    """What stores the tokens of played episodes, where they are wanted."""
+    """A function that stores the tokens of a played episode; None if they are not wanted."""
     if not wanted:
         yield None
         return

@@ -70,8 +70,8 @@ def _list(args: argparse.Namespace) -> int:
         common.emit(rows)
     elif rows:
         # Of a run that did not end well, why; else how far it came.
-        told = [{**row, "last": row["why"] or row["last"]} for row in rows]
-        print(common.table(told, ("id", "status", "player", "last")))
+        shown = [{**row, "last": row["why"] or row["last"]} for row in rows]
+        print(common.table(shown, ("id", "status", "player", "last")))
     else:
         common.say(f"no runs in {args.out}/")
     return 0
@@ -92,9 +92,9 @@ def _line(found: Run) -> dict[str, Any]:
 
 def _why(status: dict[str, Any]) -> str | None:
     """Why a run failed or was stopped, and its last good checkpoint; None where its status does not say."""
-    said = status.get("reason") or status.get("error")
+    reason = status.get("reason") or status.get("error")
     good = status.get("last_good")
-    return f"{said} (last good checkpoint: {good})" if good else said
+    return f"{reason} (last good checkpoint: {good})" if good else reason
 
 
 def _details(found: Run) -> dict[str, Any]:

@@ -127,10 +127,10 @@ def _hint(index: Index, runs: Sequence[str] | None, words: dict[str, list[str] |
     """Say which of the asked values do not occur at all, and which come near."""
     everything = index.select(run=runs)
     for name, wanted in words.items():
-        there = [facet.value for facet in everything.facet(name)]
+        stored = [facet.value for facet in everything.facet(name)]
         for value in wanted or ():
-            if value not in there:
-                near = difflib.get_close_matches(value, there, 1) or there[:8]
+            if value not in stored:
+                near = difflib.get_close_matches(value, stored, 1) or stored[:8]
                 common.say(f"no {name} {value!r} among {everything.episodes:,} episodes; there is {', '.join(near)}")
 
 
@@ -175,9 +175,9 @@ def _rows(args: argparse.Namespace, found: Selection) -> None:
 
 def _short(row: Row) -> dict[str, Any]:
     """A row for a table: the answer on one line, cut."""
-    told = {name: getattr(row, name) for name in SHOWN}
+    cells = {name: getattr(row, name) for name in SHOWN}
     answer = " ".join(row.answer.split())
-    return {**told, "reward": f"{row.reward:g}", "answer": answer if len(answer) <= WIDTH else f"{answer[:WIDTH]}..."}
+    return {**cells, "reward": f"{row.reward:g}", "answer": answer if len(answer) <= WIDTH else f"{answer[:WIDTH]}..."}
 
 
 def _plain(row: Row) -> dict[str, Any]:

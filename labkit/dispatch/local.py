@@ -123,6 +123,9 @@ class BackgroundRun:
     def follow(self, every: float = 0.5) -> Iterator[dict[str, Any]]:
         """Yield each line of metrics as it is written, from the first one, until the run ends.
 
+        Interrupting a notebook cell that follows a run ends the cell, and the run goes on: follow it again, or
+        :meth:`stop` it.
+
         Args:
             every: seconds between looks at the file.
         """

@@ -163,7 +163,7 @@ def overview(
     weights: Sequence[float] | None = None,
     deals: Sequence[Hashable] | None = None,
 ) -> dict[str, Any]:
-    """What can be said of episodes of any cell.
+    """The measures of episodes of any cell.
 
     ``within``: success within 1 to N attempts. ``attempts_to_success``: mean over the successes.
     ``return``: mean undiscounted return. ``categories``: verdicts of the first attempts. ``tags``: failure

@@ -75,7 +75,7 @@ def shared_part(
 ) -> float:
     """:attr:`Mean.shared` of the rates of some evaluations, or of their changes since others.
 
-    It is what :func:`across` is told where only numbers were kept.
+    Pass it to :func:`across` where only numbers were kept.
 
     Raises:
         ValueError: as :func:`level`.

@@ -1,4 +1,4 @@
-"""What an answer depends on: token ids and pictures. Whatever compares or shares contexts compares both."""
+"""A context: the token ids and the pictures in front of an answer. Comparing, sharing and caching use both."""
 
 from __future__ import annotations
 

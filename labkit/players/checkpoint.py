@@ -66,11 +66,11 @@ class Checkpoint:
         sampler: str | None = None,
     ) -> None:
         if not 0 <= temperature < float("inf"):
-            raise UsageError(f"the temperature is a number from 0, not {temperature}")
+            raise UsageError(f"temperature is {temperature}; give a finite number, 0 or larger")
         if max_new_tokens is not None and max_new_tokens < 1:
-            raise UsageError(f"an answer has room for at least one token, not {max_new_tokens}")
+            raise UsageError(f"max_new_tokens is {max_new_tokens}; give 1 or more")
         if batch < 1:
-            raise UsageError(f"the batch is a whole number from 1, not {batch}")
+            raise UsageError(f"batch is {batch}; give 1 or more")
         if sampler is not None and sampler not in DTYPES:
             raise UsageError(f"no dtype {sampler!r}; use {', '.join(DTYPES)}")
         self.bundle = bundle
@@ -165,7 +165,7 @@ class Checkpoint:
         if any(message.picture is not None for message in messages):
             raise UsageError(f"{self.name} reads text only for now; pick a text cell")
         if turn.episode.task.attempts > 1:
-            # Said before the first answer, not in the middle of an episode.
+            # Checked before the first answer, not in the middle of an episode.
             check_dialogue(self.bundle)
         last = turn.history[-1] if turn.history else None
         if last is None or last.tokens is None or last.sample is None:

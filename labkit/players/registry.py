@@ -207,9 +207,9 @@ def _of_run(spec: str, run: store.Run, path: Path) -> PlayerInfo:
     except (OSError, ValueError, yaml.YAMLError):
         # A run that was damaged must not hide the others.
         config = {}
-    said = " ".join(str(config[key]) for key in ("stage", "cell") if key in config)
+    trained = " ".join(str(config[key]) for key in ("stage", "cell") if key in config)
     step = path.name.removeprefix("step-")
-    return PlayerInfo(spec, "run", f"{said or 'run'}, step {step}", path, _card(path))
+    return PlayerInfo(spec, "run", f"{trained or 'run'}, step {step}", path, _card(path))
 
 
 def _card(path: Path) -> dict[str, Any]:
@@ -220,14 +220,14 @@ def _checkpoint(name: str, runs: str | Path) -> Path:
     """The directory of ``ID@STEP``, or of a run's last checkpoint."""
     name, _, wanted = name.partition("@")
     run = store.find(name, runs)
-    there = run.checkpoints()
-    if not there:
+    checkpoints = run.checkpoints()
+    if not checkpoints:
         raise UsageError(f"run {run.id} has no checkpoint yet; see `labkit runs show {run.id}`")
     if not wanted:
-        return there[max(there)]
-    if not wanted.isdigit() or int(wanted) not in there:
-        raise UsageError(f"run {run.id} has no step {wanted}; its steps are {', '.join(map(str, there))}")
-    return there[int(wanted)]
+        return checkpoints[max(checkpoints)]
+    if not wanted.isdigit() or int(wanted) not in checkpoints:
+        raise UsageError(f"run {run.id} has no step {wanted}; its steps are {', '.join(map(str, checkpoints))}")
+    return checkpoints[int(wanted)]
 
 
 class _Shelf:
@@ -242,8 +242,8 @@ class _Shelf:
         from labkit.models.loader import load as load_model
 
         # A checkpoint that was written again is loaded again.
-        there = Path(place).iterdir() if Path(place).is_dir() else ()
-        key = (str(place), str(base), max((p.stat().st_mtime_ns for p in there), default=0), *sorted(options.items()))
+        stored = Path(place).iterdir() if Path(place).is_dir() else ()
+        key = (str(place), str(base), max((p.stat().st_mtime_ns for p in stored), default=0), *sorted(options.items()))
         with self._lock:
             if key not in self._kept:
                 # Free memory first: two large models may not fit.

@@ -5,7 +5,7 @@ been read and how far, one block of columns (a NumPy record array) for each batc
 under an FTS5 trigram index. SQLite gives transactions, several readers beside a writer, and full text. NumPy filters,
 sorts and counts. Episodes stay where they are: a row has the byte offset of its record.
 
-Nothing here is precious. A file of another version, or one that is corrupted, is deleted and built again.
+The index can be rebuilt at any time: a file of another version, or a corrupted one, is deleted and built again.
 
 What was compared, on copies of the stored episodes: 100,000 episodes, 417,209 attempts, 700 MB; the best of five, in
 milliseconds of one core of an AMD EPYC (DuckDB: wall clock of two threads).
@@ -115,7 +115,7 @@ class IndexFile:
         self._connection.close()
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Read what is new in the episode files, and drop what is gone.
+        """Read new episodes, and drop those whose files are gone.
 
         Args:
             progress: called with (bytes read, bytes to read) after each batch.
@@ -357,8 +357,8 @@ class _Reader:
         positions = record["positions"]
         attempts = [attempt for position in positions for attempt in position["attempts"]]
         rewards = [attempt["verdict"]["reward"] + attempt["penalty"] for attempt in attempts]
-        told = tuple(word(task[key]) for key in ("cell", "suite", "split"))
-        head = (*self._place, *told, word(record["player"]), word(record["status"]))
+        dealt = tuple(word(task[key]) for key in ("cell", "suite", "split"))
+        head = (*self._place, *dealt, word(record["player"]), word(record["status"]))
         traits, deal = word(" ".join(traits_of(task, positions[0]["state"]))), _deal(task)
         total, turns, number, rows = sum(rewards), len(attempts), 0, []
         for here, position in enumerate(positions):
@@ -395,7 +395,7 @@ class _Reader:
 
 
 def traits_of(task: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
-    """What a deal is like in its game's terms, as ``name:value``; nothing where the game cannot tell."""
+    """A deal's traits, as ``name:value``; none if its game has none or cannot read the deal."""
     try:
         traits = row_of(task["cell"]).load("traits")
         return [f"{name}:{value}" for name, value in traits(task, state).items()] if traits else []

@@ -140,7 +140,7 @@ class Index:
         self._file.close()
 
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> list[str]:
-        """Take in what runs have written, changed or lost since; selections that were made before stay as they are.
+        """Read what runs have added, changed or deleted since the last refresh. Earlier selections do not change.
 
         Args:
             progress: called with (bytes read, bytes to read) after each batch.
@@ -159,7 +159,7 @@ class Index:
             return self._file.problems()
 
     def select(self, *, text: str | None = None, **where: Any) -> Selection:
-        """The attempts that fit all conditions.
+        """The attempts that meet all conditions.
 
         Args:
             text: what the answer contains; case is ignored.
@@ -177,7 +177,7 @@ class Index:
                 if wanted is not None:
                     fits &= table.fits(known_field(field), wanted)
             if text:
-                fits &= table.said(self._file.find(text))
+                fits &= table.giving(self._file.find(text))
             return Selection(self, table, np.flatnonzero(fits))
 
     def episode(self, run: str, name: str, number: int) -> Episode:
@@ -311,14 +311,14 @@ class Selection:
 
     def _shown(self, rows: np.ndarray) -> list[Row]:
         columns, words = self._table.columns, self._table.words
-        told = {name: columns[name][rows].tolist() for name in (*WORDS, *SETS.values(), *FLAGS, *NUMBERS)}
+        values_of = {name: columns[name][rows].tolist() for name in (*WORDS, *SETS.values(), *FLAGS, *NUMBERS)}
         for name in WORDS:
-            told[name] = [words[code] for code in told[name]]
+            values_of[name] = [words[code] for code in values_of[name]]
         for name in SETS.values():
-            told[name] = [tuple(words[code].split()) for code in told[name]]
-        told["answer"] = self._index.texts(self._table, rows)
+            values_of[name] = [tuple(words[code].split()) for code in values_of[name]]
+        values_of["answer"] = self._index.texts(self._table, rows)
         names = [field.name for field in fields(Row)]
-        return [Row(*values) for values in zip(*(told[name] for name in names), strict=True)]
+        return [Row(*values) for values in zip(*(values_of[name] for name in names), strict=True)]
 
 
 def known_field(name: str) -> str:
@@ -408,7 +408,7 @@ class _Table:
             fits &= column <= most
         return fits
 
-    def said(self, numbers: np.ndarray) -> np.ndarray:
+    def giving(self, numbers: np.ndarray) -> np.ndarray:
         """``bool [N]``: which attempts gave one of the answers of these numbers."""
         given = np.zeros(self.base[-1], bool)
         block, within = np.divmod(numbers, BLOCK)

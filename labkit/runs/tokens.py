@@ -1,9 +1,9 @@
-"""Side files with what belongs to single tokens: ``tokens/NAME-NNNN.safetensors`` in a run's folder.
+"""Token arrays of stored episodes: ``tokens/NAME-NNNN.safetensors`` in a run's folder.
 
-They are written where asked (``--tokens``), a file for each batch of episodes, whole or not at all. An array is called
-``EPISODE.ATTEMPT.ARRAY``: the episode's key (:func:`key_of`), the attempt counted over all positions, and the array's
-name, such as ``ids`` or ``logp``. The key is made of the deal, the player's name and the answers, so it holds wherever
-the episode is stored, compressed or copied.
+``--tokens`` writes them, a file for each batch of episodes. A file is written completely or not at all. An array is
+called ``EPISODE.ATTEMPT.ARRAY``: the episode's key (:func:`key_of`), the attempt counted over all positions, and the
+array's name, such as ``ids`` or ``logp``. The key is made of the deal, the player's name and the answers, so it holds
+wherever the episode is stored, compressed or copied.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TokenWriter:
     """Writes the arrays of episodes, a file for each :data:`EPISODES` of them and one for the rest.
 
     Args:
-        anew: the files of this name that are there are deleted first; else they are kept.
+        anew: delete the existing files of this name first.
     """
 
     def __init__(self, run: Run, name: str, *, anew: bool = False) -> None:
@@ -62,10 +62,10 @@ class TokenWriter:
             self.flush()
 
     def add(self, episode: Episode, arrays: Sequence[Arrays]) -> None:
-        """Take the arrays of an episode's attempts, in order over all positions; empty for what no model answered.
+        """Add the arrays of an episode's attempts, in order over all positions; an empty mapping if no model answered.
 
         Raises:
-            ValueError: there are more or fewer than attempts.
+            ValueError: their number is not that of the attempts.
             CannotWrite: the disk is full or the folder is read-only.
         """
         if len(arrays) != len(episode.attempts):
@@ -78,7 +78,7 @@ class TokenWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been taken."""
+        """Write the arrays that were added since the last file."""
         if self._waiting:
             number = max(self._stored(), default=-1) + 1
             path = self._folder / f"{self._name}-{number:04d}.safetensors"
@@ -100,7 +100,7 @@ class TokenWriter:
 
 
 class TokenReader:
-    """Reads the arrays of a run's episodes; new files are seen when an episode is asked for that is in no known one."""
+    """Reads the arrays of a run's episodes. Looks for new files when an episode is in none of the known ones."""
 
     def __init__(self, run: Run) -> None:
         self._folder = run.path / "tokens"

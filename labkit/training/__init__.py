@@ -34,7 +34,7 @@ def train(
         device: ``cpu``, ``cuda`` or ``mps``.
 
     Returns:
-        The finished run, or one that was stopped because its policy collapsed: its status tells the reason.
+        The finished run, or one that was stopped because its policy collapsed; its status gives the reason.
 
     Raises:
         UsageError: the config is wrong, other settings are given beside ``resume``, the run to resume is finished or

@@ -1,4 +1,4 @@
-"""Does a model compute the same with a cache, padding and wrong drafts in it? It is tried before it is sampled.
+"""Find the highest level of reuse at which a model still samples from its own distribution.
 
 A wrong draft token stays in the cache, masked, and rows are padded, so a token's column is not its position. Models
 that count columns (GPT-Neo's window, ALiBi) then sample from a distribution that is not their own, without any error;
