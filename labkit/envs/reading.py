@@ -3,16 +3,15 @@
 Models fence their JSON, put prose around it, use single quotes, leave trailing commas, write comments, start over, or
 get cut off. One pass over the text with an explicit stack finds every complete ``{...}`` in it, in linear time and
 without recursion, whatever the text is. What lies in a thought (``<think>...</think>``) is no answer; a thought that is
-never closed reaches to the end.
+never closed reaches to the end, and one that is only closed was opened by the prompt.
 
 Read like JSON, besides JSON: any kind of quotes, also none; raw line breaks in strings; commas at the end of lists;
-``//``, ``#`` and ``/* */`` comments; full-width punctuation.
+``//``, ``#`` and ``/* */`` comments; full-width punctuation; characters without width between tokens.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,23 +42,27 @@ _LETTER = rf"[^\s,:\[\]{{}}，、：［］｛｝{_QUOTE}]"
 _WORD = f"{_LETTER}+"
 # What follows a brace that may open an object: a quote, or a word and a colon, or the brace that closes it. Other
 # braces are prose: LaTeX, sets, placeholders.
-_INSIDE = rf"(?=\s*(?:[{_QUOTE}}}｝]|{_WORD}\s*[:：]))"
+_INSIDE = rf"(?=[\s\u200b-\u200d\u2060\ufeff]*(?:[{_QUOTE}}}｝]|{_WORD}\s*[:：]))"
 # A comment ends at a brace that may open an object, so that none is hidden in it. Its length is bounded where it would
 # be looked for again and again.
 _COMMENT = rf"(?://|#)(?:[^\n{{｛]|[{{｛](?!{_INSIDE}))*|/\*(?:(?!\*/)[^{{｛]){{0,1000}}\*/"
-_SPACE = re.compile(rf"(?:\s+|{_COMMENT})+")
+_SPACE = re.compile(rf"(?:[\s\u200b-\u200d\u2060\ufeff]+|{_COMMENT})+")
 _BARE = re.compile(rf"(?:(?!//|/\*){_LETTER})+")
+_THINKING = r"(?:\w+[:_])?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad)"
 _THOUGHT = (
-    r"(?:<(?:\w+:)?(?:think|thinking|thoughts?|reasoning|scratchpad)>|\[think\]|◁think▷|<\|begin_of_thought\|>"
-    r"|<\|channel\|>analysis<\|message\|>)"
+    rf"<\s?{_THINKING}(?:\s[^<>\n]{{0,200}})?>|\[think\]|◁think▷|<\|(?:start_|begin_of_)?{_THINKING}\|>"
+    r"|<\|channel\|>analysis<\|message\|>|<\|channel>thought\b"
 )
-_THOUGHT_END = re.compile(
-    r"</(?:\w+:)?(?:think|thinking|thoughts?|reasoning|scratchpad)>|\[/think\]|◁/think▷|<\|end_of_thought\|>"
-    r"|<\|channel\|>final<\|message\|>",
+_THOUGHT_END = (
+    rf"<\s?/\s?{_THINKING}\s?>|\[/think\]|◁/think▷|<\|(?:end_|end_of_|/){_THINKING}\|>"
+    r"|<\|channel\|>final<\|message\|>|<channel\|>"
+)
+_CLOSING = re.compile(_THOUGHT_END, re.IGNORECASE)
+_NOTE = r"(?:(?://|#)[^\n]{0,200}\n|/\*(?:(?!\*/).){0,200}\*/)"
+_OPENING = re.compile(
+    rf"[{{｛](?:{_INSIDE}|(?=\s*{_NOTE}))|(?P<thought>{_THOUGHT})|(?P<closed>{_THOUGHT_END})",
     re.IGNORECASE,
 )
-_NOTE = r"(?:(?://|#)[^\n]{0,200}\n|/\*(?:(?!\*/).){0,200}\*/)"
-_OPENING = re.compile(rf"[{{｛](?:{_INSIDE}|(?=\s*{_NOTE}))|(?P<thought>{_THOUGHT})", re.IGNORECASE)
 _END = {q: re.compile(rf"[{re.escape(end)}\\]") for q, end in _QUOTES.items()}
 _AFTER = re.compile(r"\s*(?:[,:}\]，、：｝］]|//|#|/\*)")
 """What follows a string with a raw line break in it; otherwise the string has lost its closing quote."""
@@ -105,22 +108,28 @@ class _Open:
         return True
 
 
-def objects(text: str) -> Iterator[Found]:
-    """Every complete object in ``text``, in the order in which they close."""
+def objects(text: str) -> list[Found]:
+    """Every complete object in ``text`` outside of thoughts, in the order in which they close."""
+    complete: list[Found] = []
     stack: list[_Open] = []
+    opened = False
     at = 0
     while at < len(text):
         if not stack:
             # Outside of an object everything is prose: quotes and brackets mean nothing there.
             opening = _OPENING.search(text, at)
             if opening is None:
-                return
+                break
             at = opening.end()
             if opening["thought"]:
-                ended = _THOUGHT_END.search(text, at)
+                opened = True
+                ended = _CLOSING.search(text, at)
                 if ended is None:
-                    return
+                    break
                 at = ended.end()
+            elif opening["closed"]:
+                if not opened:
+                    complete.clear()
             else:
                 stack.append(_Open({}, opening.start()))
             continue
@@ -136,7 +145,8 @@ def objects(text: str) -> Iterator[Found]:
             continue
         at, found = step
         if found:
-            yield found
+            complete.append(found)
+    return complete
 
 
 def _token(text: str, at: int, stack: list[_Open]) -> tuple[int, Found | None] | None:

@@ -23,6 +23,8 @@ class Layout(NamedTuple):
     end_ids: tuple[int, ...]
     """Of ``closing``."""
     between_ids: tuple[int, ...]
+    thought: str
+    """The thought that a prompt for an answer opens and leaves open, with its mark; empty where it opens none."""
     fault: str | None
     """Why the dialogue cannot go on after an answer; None if it can."""
 
@@ -64,4 +66,7 @@ class ModelBundle:
 
 def context_length(model: transformers.PreTrainedModel) -> int | None:
     """The longest dialogue that a model can read, in tokens; None if it has no limit."""
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    config = model.config.get_text_config()
+    # MPT has its own name for it; XLNet says -1 for no limit.
+    limit = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
+    return limit if limit is not None and limit > 0 else None

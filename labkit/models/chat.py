@@ -71,17 +71,22 @@ def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout
         parts: the template takes a message as a list of parts, as those of vision models do.
 
     Raises:
-        UsageError: the template fails on a single question.
+        UsageError: the template fails on a single question, or leaves it out.
     """
     chat = [_message(role, text, parts) for role, text in [("user", _ASKED), ("assistant", _SAID)] * 2]
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     asked = _fill(tokenizer, chat[:1], prompt=True)
+    if _ASKED not in asked:
+        takes = "text" if parts else "parts, as those of vision models do, and not text"
+        raise UsageError(f"the chat template leaves out what is asked; change {template_of(tokenizer)} to take {takes}")
+    prompt = asked.rpartition(_ASKED)[2]
+    thought = prompt[prompt.rindex(_OPEN) :] if prompt.count(_OPEN) > prompt.count(_CLOSE) else ""
     try:
         tail = _fill(tokenizer, chat[:2], prompt=False).rpartition(_SAID)[2]
         longer = _fill(tokenizer, chat[:3], prompt=True)
         longest = _fill(tokenizer, [*chat, chat[0]], prompt=True)
     except UsageError as error:
-        return Layout("", "", "", (), (), str(error))
+        return Layout("", "", "", (), (), thought, str(error))
     between = _through_end(longer.partition(_SAID)[2].partition(_ASKED)[0], special)
     closing = _through_end(tail, special) or between
     fault = None
@@ -92,7 +97,7 @@ def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout
     if fault:
         fault = f"the chat template {fault}, so no dialogue can go on; change {template_of(tokenizer)} to only append"
     closing_ids, between_ids = (tuple(_encode(tokenizer, text)) for text in (closing, between))
-    return Layout(closing, tail, between, closing_ids, between_ids, fault)
+    return Layout(closing, tail, between, closing_ids, between_ids, thought, fault)
 
 
 def _begins_alike(shorter: str, longer: str) -> bool:
@@ -136,14 +141,16 @@ def render(bundle: ModelBundle, messages: Sequence[Message]) -> Context:
     It is encoded piece by piece, cut where sampling would have cut it.
 
     Args:
-        messages: user and assistant in turn; the first and the last are the user's.
+        messages: user and assistant in turn; the first and the last are the user's. An answer may begin with the
+            thought that the prompt opens.
 
     Raises:
         UsageError: the template fails, or has no way to go on after an answer.
     """
     ids = _encode(bundle.tokenizer, _fill(bundle.tokenizer, _chat(messages[:1], bundle.is_vlm), prompt=True))
     for answer, feedback in zip(messages[1::2], messages[2::2], strict=True):
-        ids += _encode(bundle.tokenizer, answer.text) + suffix(bundle, feedback.text, ended=False)
+        said = answer.text.removeprefix(bundle.layout.thought)
+        ids += _encode(bundle.tokenizer, said) + suffix(bundle, feedback.text, ended=False)
     return Context(tuple(ids))
 
 

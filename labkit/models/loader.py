@@ -170,6 +170,13 @@ def _model(
             f"{root}: {name} is {_shape(saved)} in the weights and {_shape(built)} by {files.CONFIG}; "
             "correct the config, or copy the weights that belong to it"
         )
+    own = model.state_dict().keys()
+    more = [k for k in sorted(info["unexpected_keys"]) if re.sub(r"\.\d+\.", ".0.", k, count=1) in own]
+    if more:
+        raise UsageError(
+            f"{root}: the weights have {more[0]}, and {files.CONFIG} no such layer; "
+            "correct the config, or copy the weights that belong to it"
+        )
     return model
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
@@ -177,9 +178,14 @@ class Checkpoint:
     def _answer(self, turn: Request, context: Context, generated: Generated, seconds: float) -> Answer:
         ids, logp = generated.ids, generated.logp
         spoken = ids if generated.truncated else ids[:-1]
-        text = decode(self.bundle.tokenizer, spoken)
+        # A thought that the prompt opened is the answer's beginning: cut off in it, the answer has said nothing.
+        thought = self.bundle.layout.thought
+        text = thought + decode(self.bundle.tokenizer, spoken)
         span = game(turn.episode.task.cell).decisive_span(text)
-        first, last = token_range(self.bundle.tokenizer, spoken, span) if span else (0, 0)
+        first, last = 0, 0
+        if span:
+            begin, end = span
+            first, last = token_range(self.bundle.tokenizer, spoken, (begin - len(thought), end - len(thought)))
         sample = Sample(
             tokens=len(ids),
             prompt_tokens=len(context),
@@ -199,8 +205,26 @@ def _noise(turn: Request) -> tuple[int, ...]:
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int] | np.ndarray) -> str:
-    """The text of sampled ids, character for character, without special tokens."""
-    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    """The text of sampled ids, character for character, without special tokens but for the marks of thoughts."""
+    hidden = _hidden(tokenizer)
+    if hidden is not None:
+        ids = [int(i) for i in ids if int(i) not in hidden]
+    return tokenizer.decode(ids, skip_special_tokens=hidden is None, clean_up_tokenization_spaces=False)
+
+
+@lru_cache(maxsize=16)
+def _hidden(tokenizer: PreTrainedTokenizerBase) -> frozenset[int] | None:
+    """The special tokens that are not part of an answer's text; None if that is all of them.
+
+    Some models have special tokens around thoughts: ``<|channel|>``, ``[THINK]``, ``<|START_THINKING|>``. Without them
+    a draft in a thought would read as an answer.
+    """
+    special = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    marks = {i for i, text in special.items() if _MARK.search(text)}
+    return frozenset(special.keys() - marks) if marks else None
+
+
+_MARK = re.compile(r"think|thought|reasoning|channel|message", re.IGNORECASE)
 
 
 def token_range(
@@ -214,7 +238,7 @@ def token_range(
     if begin == end:
         return 0, 0
     whole, pieces = decode(tokenizer, ids), [[int(i)] for i in ids]
-    alone = tokenizer.batch_decode(pieces, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    alone = [decode(tokenizer, piece) for piece in pieces]
     if "".join(alone) == whole:
         ends = list(accumulate(map(len, alone)))
         return bisect_right(ends, begin), bisect_left(ends, end) + 1

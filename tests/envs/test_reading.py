@@ -104,6 +104,8 @@ def test_broken_objects_are_no_objects(broken):
         ('｛"a"：［1，2、3］，"b"：｛"c"：＂4＂｝｝', {"a": ["1", "2", "3"], "b": {"c": "4"}}),
         ("｛a：1，＇b＇：2｝", {"a": "1", "b": "2"}),
         ('{"a：": "，｛"}', {"a：": "，｛"}),
+        # Characters without width.
+        ('{\u200b"a"\ufeff:\u2060 "1"}', {"a": "1"}),
     ],
 )
 def test_nearly_json_is_read(text, read):
@@ -129,6 +131,12 @@ DRAFT, FINAL = '{"formula": "1"}', '{"formula": "2"}'
         ("◁think▷", "◁/think▷"),
         ("<seed:think>", "</seed:think>"),
         ("<|begin_of_thought|>", "<|end_of_thought|>"),
+        ("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
+        ("<|channel>thought\n", "<channel|>"),
+        ('<think type="draft">', "</think>"),
+        ("< think >", "</ think >"),
+        ("<analysis>", "</analysis>"),
+        ("<inner_thoughts>", "</inner_thoughts>"),
         ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
     ],
 )
@@ -145,6 +153,14 @@ def test_nothing_in_a_thought_is_an_answer(opened, closed):
     assert read(f"{opened}{DRAFT}{closed}{FINAL}{opened}again: {DRAFT}") == "2"
     start, end = last_object(f"{opened}{DRAFT}{closed}{FINAL}", "formula").spans["formula"]
     assert f"{opened}{DRAFT}{closed}{FINAL}"[start:end] == "2"
+
+
+def test_what_stands_before_a_lone_closing_mark_is_a_thought():
+    """The prompt opened the thought."""
+    assert last_object(f"maybe {DRAFT}?</think> I give up.", "formula") is None
+    assert last_object(f"maybe {DRAFT}?</think>{FINAL}", "formula").fields["formula"] == "2"
+    assert last_object(f"<think>a<think>b</think>{FINAL}</think>", "formula").fields["formula"] == "2"
+    assert last_object('{"note": "no </think> here", "formula": "2"}', "formula").fields["formula"] == "2"
 
 
 def test_a_thought_in_a_string_opens_nothing():

@@ -162,6 +162,29 @@ def test_templates_with_thoughts_play_and_train_over_several_turns(copy, templat
 
 
 @pytest.mark.parametrize(
+    ("template", "thought"),
+    [(QWEN35, "<think>\n"), (R1, "<think>\n"), (QWEN3, ""), (GLM, ""), (tiny_models.CHATML, "")],
+    ids=["qwen3.5", "r1", "qwen3", "glm", "chatml"],
+)
+def test_a_thought_that_the_prompt_opens_is_known_and_not_said_twice(copy, template, thought):
+    (copy / "chat_template.jinja").write_text(template)
+    loaded = load(copy)
+    assert loaded.layout.thought == thought
+    talk = [Message("user", "Ask"), Message("assistant", "so </think> 24"), Message("user", "No.")]
+    begun = [talk[0], Message("assistant", thought + talk[1].text), talk[2]]
+    assert render(loaded, begun).ids == render(loaded, talk).ids
+
+
+def test_a_template_that_takes_parts_only_is_refused_for_text(copy):
+    """Iterated as parts, a text is empty: a model would be trained on empty questions."""
+    parts = "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
+    template = tiny_models.CHATML.replace("{{ message['content'] }}", f"{parts}{{% endfor %}}")
+    (copy / "chat_template.jinja").write_text(template)
+    with pytest.raises(UsageError, match="leaves out what is asked; change .*chat_template.jinja to take parts"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
     ("template", "why"), [(FORGETFUL, "drops or repeats earlier answers"), (COUNTING, "rewrites earlier turns")]
 )
 def test_a_template_without_a_second_turn_still_serves_for_one(copy, template, why):

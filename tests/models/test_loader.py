@@ -216,6 +216,14 @@ def _heads_of_another_config(path):
     _edit(path / "config.json", num_key_value_heads=2)
 
 
+def _fewer_layers_than_weights(path):
+    _edit(path / "config.json", num_hidden_layers=1)
+
+
+def _heads_that_are_no_number(path):
+    _edit(path / "config.json", num_attention_heads="two")
+
+
 def _pointer(name):
     def spoil(path):
         (path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
@@ -261,6 +269,8 @@ def _raising_template(path):
         (_other_shape, r"lm_head.weight is 512 by 32 in the weights and 512 by 48 by config.json; correct the config"),
         (_embeddings_of_another_config, r"lm_head.weight is 512 by 32 in the weights and 600 by 32 by config.json"),
         (_heads_of_another_config, r"k_proj.weight is 16 by 32 in the weights and 32 by 32 by config.json"),
+        (_fewer_layers_than_weights, r"have model.layers.1.\S+, and config.json no such layer; correct the config"),
+        (_heads_that_are_no_number, "'num_attention_heads': TypeError: .* expected int, got str"),
         (_pointer("tokenizer.json"), "tokenizer.json is a Git LFS pointer.*git lfs pull"),
         (_pointer("model.safetensors"), "model.safetensors is a Git LFS pointer.*git lfs pull"),
         (_pointer("config.json"), "config.json is a Git LFS pointer.*git lfs pull"),

@@ -200,6 +200,28 @@ def test_special_tokens_are_no_part_of_the_text():
     assert decode(words, ids) == "a , b"
 
 
+def test_marks_of_thoughts_are_part_of_the_text():
+    words = tiny_models.tokenizer()
+    words.add_special_tokens({"additional_special_tokens": ["<|channel|>", "<|message|>", "[THINK]"]})
+
+    def special(*tokens):
+        return words.convert_tokens_to_ids(list(tokens))
+
+    a, b = words("a")["input_ids"], words("b")["input_ids"]
+    ids = [*special("<|channel|>"), *a, *special("<|message|>", "<image>"), *b, *special("[THINK]", "<|im_end|>")]
+    assert decode(words, ids) == "<|channel|>a<|message|>b[THINK]"
+    assert token_range(words, ids, (23, 24)) == (4, 5)
+
+
+@pytest.mark.parametrize(("opened", "category"), [("<think>\n", "unreadable"), ("", "illegal_formula")])
+def test_a_draft_in_a_thought_that_the_prompt_opened_is_no_answer(parrot, opened, category):
+    """The parrot answers with an object; behind an open thought that is a draft."""
+    thinking = replace(parrot, layout=parrot.layout._replace(thought=opened))
+    (answer,) = player(thinking, temperature=0.0, max_new_tokens=None).answer([Request(start(task()))])
+    assert answer.text == opened + ANSWER
+    assert judge(start(task()), answer.text).attempts[-1].verdict.category == category
+
+
 def test_it_can_be_stopped(loaded):
     stopped = player(loaded)
     stopped.should_stop = lambda: True

@@ -36,12 +36,12 @@ _NAMES = {
     "KING": "K",
 }
 _LETTERS = {rank: rank for rank in RANKS} | {"T": "10", "1": "A"}
-_BESIDE = {"OF", "THE", "AN", "AND", "CARD", "CARDS"} | {
+_BESIDE = {"OF", "THE", "AN", "AND", "CARD", "CARDS", "BLACK", "RED"} | {
     word for suit in ("SPADE", "HEART", "DIAMOND", "CLUB") for word in (suit, f"{suit}S")
 }
 """Words beside a rank that say nothing of it."""
 _SYMBOLS = "♠♥♦♣♤♡♢♧"
-_WORD = re.compile(f"[0-9A-Z]+|[^0-9A-Z{_SYMBOLS}\\s,;_.'\"()\\[\\]]+")
+_WORD = re.compile(f"[0-9A-Z]+|[^0-9A-Z{_SYMBOLS}\\s,;_.'\"()\\[\\]`|]+")
 _HYPHEN = re.compile(f"(?<=[0-9A-Z{_SYMBOLS}])\\s*[-/]")
 """A hyphen or a slash behind a word parts words, as in ``3-of-spades``; in front of a number it is a sign."""
 _CARDS = re.compile("(?:[SHDC]?(?:10|[1-9TAJQK])[SHDC]?)+|[SHDC]")
@@ -89,8 +89,9 @@ def _read(text: str) -> tuple[str, ...]:
 
 
 def _plain(text: str) -> str:
-    """In capitals, full-width letters and digits as plain ones, characters of cards as their names."""
+    """Without Markdown's bold, in capitals, full-width letters and digits as plain ones, characters of cards as their names."""
     text = "".join(_name(c) if "\U0001f0a0" <= c <= "\U0001f0ff" else c for c in text if c not in "\ufe0e\ufe0f\u20e3")
+    text = text.replace("**", "")
     return _HYPHEN.sub(" ", unicodedata.normalize("NFKC", text).upper())
 
 

@@ -39,7 +39,7 @@ REWARD: Mapping[str, Any] = {
 FIELDS = ("current observation", "current instruction", "action")
 
 _ACTION = re.compile(r"(forward|stop|turndirection)(?:\((?:(?:x|direction|heading)[=:])?([a-z]*)\))?[.;]?")
-_PLAIN = str.maketrans("【】[]", "()()", "\"'`“”‘’")
+_PLAIN = str.maketrans("【】[]{}<>", "()()()()", "\"'`“”‘’*")
 _BETWEEN = re.compile(r"(?<=[a-z])[\s_‐‑-]+(?=[a-z])|\s+")
 """What joins or parts two words, and space anywhere."""
 _WORDS = {word.replace(" ", ""): word for words in ACTIONS.values() for word in words}

@@ -43,7 +43,7 @@ def level_of(model: PreTrainedModel) -> Level:
     """The highest level of reuse at which a model samples from its own distribution; tried once a model.
 
     Raises:
-        UsageError: it cannot be sampled at all.
+        UsageError: it cannot be sampled at all, or it is not causal: what follows a token changes its logits.
     """
     inner = language_model(model)
     if inner not in _found:
@@ -63,6 +63,11 @@ def _try(model: PreTrainedModel) -> Level:
         raise UsageError(f"{type(language_model(model)).__name__} cannot be sampled: {why}") from error
     if not torch.isfinite(spread):
         return Level.DRAFTS  # Sampling names the fault.
+    if not _agrees(model, contexts, Level.PLAIN):
+        raise UsageError(
+            f"{type(language_model(model)).__name__} is not causal: its logits after a token depend on later tokens; "
+            "choose a causal language model"
+        )
     return next((level for level in _candidates(model) if _agrees(model, contexts, level)), Level.PLAIN)
 
 

@@ -202,6 +202,8 @@ def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
     pictured = next((key for key in _PICTURES if record.get(key)), None)
     if pictured:
         raise UsageError(f"{where} has {pictured!r}; training on pictures is not supported, so leave such records out")
+    if record.get("weight") not in (None, 1):
+        raise UsageError(f"{where} has weight {record['weight']!r}; records have no weights, so leave it out")
     role, text = ("role", "content") if "messages" in record else ("from", "value")
     turns = record.get("messages", record.get("conversations"))
     if not isinstance(turns, list) or not turns:

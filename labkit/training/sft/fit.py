@@ -21,6 +21,7 @@ from torch import nn
 from labkit.compute import Meter
 from labkit.errors import UsageError
 from labkit.models.batches import micro_batches
+from labkit.models.bundle import context_length
 from labkit.models.chat import Example
 from labkit.models.forward import chosen_tokens, hidden_states, kl_full, language_model, logits
 from labkit.training.common import distributed
@@ -136,7 +137,7 @@ def check_examples(examples: Sequence[Example], model: PreTrainedModel, places: 
     Raises:
         UsageError: an example is too long, or has nothing to learn.
     """
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
+    limit = context_length(model) or math.inf
     for example, place in zip(examples, places, strict=True):
         if len(example.ids) > limit:
             raise UsageError(

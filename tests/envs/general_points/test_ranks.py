@@ -20,6 +20,10 @@ def test_each_rank_in_each_spelling(rank, word):
         f"♠{rank}",
         f"h{rank}",
         f"Spade {word}",
+        f"**{rank}** of spades",
+        f"`{rank}`♥",
+        f"{rank} of hearts (red)",
+        f"{word} | clubs, black",
         f"a {word} of hearts" if word != "ace" else "an ace of hearts",
     ]
     assert {text: read_rank(text) for text in spellings} == dict.fromkeys(spellings, rank)
@@ -53,6 +57,7 @@ def test_other_names(text, rank):
         "3 3",
         "3 or 8",
         "33",
+        "3*3",
         "K=13",
         "-8",
         "/7",

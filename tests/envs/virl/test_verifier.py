@@ -145,6 +145,9 @@ def test_feedback_in_full():
         ("turn_direction（north）", "turn_direction(north)"),
         ("ｆｏｒｗａｒｄ（）", "forward()"),
         ("turn_direction【east】", "turn_direction(east)"),
+        ("turn_direction{x: east}", "turn_direction(east)"),
+        ("turn_direction<east>", "turn_direction(east)"),
+        ("**forward()**", "forward()"),
     ],
 )
 def test_actions_are_read_leniently(text, meant):

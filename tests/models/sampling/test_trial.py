@@ -160,6 +160,20 @@ def test_a_model_that_cannot_run_is_refused_by_name(monkeypatch):
         level_of(model)
 
 
+@pytest.mark.parametrize(
+    ("family", "name", "settings"),
+    [
+        ("bert", "BertLMHeadModel", {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}),
+        ("xlnet", "XLNetLMHeadModel", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}),
+    ],
+)
+def test_a_model_that_looks_ahead_is_refused_by_name(monkeypatch, family, name, settings):
+    """Both say that they are causal language models; what follows a token changes its logits."""
+    monkeypatch.setitem(FAMILIES, family, (None, settings))
+    with pytest.raises(UsageError, match=f"{name} is not causal: its logits after a token depend on later tokens"):
+        level_of(build(family))
+
+
 def test_a_checkpoint_is_tried_when_it_is_loaded(tmp_path, monkeypatch):
     loaded = load(tiny_models.save(tmp_path, build("gpt_neo"), tiny_models.tokenizer()))
     monkeypatch.setattr("labkit.models.sampling.trial._try", None)

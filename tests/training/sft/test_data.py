@@ -309,6 +309,7 @@ def test_the_tokens_of_a_turn_of_weight_0_are_in_the_context_and_not_in_the_loss
         (weighed("from", "value", 1, 0), "last", "the last assistant's turn has weight 0"),
         (weighed("role", "content", 0.5), "all", "turn 2 has weight 0.5"),
         (weighed("role", "content", 1, "0"), "all", "turn 4 has weight '0'"),
+        ({**weighed("role", "content", 1), "weight": 0}, "all", " has weight 0; records have no weights"),
         (weighed("role", "content", -1), "all", "turn 2 has weight -1"),
         ({"messages": [{"role": "user", "content": "a", "weight": 1}, *GOOD["messages"][1:]]}, "all", "turn 1"),
     ],

@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, MptConfig, MptForCausalLM
 
 from labkit.envs import game, judge, start
 from labkit.envs.general_points.cards import numbers_of, split_of
@@ -223,11 +223,13 @@ def chat(*texts):
     return json.dumps({"messages": [{"role": roles[n % 2], "content": text} for n, text in enumerate(texts)]})
 
 
-@pytest.mark.parametrize("family", ["learned positions", "rotary positions"])
+@pytest.mark.parametrize("family", ["learned positions", "rotary positions", "mpt"])
 def test_a_dialogue_longer_than_the_models_context_is_named_before_the_first_step(tmp_path, family):
     words = tiny_models.tokenizer()
     if family == "learned positions":
         model = GPT2LMHeadModel(GPT2Config(vocab_size=512, n_embd=16, n_layer=1, n_head=2, n_positions=64))
+    elif family == "mpt":
+        model = MptForCausalLM(MptConfig(vocab_size=512, d_model=16, n_heads=2, n_layers=1, max_seq_len=64))
     else:
         model = tiny_models.llama(max_position_embeddings=64)
     base = tiny_models.save(tmp_path / "base", model, words)
