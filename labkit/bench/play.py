@@ -1,7 +1,7 @@
-"""Batched play beside the loop that one writes first: one episode at a time, ``generate`` of transformers.
+"""Batched play beside a simple loop: one episode at a time, ``generate`` of transformers.
 
-Both answer greedily, with the same weights and as many tokens at most; what differs is the batching, the
-cache kept over a dialogue's turns, and the decoding loop.
+Both answer greedily, with the same weights and the same limit of tokens. They differ in batching, in the cache kept
+over a dialogue's turns, and in the decoding loop.
 """
 
 from __future__ import annotations

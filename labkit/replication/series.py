@@ -253,18 +253,8 @@ def value_of(ends: Sequence[Endpoint]) -> Estimate:
     return seeds.rate_across([e.value for e in ends])
 
 
-def rate_of(ends: Sequence[Endpoint], name: str) -> Estimate | None:
-    """Another rate of several seeds' ends; None where the episodes that it is of are not stored."""
-    played = [_played_for(end, name) for end in ends]
-    if not ends or not all(played):
-        return None
-    with suppress(ValueError):
-        return seeds.level(played, metric=_metric(played[0], name), weights=ends[0].weights)
-    return None
-
-
 def change_of_rate(pairs: Sequence[tuple[Endpoint, Endpoint]], name: str) -> Estimate | None:
-    """:func:`change` of another rate; None where the episodes that it is of are not stored."""
+    """:func:`change` of a rate other than the headline's; None where its episodes are not stored."""
     played = [(_played_for(before, name), _played_for(after, name)) for before, after in pairs]
     if not pairs or not all(before and after for before, after in played):
         return None
@@ -274,7 +264,7 @@ def change_of_rate(pairs: Sequence[tuple[Endpoint, Endpoint]], name: str) -> Est
 
 
 def _played_for(end: Endpoint, name: str) -> Sequence[Episode]:
-    """The episodes that a rate is of: those of the end, or those in which every position was asked once."""
+    """The episodes that a rate is computed from: those of the end, or those in which every position was asked once."""
     if not end.episodes or name not in measures_of(end.episodes[0].task.cell).ASKED_ONCE:
         return end.episodes
     asked = f"{end.episodes[0].task.suite}-{ASKED_ONCE}"
