@@ -89,7 +89,7 @@ def _read(text: str) -> tuple[str, ...]:
 
 
 def _plain(text: str) -> str:
-    """Without Markdown's bold, in capitals, full-width letters and digits as plain ones, characters of cards as their names."""
+    """In capitals, without Markdown's bold; full-width characters as plain ones, characters of cards as names."""
     text = "".join(_name(c) if "\U0001f0a0" <= c <= "\U0001f0ff" else c for c in text if c not in "\ufe0e\ufe0f\u20e3")
     text = text.replace("**", "")
     return _HYPHEN.sub(" ", unicodedata.normalize("NFKC", text).upper())
