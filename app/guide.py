@@ -14,9 +14,19 @@ WORDS = {
         "One answer. After a wrong one the verifier's sentence is appended to the dialogue and the player "
         "answers again (sequential revision)."
     ),
+    "Init, SFT, RL": (
+        "Three checkpoints of one small model. Init knows the game a little. SFT is Init, trained on with expert "
+        "answers (supervised fine-tuning). RL is Init, trained on with the verifier's rewards (reinforcement "
+        "learning). The paper “SFT Memorizes, RL Generalizes” (arXiv 2501.17161) compares the two when the rule "
+        "changes."
+    ),
+    "Player names": (
+        "tiny:gp-l/init is a bundled model: gp-l is GeneralPoints in text, virl-l is V-IRL in text. The expert "
+        "knows the right answer; the random player guesses."
+    ),
     "Rule": (
-        "What J, Q and K count as. Models are trained with “all 10”; 11, 12 and 13 is the changed rule, outside "
-        "the training distribution (rule-OOD). Only one sentence of the prompt differs."
+        "What J, Q and K count as. In training all three count as 10. Under the changed rule (rule-OOD, out of "
+        "distribution) they count as 11, 12 and 13. Only one sentence of the prompt differs."
     ),
     "Rule, in V-IRL": (
         "How a turn is named. Models are trained with absolute turns (north, east …); relative turns (left, "
@@ -42,21 +52,17 @@ WORDS = {
         "that the prompt did not state."
     ),
     "Underlined field": (
-        "The part of the answer that decides the verdict: the formula, or the action. Its log-probability, in "
-        "nats at the sampling temperature, is shown for models that report it."
+        "The part of the answer that decides the verdict: the formula, or the action. For models, its "
+        "log-probability (log p, in nats) is shown: 0 means that the model was certain."
     ),
-    "Value estimate": "The return a critic expected before the answer, for models that have one.",
+    "Value estimate": "The return that the critic expected before the answer; only for models with a critic.",
     "Players side by side": (
         "One to three players on the same deal or route, each with its own Play button. “Play all” starts them "
         "together. Models answer in turn; others wait in line and see their place."
     ),
     "Recorded, live, stopped by you": (
-        "Played earlier and stored; played now; ended by the Stop button, with the attempts made so far."
-    ),
-    "SFT and RL": (
-        "Supervised fine-tuning imitates expert answers; reinforcement learning is rewarded by the "
-        "verifier. The paper “SFT Memorizes, RL Generalizes” (arXiv 2501.17161) compares them when the rule "
-        "changes."
+        "Where an episode comes from: played earlier and stored; played just now; ended with the Stop button, with "
+        "the attempts made until then."
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -103,6 +104,7 @@ def run(
     auth: str | None = None,
     auth_file: str | None = None,
     port: int = PORT,
+    debug: bool = False,
 ) -> None:
     """Serve the app until it is interrupted.
 
@@ -113,15 +115,23 @@ def run(
         auth_file: a file whose first line is ``user:password``. Without both, the environment variable
             ``LABKIT_AUTH`` counts.
         port: the port wanted; when it is taken, a free one is used and printed.
+        debug: print the traceback of a player that fails.
 
     Raises:
         UsageError: a host without a password, a password in another form, or a player that does not exist.
     """
+    if debug:
+        console = logging.getLogger("app")
+        console.setLevel(logging.DEBUG)
+        console.addHandler(logging.StreamHandler())
     credentials = serving.credentials(host, auth, auth_file)
     free = serving.free_port(host, port)
     if free != port:
         print(f"Port {port} is taken; using {free}.")
     catalogue = catalogue_of(players)
+    if catalogue.named:
+        print(f"Loading {', '.join(catalogue.named)} …", flush=True)
+        catalogue.try_named()
     page = build(catalogue)
     threading.Thread(target=catalogue.warm_up, args=("gp-l",), daemon=True).start()
     print(f"labkit is at {' or '.join(serving.addresses(host, free))} (Ctrl+C ends it)")

@@ -27,7 +27,7 @@ class DefaultHandlers(Handlers):
         super().__init__(catalogue, line)
         self.TAB = row.name
         self.SETTINGS = settings_of(row)
-        self.options = tuple(option.name for option in options_of(row))
+        self.options = tuple(options_of(row))
         self.NOTES = {**dict.fromkeys(names(self.SETTINGS), "note"), "typed": "own note"}
         self.FROZEN = (*names(self.SETTINGS), "new deal", "count")
 

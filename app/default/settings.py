@@ -23,11 +23,14 @@ def settings_of(row: Row) -> type[Settings]:
     cells = tuple(row.cells)
     suites = tuple(game(cells[0]).suites)
     options = options_of(row)
-    own = {option.name: setting(Parsed(partial(_option, option)), option.name, "") for option in options}
+    own = {
+        option.name: setting(Parsed(partial(_option, option)), option.name.replace("_", " ").capitalize(), "")
+        for option in options
+    }
     fields: dict[str, Any] = {
         "cell": setting(Word(cells), "Cell", cells[0]),
         "suite": setting(Word(suites), "Suite", suites[0]),
-        "number": setting(Whole(0, LAST_SEED), f"Number of the {row.deal}", 0),
+        "number": setting(Whole(0, LAST_SEED), f"{row.deal.capitalize()} no.", 0),
         **own,
     }
 

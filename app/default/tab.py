@@ -5,10 +5,11 @@ from __future__ import annotations
 import gradio as gr
 
 from app.default.handlers import DefaultHandlers
+from app.shared import settings
 from app.shared.catalogue import Catalogue
 from app.shared.stopping import Line
 from app.shared.tab import Tab, html
-from labkit.envs.games import Row
+from labkit.envs.games import Option, Row
 
 
 class DefaultTab(Tab):
@@ -33,13 +34,16 @@ class DefaultTab(Tab):
                     self.field("suite", min_width=110)
                     self.field("number", min_width=90)
                     self.field("seed", min_width=70)
-                    for name in handlers.options:
-                        self.field(name, min_width=120)
+                    for option in handlers.options:
+                        self._option(option)
                     parts["new deal"] = gr.Button(f"New {row.deal}", size="md", min_width=90)
                 parts["note"] = html(live=True)
                 parts["hand"] = html()
             with gr.Column(min_width=300, elem_classes="app-you"):
-                parts["typed"] = gr.Textbox(label="Your turn: an answer", lines=2, max_length=4000)
+                with gr.Row(elem_classes="app-fields"):
+                    parts["typed"] = gr.Textbox(
+                        label="Your turn: an answer, in the form that the prompt asks for", lines=2, max_length=4000
+                    )
                 parts["check"] = gr.Button("Check", size="sm", min_width=84, elem_classes="app-small")
                 parts["own note"] = html(live=True)
                 parts["own turns"] = html(script="labkit.turns(element, watch);")
@@ -50,6 +54,19 @@ class DefaultTab(Tab):
                         self.field(name, min_width=100, scale=0)
                 self.seats()
         self.foot()
+
+    def _option(self, option: Option) -> None:
+        """An option of the game: a list where it suggests values (others may be typed), else a text."""
+        if not option.suggested:
+            self.field(option.name, min_width=120)
+            return
+        self.parts[option.name] = gr.Dropdown(
+            [("as in the suite", ""), *((value, value) for value in option.suggested)],
+            value="",
+            label=settings.label(self.handlers.SETTINGS, option.name),
+            allow_custom_value=True,
+            min_width=140,
+        )
 
     def wire(self, page: gr.Blocks) -> None:
         super().wire(page)

@@ -10,16 +10,22 @@ from typing import NamedTuple
 from app.shared.claims import Outcome, outcomes
 
 KINDS = {
-    "changed-rule": ("Changed rule", "The prompt names another rule than the one in training."),
-    "easy": ("Easy", "Under the trained rule many formulas reach 24."),
-    "kept-rule": ("Old rule kept", "The hand can be solved under both rules, with different formulas."),
-    "feedback": (
-        "Feedback helps",
-        "A wrong answer comes back with the verifier's sentence, and the player tries again.",
+    "changed-rule": ("Changed rule", "J, Q and K count as 11, 12 and 13 here; in training they counted as 10."),
+    "easy": ("Easy", "J, Q and K count as 10, as in training, and many formulas reach 24."),
+    "kept-rule": (
+        "Old rule kept",
+        "Both rules have a solution, but not the same one. Does the player still count J, Q and K as 10?",
     ),
-    "face-cards": ("Face cards", "Only the trained rule has a solution. Change the rule and see."),
-    "same": ("No face card", "Without a face card both rules say the same."),
-    "no-solution": ("No solution", "Nothing reaches 24 under either rule. What does the player do?"),
+    "feedback": (
+        "Second attempt",
+        "After a wrong answer the player is told what was wrong and tries again.",
+    ),
+    "face-cards": (
+        "Face cards",
+        "There is a solution only where J, Q and K count as 10. Change the rule and press Play.",
+    ),
+    "same": ("No face card", "No J, Q or K: both rules ask for the same."),
+    "no-solution": ("No solution", "No formula reaches 24 under either rule. See what the player answers."),
 }
 """Label and lesson of each kind of preset. What players do with the hand is told by their outcomes."""
 
@@ -41,14 +47,14 @@ class Preset(NamedTuple):
     def note(self) -> str:
         """The lesson, and what the players do."""
         told = "; ".join(f"{name} {_words(done)}" for name, done in self.outcomes.items())
-        return f"{KINDS[self.kind][1]} At temperature 0: {told}." if told else KINDS[self.kind][1]
+        return f"{KINDS[self.kind][1]} What the models do (temperature 0): {told}." if told else KINDS[self.kind][1]
 
 
 def _words(done: Outcome) -> str:
     if not done.success:
-        return "fails, reading the face cards by the other rule" if done.kept else "fails"
+        return "fails, and counts face cards by the other rule" if done.kept else "fails"
     if done.attempts == 1:
-        return "solves it at once"
+        return "solves it at the first attempt"
     return f"solves it at attempt {done.attempts}"
 
 

@@ -21,8 +21,8 @@ EXAMPLE = "10+6+2*4"
 HAND = "K 6 2 4"
 """The hand that the example answers: rightly, as long as the king counts as 10."""
 INTRO = (
-    "One answer, judged under every rule at once. Type a formula, or a whole answer as a model would write "
-    "it, and see which verdicts the rule decides."
+    "The same answer, judged under three rules: the trained one, the changed one and one of your own. Type a formula, "
+    "or a whole answer as a model writes it (JSON), and compare the verdicts."
 )
 
 
@@ -65,8 +65,8 @@ def reward_table() -> str:
         for name in (*CATEGORIES, "exhausted")
     )
     return (
-        '<table class="lk app-table"><caption>The first check that fails decides (from the top). '
-        "<em>Exhausted</em> is added to the last attempt of an episode that was not solved.</caption>"
+        '<table class="lk app-table"><caption>The verifier makes its checks from the top; '
+        "the first that fails is the verdict. <em>Exhausted</em> is added to the last reward when all attempts are used up.</caption>"
         '<thead><tr><th scope="col">Verdict</th><th scope="col">Reward</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
     )

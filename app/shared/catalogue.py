@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from labkit.players import Player, registry
 from labkit.players.base import Answer, Request
 from labkit.players.registry import PlayerInfo
 
+CONSOLE = logging.getLogger("app")
 NO_MODEL = ("expert", "random", "script")
 """Kinds of player that are not models; the page says so."""
 STAGES = ("init", "sft", "rl")
@@ -81,15 +83,23 @@ class Catalogue:
             player.should_stop = stopped
         return _Seated(player, name, None if info.kind in NO_MODEL else self._model)
 
+    def try_named(self) -> None:
+        """Load the players asked for by name and say on the console which cannot be loaded."""
+        for name in self.named:
+            self._try(name)
+
     def warm_up(self, cell: str) -> None:
-        """Load the players asked for by name and say on the console which cannot be; where none was asked for, load
-        the first player of a cell, so that its first Play need not wait."""
-        first = [name for name in self.seated(cell, 1) if name and self.infos[name].kind not in NO_MODEL]
-        for name in self.named or first:
-            try:
-                self._load(self.infos[name].spec, temperature=0.0)
-            except Exception as error:  # the app is served all the same, and the page says it again
-                print(f"Player {name} cannot be loaded: {error}", flush=True)
+        """Load the first player of a cell if it is a model, so that its first Play need not wait."""
+        for name in self.seated(cell, 1):
+            if name and self.infos[name].kind not in NO_MODEL:
+                self._try(name)
+
+    def _try(self, name: str) -> None:
+        try:
+            self._load(self.infos[name].spec, temperature=0.0)
+        except Exception as error:  # the app is served all the same, and the page says it again
+            CONSOLE.warning("Player %s cannot be loaded: %s", name, " ".join(str(error).split()))
+            CONSOLE.debug("", exc_info=True)
 
 
 class _Seated:

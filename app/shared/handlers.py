@@ -6,7 +6,7 @@ what is not in it stays. The parts of a seat are named ``(index, name)``.
 
 from __future__ import annotations
 
-import traceback
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -23,8 +23,8 @@ from app.shared.stopping import Key, Line
 from app.shared.window import Seat, Shown, Window, changed, same_deal
 from labkit import envs
 from labkit.episode import Episode, Task
-from labkit.errors import UsageError
 
+CONSOLE = logging.getLogger("app")
 Part = str | tuple[int, str]
 Updates = dict[Part, Any]
 
@@ -228,8 +228,8 @@ class Handlers:
                 yield self.seat(window, index, seat, task, "" if over else f"Attempt {attempt} …")
                 self.pause(window, shown, ticket)
         except Exception as error:  # whatever a player does, the app goes on and says what happened
-            if not isinstance(error, UsageError):
-                traceback.print_exc()
+            CONSOLE.warning("%s", html.console_line(seat.player, error))
+            CONSOLE.debug("", exc_info=True)
             if self.line.holds(key, ticket):
                 yield self.failed(window, index, seat, error)
         if self.line.holds(key, ticket):

@@ -12,6 +12,8 @@ from labkit.players.registry import PlayerInfo
 from labkit.views.markup import Mark, mark_of, signed, text
 from labkit.views.turns import summary_html, turns_html
 
+KINDS = {"tiny": "bundled model", "run": "trained here"}
+"""What the page calls a kind of player, where that is another word."""
 ORIGINS = {
     "recorded": Mark("●", "recorded", "plain"),
     "live": Mark("▶", "live", "plain"),
@@ -45,7 +47,7 @@ def refused(query: Mapping[str, str], keys: Collection[str], instead: str | None
     said = []
     if "players" in keys:
         wanted = ", ".join(query["players"].split(","))[:80]
-        said.append(f"This machine does not have every player of the link ({wanted}); {instead} sits in its place.")
+        said.append(f"This machine does not have every player of the link ({wanted}); {instead} plays instead.")
     others = [key for key in keys if key != "players"]
     if others:
         said.append(f"Ignored an invalid link parameter ({', '.join(others)}); using the default.")
@@ -56,7 +58,11 @@ def badge(info: PlayerInfo | None) -> str:
     """What kind of player is chosen; one that is not a model says so."""
     if info is None:
         return ""
-    kind = Mark("!", f"{info.kind}: not a model", "void") if info.kind in NO_MODEL else Mark("◆", info.kind, "plain")
+    kind = (
+        Mark("!", f"{info.kind}: not a model", "void")
+        if info.kind in NO_MODEL
+        else Mark("◆", KINDS.get(info.kind, info.kind), "plain")
+    )
     return f'<p class="lk app-badge">{kind.html()} {text(info.summary)}</p>'
 
 
@@ -152,12 +158,18 @@ def own_turns(own: Episode | None, stale: bool) -> str:
     return f'<div class="lk app-own{" lk-stale" if stale else ""}">{summary_html(own)}{turns_html(own)}</div>'
 
 
+def console_line(name: str | None, error: Exception) -> str:
+    """What the console says of a player that cannot play on."""
+    kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
+    return " ".join(f"Player {name} stopped: {kind}{error}".split())
+
+
 def trouble(name: str | None, error: Exception) -> str:
     """What went wrong and what to do, without the server's folders. The app goes on."""
     if isinstance(error, UsageError):
         return note(public(str(error)))
     cause = public(f"{type(error).__name__}: {error}".splitlines()[0][:300])
-    advice = "Try again, or choose another player; the console shows where it happened."
+    advice = "Try again, or choose another player; `labkit app --debug` shows on the console where it happened."
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
         advice = "There is not enough memory: close other models, or choose a smaller player."
     return note(f"{name} stopped: {cause}. {advice}")

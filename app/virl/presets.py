@@ -31,7 +31,10 @@ class Picked(NamedTuple):
             for rule, said in self.arrived.items()
         )
         count = next((of for said in self.arrived.values() for _, of in said.values()), 0)
-        return f"A picked route, at temperature 0. {here} Routes completed, of {count}: {everywhere}."
+        return (
+            f"A picked route: it shows the paper's finding, which most routes do not. {here} "
+            f"Routes completed, of {count}: {everywhere}. (Temperature 0.)"
+        )
 
 
 _RULES = {"absolute": "Trained rule", "relative": "Changed rule"}
@@ -40,7 +43,7 @@ _RULES = {"absolute": "Trained rule", "relative": "Changed rule"}
 def _words(done: Outcome) -> str:
     if done.success:
         return "arrives"
-    kept = ", answering by the other rule" if done.kept else ""
+    kept = ", with an action that the other rule asks for" if done.kept else ""
     return f"fails at step {done.position}{kept}"
 
 

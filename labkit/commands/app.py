@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     make_importable()
     from app.main import run as run_app
 
-    run_app(args.players, host=args.host, auth=args.auth, auth_file=args.auth_file, port=args.port)
+    run_app(args.players, host=args.host, auth=args.auth, auth_file=args.auth_file, port=args.port, debug=args.debug)
     return 0
 
 

@@ -49,7 +49,7 @@ def test_it_deals_and_the_next_deal_is_another(table):
     assert "Cards: " in words(first["hand"]) and first["note"] == ""
     following = table.deal_next(here)
     assert following["number"] == 1 and following["hand"] != first["hand"]
-    assert "Number of the hand is a whole number" in words(table.deal_next(window(table, number=-1))["note"])
+    assert "Hand no. is a whole number" in words(table.deal_next(window(table, number=-1))["note"])
 
 
 def test_a_player_plays_it_and_a_person_answers_by_hand(table):
@@ -64,9 +64,9 @@ def test_a_player_plays_it_and_a_person_answers_by_hand(table):
 
 
 def test_the_games_own_options_are_fields(table):
-    changed = table.SETTINGS(**{table.options[0]: "eleven-twelve-thirteen"}) if table.options else None
+    changed = table.SETTINGS(**{table.options[0].name: "eleven-twelve-thirteen"}) if table.options else None
     assert changed is not None and changed.task.rule["faces"] == "eleven-twelve-thirteen"
-    wrong = table.lay(window(table, **{table.options[0]: "<nine>"}))
+    wrong = table.lay(window(table, **{table.options[0].name: "<nine>"}))
     assert "nine" in words(wrong["note"]) and "<nine>" not in wrong["note"]
 
 

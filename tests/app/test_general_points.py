@@ -235,12 +235,13 @@ def test_the_file_holds_the_episodes_of_all_seats_and_the_persons(table):
     assert [line.rpartition('"player":')[2].strip('"}') for line in lines] == ["trap", "expert", "you"]
 
 
-def test_a_player_that_breaks_is_reported_and_the_app_goes_on(table, capsys):
+def test_a_player_that_breaks_is_reported_and_the_app_goes_on(table, caplog):
     _, last = played(table, window("broken"))
     said = words(last[0, "status"])
     assert "RuntimeError: the <b>weights</b> are torn" in said and "choose another player" in said
     assert "<b>" not in last[0, "status"] and last[0, "play"]["value"] == "Play"
-    assert "Traceback" in capsys.readouterr().err, "the console tells where"
+    [line] = caplog.messages
+    assert line == "Player broken stopped: RuntimeError: the <b>weights</b> are torn", "one line, without a traceback"
     assert played(table, window())[1][0, "shown"].episode.success
 
 

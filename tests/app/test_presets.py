@@ -49,7 +49,7 @@ def test_a_hand_is_what_its_lesson_says(preset):
 def test_a_kept_rule_is_kept_by_a_player():
     [kept] = [preset for preset in presets.PRESETS if preset.kind == "kept-rule"]
     assert any(o.kept and not o.success for o in kept.outcomes.values())
-    assert "reading the face cards by the other rule" in kept.note
+    assert "counts face cards by the other rule" in kept.note
 
 
 @pytest.mark.parametrize("actions", ACTIONS)

@@ -86,7 +86,7 @@ def test_every_step_of_a_walk_can_be_looked_at(visit):
 def test_the_expert_walks_to_the_goal(visit):
     page = visit(f"tab=virl&players=expert&route={SHORT}&pace=at once")
     press(page, "Step")
-    expect(place(page).locator("[data-step]")).to_have_count(2)
+    expect(place(page).locator(".app-steps [data-step]")).to_have_count(2)
     press(page, "Play")
     expect(place(page)).to_contain_text("arrived")
     expect(place(page).locator(".lk-cross")).to_have_count(0)
