@@ -13,6 +13,7 @@ from app.shared.window import Window
 from labkit import envs
 from labkit.envs.games import Row
 from labkit.episode import Episode, Task
+from labkit.views.markup import text
 from labkit.views.turns import hand_html
 
 
@@ -25,6 +26,7 @@ class DefaultHandlers(Handlers):
 
     def __init__(self, catalogue: Catalogue, line: Line, row: Row) -> None:
         super().__init__(catalogue, line)
+        self.row = row
         self.TAB = row.name
         self.SETTINGS = settings_of(row)
         self.options = tuple(options_of(row))
@@ -35,7 +37,14 @@ class DefaultHandlers(Handlers):
         return chosen.cell
 
     def deal(self, window: Window, task: Task) -> Updates:
-        return {"hand": hand_html(envs.start(task))}
+        episode = envs.start(task)
+        rule = self.row.load("view").setting(episode)
+        asked = "\n".join(message.text for message in envs.prompt(episode))
+        said = (
+            f'<p class="lk">{text(rule)}</p><details class="lk" open><summary>What the player is asked</summary>'
+            f'<div class="app-prompt">{text(asked)}</div></details>'
+        )
+        return {"hand": hand_html(episode) + said}
 
     def deal_next(self, window: Window) -> Updates:
         """The next deal of the suite."""
@@ -49,4 +58,7 @@ class DefaultHandlers(Handlers):
     def answer(self, chosen: Settings, own: Episode, typed: str) -> str:
         if not typed.strip():
             raise FieldError("typed", "Type an answer first, in the form that the prompt asks for.")
-        return typed
+        playing = envs.game(chosen.cell)
+        # As in the terminal, the decisive field alone will do.
+        alone = len(playing.typed) == 1 and "{" not in typed
+        return playing.typed_answer(own, {playing.typed[0]: typed}) if alone else typed

@@ -42,7 +42,7 @@ class DefaultTab(Tab):
             with gr.Column(min_width=300, elem_classes="app-you"):
                 with gr.Row(elem_classes="app-fields"):
                     parts["typed"] = gr.Textbox(
-                        label="Your turn: an answer, in the form that the prompt asks for", lines=2, max_length=4000
+                        label="Your turn: an answer, in JSON or the field alone", lines=2, max_length=4000
                     )
                 parts["check"] = gr.Button("Check", size="sm", min_width=84, elem_classes="app-small")
                 parts["own note"] = html(live=True)

@@ -65,8 +65,8 @@ def reward_table() -> str:
         for name in (*CATEGORIES, "exhausted")
     )
     return (
-        '<table class="lk app-table"><caption>The verifier makes its checks from the top; '
-        "the first that fails is the verdict. <em>Exhausted</em> is added to the last reward when all attempts are used up.</caption>"
+        '<table class="lk app-table"><caption>The verifier checks from the top; the first check that fails is the '
+        "verdict. <em>Exhausted</em> is added to the last reward when all attempts are used up.</caption>"
         '<thead><tr><th scope="col">Verdict</th><th scope="col">Reward</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
     )

@@ -1,5 +1,6 @@
 """A game without a tab of its own, in the table of games, gets one from the same parts."""
 
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -47,6 +48,7 @@ def test_it_deals_and_the_next_deal_is_another(table):
     here = window(table)
     first = table.lay(here)
     assert "Cards: " in words(first["hand"]) and first["note"] == ""
+    assert words(first["hand"]).count("What the player is asked") == 1 and "JSON" in words(first["hand"])
     following = table.deal_next(here)
     assert following["number"] == 1 and following["hand"] != first["hand"]
     assert "Hand no. is a whole number" in words(table.deal_next(window(table, number=-1))["note"])
@@ -59,6 +61,8 @@ def test_a_player_plays_it_and_a_person_answers_by_hand(table):
     assert shown.episode.success and shown.episode.task.cell == "toy-l"
     answer = shown.episode.attempts[0].answer
     assert table.check(replace(here, typed=answer))["own"].success
+    alone = json.loads(answer)["formula"]
+    assert table.check(replace(here, typed=alone))["own"].success, "the field alone will do, as in the terminal"
     assert "Type an answer first" in words(table.check(replace(here, typed=" "))["own note"])
     assert "✗" in table.check(replace(here, typed="<b>no</b>"))["own note"]
 

@@ -224,6 +224,13 @@ def test_the_page_s_commands(command, folder):
     assert done.returncode == 0 and done.stdout, done.stderr
 
 
+def test_a_player_is_known_once_its_module_is_named(folder):
+    env = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "LABKIT_GAMES": "sorting,parrot"}
+    shell = [sys.executable, "-m", "labkit", "eval", "sorting", "--player", "parrot", "--episodes", "2"]
+    done = subprocess.run(shell, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and "parrot" in done.stdout, done.stderr
+
+
 def test_a_module_that_cannot_be_imported_is_one_line(folder):
     env = {**os.environ, "PYTHONPATH": str(ROOT), "LABKIT_GAMES": "nowhere"}
     done = subprocess.run([sys.executable, "-m", "labkit", "play", "gp-l"], env=env, capture_output=True, text=True)
