@@ -40,6 +40,8 @@ def hand(page: Page) -> None:
 def route(page: Page) -> None:
     """Three players on the picked route."""
     page.get_by_role("tab", name="V-IRL").click()
+    # Until the tab has opened, its opening would undo the click.
+    page.locator(".app-stage:visible svg").first.wait_for()
     page.get_by_role("button", name="The paper in one route").click()
     page.locator(".app-seats:visible .app-seat").nth(2).locator(".app-walk").wait_for()
 
