@@ -148,7 +148,7 @@ def test_eval_in_words(capsys):
         ("play virl-l --player expert --data nowhere", "no such folder"),
         ("play virl-l --player expert --suite visual-ood", "no suite of virl-l"),
         ("play virl-vl --player expert --suite visual-ood --split train", "its splits are all, dev, test"),
-        ("eval virl-l --player expert --split unseen", "no split 'unseen'"),
+        ("eval virl-l --player expert --split held-out", "no split 'held-out'"),
         ("eval virl-l --player expert --attempts 0", "attempts"),
         ("verify virl", "did you mean virl-"),
     ],

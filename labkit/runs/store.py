@@ -36,7 +36,6 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from labkit.config import PROMPT_DATE
 from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.runs.migrate import METRICS, SETTINGS, migrated
@@ -233,6 +232,9 @@ def settle(path: Path) -> bool:
 
 def environment() -> dict[str, Any]:
     """What a reader needs to know of the machine and the code to judge a number."""
+    # Here, since it brings pydantic, which the command line's help does without.
+    from labkit.config import PROMPT_DATE
+
     packages = ("labkit", "torch", "transformers", "accelerate", "peft", "numpy", "gymnasium", "pillow")
     return {
         "command": sys.argv,

@@ -11,6 +11,7 @@ from gradio_client import Client
 
 from app import main, serving
 from app.shared.catalogue import Catalogue
+from labkit.envs import games
 from labkit.errors import UsageError
 from labkit.players.registry import PlayerInfo
 from labkit.players.simple import Expert
@@ -42,8 +43,8 @@ def test_only_three_functions_are_public(served):
 def test_players_have_one_queue_and_nothing_else_waits_in_it(served):
     functions = [f for f in served[0].fns.values() if all(event != "unload" for _, event in f.targets)]
     queued = [f for f in functions if f.queue]
-    # Three seats, by their own button and by the one for all; Step on V-IRL besides.
-    assert len(queued) == 6 + 9
+    # In each game's tab three seats, by their own button and by the one for all; Step on V-IRL besides.
+    assert len(queued) == 6 * len(games.rows()) + 3
     assert {(f.concurrency_id, f.concurrency_limit, f.api_visibility) for f in queued} == {("play", 8, "private")}
     assert served[0]._queue.max_size is None, "the line of players has its own limit"
 

@@ -106,7 +106,7 @@ def test_other_tasks_are_an_error():
         difference(before[1:], after, metric=brings)
     with pytest.raises(ValueError, match="no episodes"):
         difference([], [], metric=brings)
-    with pytest.raises(ValueError, match="gp-l has no share 'recall'; there are success, legal"):
+    with pytest.raises(ValueError, match="gp-l has no share 'recall'; there are success, first_attempt, legal"):
         difference(before, after, metric="recall")
 
 

@@ -356,7 +356,7 @@ def test_suites_that_do_not_exist_are_refused():
         with pytest.raises(UsageError, match="virl-l has no suite"):
             next(game("virl-l").tasks(suite))
     with pytest.raises(UsageError, match="no split"):
-        next(game("virl-l").tasks("id", "unseen"))
+        next(game("virl-l").tasks("id", "held-out"))
 
 
 # Players
