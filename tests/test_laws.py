@@ -26,7 +26,7 @@ LAYERS = (
     ("labkit.players",),
     ("labkit.models", "labkit.runs"),
     ("labkit.envs",),
-    ("labkit.episode", "labkit.config", "labkit.compute", "labkit.progress"),
+    ("labkit.episode", "labkit.config", "labkit.compute", "labkit.extensions", "labkit.progress"),
     ("labkit.errors", "labkit"),
 )
 """Rooms from top to bottom. A room imports rooms of lower layers only; rooms of one layer do not import each other."""

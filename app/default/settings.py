@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from app.shared.settings import LAST_SEED, FieldError, Parsed, Settings, Whole, Word, setting
+from app.shared.settings import LAST_SEED, MOST_ATTEMPTS, FieldError, Parsed, Settings, Whole, Word, setting
 from labkit.envs import game
 from labkit.envs.games import Option, Row
 from labkit.episode import Task
@@ -27,7 +27,9 @@ def settings_of(row: Row) -> type[Settings]:
         option.name: setting(Parsed(partial(_option, option)), option.name.replace("_", " ").capitalize(), "")
         for option in options
     }
+    attempts = next(game(cells[0]).tasks(suites[0])).attempts
     fields: dict[str, Any] = {
+        "attempts": setting(Whole(1, max(MOST_ATTEMPTS, attempts)), "Attempts", attempts),
         "cell": setting(Word(cells), "Cell", cells[0]),
         "suite": setting(Word(suites), "Suite", suites[0]),
         "number": setting(Whole(0, LAST_SEED), f"{row.deal.capitalize()} no.", 0),
@@ -49,7 +51,8 @@ def settings_of(row: Row) -> type[Settings]:
             raise FieldError("number", str(error)) from None
         return replace(dealt, attempts=self.value("attempts"))
 
-    annotations = {"cell": str, "suite": str, "number": float | None, **dict.fromkeys(own, str)}
+    number = float | None
+    annotations = {"attempts": number, "cell": str, "suite": str, "number": number, **dict.fromkeys(own, str)}
     body = {"__annotations__": annotations, "__module__": __name__, **fields, "task": property(task)}
     return dataclass(frozen=True)(type("GameSettings", (Settings,), body))
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labkit.envs.games import cells, rows
+from labkit.envs.games import row_of, rows
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labkit.runs import Run
 
 SPLIT_HELP = "part of the suite: all (default), train, dev, test or unseen"
-ATTEMPTS_HELP = "answers allowed at a position (default: 5 in GeneralPoints, 2 in V-IRL)"
+ATTEMPTS_HELP = "answers allowed at a position (default: the game's own number; 5 in GeneralPoints, 2 in V-IRL)"
 
 
 def known(what: str, word: str, words: Iterable[str]) -> str:
@@ -40,7 +40,8 @@ def known(what: str, word: str, words: Iterable[str]) -> str:
 
 def cell_of(name: str) -> str:
     """Check the name of a cell."""
-    return known("cell", name, cells())
+    row_of(name)
+    return name
 
 
 def suite_of(cell: str, name: str) -> str:

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         common.emit(rows)
         return 0
     print(common.table(rows, ("spec", "kind", "summary")))
-    common.say(f"a player is {registry.FORMS}")
+    common.say(f"a player is {registry.forms()}")
     return 0
 
 

@@ -6,21 +6,18 @@ is cheap, and the environments import neither measures nor views. ``docs/extendi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from labkit.envs.protocol import Game
 from labkit.errors import UsageError
+from labkit.extensions import MODULES, import_modules
 
 if TYPE_CHECKING:
     from labkit.episode import Task
-
-MODULES = "LABKIT_GAMES"
-"""Environment variable: modules, separated by commas, that register games when they are imported. With it a game of
-one's own is known to the command line and to every process that it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Option:
     metavar: str | None = None
     type: Callable[[str], Any] = str
     suggested: tuple[str, ...] = ()
-    """Values to offer in a list; others may be given too."""
+    """Values that the app offers in a list; others may be typed."""
     task: Callable[..., Task] | None = None
     """Makes the option name one task instead of setting something. Called with the game and the option's value, and
     with ``suite``, ``split`` (None where not given), ``seed`` and the other settings as keywords."""
@@ -119,22 +116,13 @@ _ROWS = [
 
 
 def rows() -> tuple[Row, ...]:
-    """All rows, those of the modules in ``LABKIT_GAMES`` included.
+    """All rows, those of the modules in ``LABKIT_MODULES`` included.
 
     Raises:
         UsageError: one of these modules cannot be imported.
     """
-    _imported(os.environ.get(MODULES, ""))
+    import_modules()
     return tuple(_ROWS)
-
-
-@cache
-def _imported(modules: str) -> None:
-    for module in filter(None, (part.strip() for part in modules.split(","))):
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise UsageError(f"{MODULES} names {module!r}, which cannot be imported: {error}") from None
 
 
 def cells() -> tuple[str, ...]:
@@ -151,7 +139,12 @@ def row_of(cell: str) -> Row:
     for row in rows():
         if cell in row.cells:
             return row
-    raise UsageError(f"no cell {cell!r}; the cells are {', '.join(cells())}")
+    near = get_close_matches(cell, cells(), 1)
+    if near:
+        raise UsageError(f"no cell {cell!r}; did you mean {near[0]}?")
+    raise UsageError(
+        f"no cell {cell!r}; the cells are {', '.join(cells())}; {MODULES} has to name the module of a game of your own"
+    )
 
 
 def title_of(cell: str) -> str:
@@ -162,8 +155,11 @@ def title_of(cell: str) -> str:
 def register(row: Row) -> None:
     """Add a game to the table: its cells can then be played, measured, shown and trained on like the others.
 
+    Each cell's game is made, and deals a task, to see that it is complete.
+
     Raises:
-        UsageError: the game's name, or the name of a cell, is taken.
+        UsageError: the game's name, or the name of a cell, is taken; the game lacks a name of
+            :class:`labkit.envs.Game`; or its reward table lacks ``exhausted``.
     """
     for other in _ROWS:
         if row.name == other.name:
@@ -171,4 +167,22 @@ def register(row: Row) -> None:
         for cell in row.cells:
             if cell in other.cells:
                 raise UsageError(f"there is a cell {cell!r} already")
+    for cell in row.cells:
+        _check(row.load("game")(cell), cell)
     _ROWS.append(row)
+
+
+def _check(game: Game, cell: str) -> None:
+    needed = [*Game.__annotations__, *(name for name in vars(Game) if not name.startswith("_"))]
+    lacking = [name for name in needed if not hasattr(game, name)]
+    if "pictured" not in lacking and not game.pictured:
+        lacking = [name for name in lacking if name != "draw"]
+    if lacking:
+        raise UsageError(
+            f"the game of cell {cell!r}, {type(game).__name__}, has no {', no '.join(lacking)}; "
+            "labkit.envs.Game says what each is"
+        )
+    if "exhausted" not in next(game.tasks(game.suites[0])).reward:
+        raise UsageError(
+            f"the reward table of cell {cell!r} has no 'exhausted', which is added when the attempts run out"
+        )

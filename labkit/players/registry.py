@@ -10,7 +10,7 @@ import difflib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from labkit.errors import UsageError
+from labkit.extensions import import_modules
 from labkit.models import files
 from labkit.players.base import Player
 from labkit.players.simple import Expert, Random, Script
@@ -28,14 +29,11 @@ if TYPE_CHECKING:
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 """Checkpoints that come with the package, in folders named after their specs."""
-SIMPLE: Mapping[str, tuple[type[Expert] | type[Random], str]] = {
+SIMPLE: dict[str, tuple[Callable[[], Player], str]] = {
     "expert": (Expert, "always right, from the solver"),
     "random": (Random, "well-formed answers, chosen blindly"),
 }
-FORMS = (
-    "expert, random, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, the directory of a "
-    "checkpoint or an adapter, or a hub id OWNER/NAME; NAME=PLAYER calls a model NAME"
-)
+"""Players that are not models: what makes each, and a summary. A module in ``LABKIT_MODULES`` may add some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,31 @@ class PlayerInfo:
     spec: str
     """The name that :func:`load` takes."""
     kind: str
-    """``expert``, ``random``, ``script``; or a model: ``tiny``, ``run``, ``checkpoint``, ``adapter``."""
+    """``script``, or the name of a player that is no model; or a model: ``tiny``, ``run``, ``checkpoint``,
+    ``adapter``."""
     summary: str
     path: Path | None = None
     """A model's directory."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """How it was made and what it scores, if its directory has a ``card.json``."""
+
+
+def simple() -> Mapping[str, tuple[Callable[[], Player], str]]:
+    """:data:`SIMPLE`, with the players of the modules in ``LABKIT_MODULES``.
+
+    Raises:
+        UsageError: one of these modules cannot be imported.
+    """
+    import_modules()
+    return SIMPLE
+
+
+def forms() -> str:
+    """How a player may be named, in one line."""
+    return (
+        f"{', '.join(simple())}, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, the directory of "
+        "a checkpoint or an adapter, or a hub id OWNER/NAME; NAME=PLAYER calls a model NAME"
+    )
 
 
 def load(
@@ -78,7 +95,7 @@ def load(
     Raises:
         UsageError: there is no such player, or it cannot be loaded.
     """
-    if spec in SIMPLE:
+    if spec in simple():
         return SIMPLE[spec][0]()
     if spec.startswith("script:"):
         return Script.from_file(spec.removeprefix("script:"))
@@ -137,7 +154,7 @@ def resolve_checkpoint(spec: str, *, runs: str | Path = store.ROOT) -> Path | st
         UsageError: there is no such player, or it is not a model.
     """
     _, spec = _named(spec)
-    if spec in SIMPLE or spec.startswith("script:"):
+    if spec in simple() or spec.startswith("script:"):
         raise UsageError(f"{spec} is not a model; name a checkpoint")
     if spec.startswith("run:"):
         return _checkpoint(spec.removeprefix("run:"), runs)
@@ -156,7 +173,7 @@ def resolve_checkpoint(spec: str, *, runs: str | Path = store.ROOT) -> Path | st
         raise UsageError(f"no player {spec!r}; did you mean {near[0]}?")
     if spec.startswith("tiny:"):
         raise UsageError(f"no player {spec!r}; bundled are {', '.join(bundled) or 'none'}")
-    raise UsageError(f"no player {spec!r}; a player is {FORMS}")
+    raise UsageError(f"no player {spec!r}; a player is {forms()}")
 
 
 def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
@@ -168,7 +185,7 @@ def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
     name, place = _named(spec)
     if place != spec:
         return replace(info(place, runs=runs), spec=spec, summary=name)
-    if spec in SIMPLE:
+    if spec in simple():
         return PlayerInfo(spec, spec, SIMPLE[spec][1])
     if spec.startswith("script:"):
         Script.from_file(spec.removeprefix("script:"))
@@ -184,8 +201,8 @@ def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
 
 
 def players(runs: str | Path = store.ROOT) -> list[PlayerInfo]:
-    """All players with a name of their own: ``expert`` and ``random``, bundled checkpoints, checkpoints of runs."""
-    found = [info(spec) for spec in SIMPLE]
+    """All players with a name of their own: those that are not models, bundled checkpoints, checkpoints of runs."""
+    found = [info(spec) for spec in simple()]
     found += [_tiny(f"tiny:{name}", path) for name, path in _bundled().items()]
     for run in store.listing(runs):
         found += [_of_run(f"run:{run.id}@{step}", run, path) for step, path in run.checkpoints().items()]

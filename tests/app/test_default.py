@@ -9,9 +9,11 @@ import pytest
 
 from app import link, main
 from app.default.handlers import DefaultHandlers
+from app.default.settings import settings_of
 from app.shared.stopping import Line
 from app.shared.window import Seat, Window
 from labkit.envs import games
+from labkit.envs.general_points.game import GeneralPoints
 
 
 def words(html: str) -> str:
@@ -72,6 +74,17 @@ def test_the_games_own_options_are_fields(table):
     assert changed is not None and changed.task.rule["faces"] == "eleven-twelve-thirteen"
     wrong = table.lay(window(table, **{table.options[0].name: "<nine>"}))
     assert "nine" in words(wrong["note"]) and "<nine>" not in wrong["note"]
+
+
+def test_attempts_begin_with_the_games_own_number(row):
+    class Thrice(GeneralPoints):
+        def tasks(self, *place, **settings):
+            return (replace(task, attempts=3) for task in super().tasks(*place, **settings))
+
+    own = replace(row, name="thrice", cells={"thrice": "Thrice"}, game=Thrice)
+    games.register(own)
+    assert settings_of(own)().attempts == 3 and settings_of(own)().task.attempts == 3
+    assert settings_of(own)(attempts=7).task.attempts == 7
 
 
 def test_its_link_brings_the_deal_back(table):

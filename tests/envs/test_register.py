@@ -1,5 +1,7 @@
 """A game of one's own beside the built-in cells."""
 
+from dataclasses import replace
+
 import pytest
 
 from labkit.envs import game, games, register
@@ -38,8 +40,10 @@ def test_a_registered_game_is_played_like_the_others(lever):
 
 def test_it_can_be_trained_on_and_is_named_among_the_cells(lever):
     assert RLConfig.parse({"stage": "rl", "model": "m", "updates": 1, "lr": 1.0, "cell": "lever"}).cell == "lever"
-    with pytest.raises(UsageError, match="virl-vl, .*lever"):
+    with pytest.raises(UsageError, match="did you mean lever"):
         game("levver")
+    with pytest.raises(UsageError, match="virl-vl, .*lever; LABKIT_MODULES has to name the module"):
+        game("anagram")
 
 
 @pytest.mark.parametrize("name", ["gp-l", "virl-vl", "lever"])
@@ -50,6 +54,36 @@ def test_a_name_is_given_once(lever, name):
     assert game(name) is before
     with pytest.raises(UsageError, match="no cell 'fresh'"):
         game("fresh")
+
+
+class NoExpert(Bandit):
+    expert = property()
+    """Asking for it is an AttributeError, as if the class had none."""
+
+
+class NoPenalty(Bandit):
+    def tasks(self, suite, split="all", **settings):
+        for task in super().tasks(suite, split, **settings):
+            yield replace(task, reward={})
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "said"),
+    [(NoExpert, "'fresh', NoExpert, has no expert;"), (NoPenalty, "'fresh' has no 'exhausted'")],
+)
+def test_an_incomplete_game_is_refused_with_what_is_missing(lever, incomplete, said):
+    with pytest.raises(UsageError, match=said):
+        register(Row(name="other", title="Other", cells={"fresh": "Fresh"}, game=incomplete))
+    with pytest.raises(UsageError, match="no cell 'fresh'"):
+        game("fresh")
+
+
+def test_a_game_without_pictures_draws_none(lever):
+    """A class that does not inherit from the protocol, with all its names but ``draw``."""
+    names = {name: getattr(Bandit, name) for name in dir(Bandit) if name[:2] != "__" and name != "draw"}
+    plain = type("Plain", (), {**names, "__init__": Bandit.__init__})
+    register(Row(name="other", title="Other", cells={"fresh": "Fresh"}, game=plain))
+    assert not hasattr(game("fresh"), "draw") and game("fresh").cell == "fresh"
 
 
 def test_places_key_the_noise_of_a_share_like_that_of_the_whole(tmp_path):

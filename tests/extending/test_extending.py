@@ -13,7 +13,6 @@ from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from labkit import envs
 from labkit.cli import main
@@ -34,7 +33,8 @@ from tests.tiny_models import llama, tokenizer
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r'```\w+ title="([^"]+)"\n(.*?)```', PAGE, re.DOTALL))
-COMMANDS = re.search(r"```bash\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()
+BLOCKS = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+"""The page's commands. Each block is given in a shell that has gone through the first line of the first one."""
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_export_and_fine_tuning(capsys):
     )
     assert {len(d.messages) for d in read("s.jsonl")} <= {2, 4, 6} and len(read("s.jsonl")) == 6
     Path("sft.yaml").write_text(FILES["configs/experiments/sorting/sft.yaml"], encoding="utf-8")
-    labkit(capsys, "train", "sft.yaml")
+    labkit(capsys, "train", "sft.yaml", "--set", "model=model")
     (run,) = listing("runs")
     metrics = run.metrics()
     assert run.status["status"] == "finished" and metrics[-1]["step"] == 2
@@ -168,10 +168,7 @@ def test_export_and_fine_tuning(capsys):
 
 
 def test_reinforcement_learning_with_the_page_s_credit(capsys):
-    config = {"stage": "rl", "model": "model", "cell": "sorting", "updates": 1, "episodes": 4, "lr": 1e-3}
-    config |= {"max_new_tokens": 4, "attempts": 2, "critic": "none", "credit": {"kind": "last-turn"}}
-    Path("rl.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    labkit(capsys, "train", "rl.yaml")
+    labkit(capsys, "train", "configs/experiments/sorting/rl.yaml", "--set", "model=model", "max_new_tokens=4")
     (run,) = listing("runs")
     assert run.metrics()[-1]["step"] == 1 and run.status["status"] == "finished"
 
@@ -201,7 +198,7 @@ def test_the_player(capsys):
 def test_the_figure(folder, capsys, monkeypatch):
     # Its runs are trained in processes of their own.
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
-    monkeypatch.setenv("LABKIT_GAMES", "sorting")
+    monkeypatch.setenv("LABKIT_MODULES", "sorting")
     assert "sorting" in labkit(capsys, "figures")
     out = labkit(capsys, "figures", "sorting", "--run", "--stills", "none", "--json")
     entry = json.dumps(json.loads(out))
@@ -216,23 +213,41 @@ def test_gymnasium():
     assert "Sort them downwards." in env.reset(options={"order": "down"})[0]
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "labkit" in c and "export" not in c.split()[0]])
-def test_the_page_s_commands(command, folder):
-    env = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "LABKIT_GAMES": "sorting"}
-    shell = command.replace("labkit ", f"{sys.executable} -m labkit ")
-    done = subprocess.run(["bash", "-c", shell], cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout, done.stderr
+def shell(folder, commands, modules=""):
+    """What a shell in the page's folder, where only labkit is on Python's path, makes of the commands."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "LABKIT_MODULES": modules, "PYTHON": sys.executable}
+    script = f'set -e\nlabkit() {{ "$PYTHON" -m labkit "$@"; }}\n{commands}'
+    return subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True)
 
 
-def test_a_player_is_known_once_its_module_is_named(folder):
-    env = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "LABKIT_GAMES": "sorting,parrot"}
-    shell = [sys.executable, "-m", "labkit", "eval", "sorting", "--player", "parrot", "--episodes", "2"]
-    done = subprocess.run(shell, cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0 and "parrot" in done.stdout, done.stderr
+@pytest.mark.parametrize(
+    ("block", "printed"),
+    [
+        (0, ["solved", "every three digits once", '"success": true', "sorting.jsonl"]),
+        (1, []),
+        (2, ["parrot"]),
+    ],
+    ids=["game", "credit", "player"],
+)
+def test_the_page_s_commands_as_printed(folder, block, printed):
+    assert len(BLOCKS) == 3
+    first = BLOCKS[0].splitlines()[0]
+    done = shell(folder, f"{first}\n{BLOCKS[block]}")
+    assert done.returncode == 0, done.stderr
+    assert [words for words in printed if words not in done.stdout + done.stderr] == []
+    if block == 1:
+        (run,) = listing("runs")
+        assert run.status["status"] == "finished" and run.config["credit"]["kind"] == "last-turn"
+
+
+def test_a_game_without_its_module_is_one_line_that_names_the_variable(folder):
+    done = shell(folder, "labkit train configs/experiments/sorting/sft.yaml")
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and "no cell 'sorting'" in last and "LABKIT_MODULES" in last
 
 
 def test_a_module_that_cannot_be_imported_is_one_line(folder):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "LABKIT_GAMES": "nowhere"}
-    done = subprocess.run([sys.executable, "-m", "labkit", "play", "gp-l"], env=env, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "LABKIT_GAMES names 'nowhere', which cannot be imported" in done.stderr
+    for command in ("play gp-l", "players", "eval gp-l --player expert"):
+        done = shell(folder, f"labkit {command}", "nowhere")
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert "LABKIT_MODULES names 'nowhere', which cannot be imported" in done.stderr

@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from labkit.envs import cells, register
+from labkit.envs import Game, cells, register
 from labkit.envs.games import Row
 from labkit.episode import Attempt, Episode, Position, Task, Verdict
 from labkit.models.bundle import ModelBundle
@@ -40,7 +40,7 @@ TEMPLATE = (
 )
 
 
-class Bandit:
+class Bandit(Game):
     """Two levers; ``b`` is right."""
 
     suites, splits, templates, decisive_field = ("id",), ("train",), {}, "lever"

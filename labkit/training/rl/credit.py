@@ -28,6 +28,7 @@ import torch
 from pydantic import Field, field_validator
 
 from labkit.config import Config
+from labkit.extensions import import_modules
 from labkit.rollout import Rollout
 from labkit.training.rl import advantages, objectives
 
@@ -37,7 +38,7 @@ class Credit(Config):
 
     kind: str = "ppo"
     """A row of the table in ``labkit/training/rl/credit.py``: ``ppo``, ``ppo-turn``, ``ppo-bilevel``, ``grpo``,
-    ``rloo`` or ``reinforce``."""
+    ``rloo`` or ``reinforce``; or one that a module in ``LABKIT_MODULES`` adds to :data:`KINDS`."""
     gamma: float = Field(0.9, gt=0, le=1)
     """Discount from turn to turn; the authors' number."""
     lam: float = Field(0.95, ge=0, le=1)
@@ -60,6 +61,7 @@ class Credit(Config):
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
+        import_modules()
         if kind not in KINDS:
             near = difflib.get_close_matches(kind, KINDS, 1)
             raise ValueError(f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(KINDS)}")
@@ -80,7 +82,8 @@ class Kind(NamedTuple):
     baseline: Literal["critic", "group"] | None
     """What returns are compared with: a value function, the other episodes of the same task, or nothing."""
     estimate: Callable[[Rollout, Credit, int], Estimate]
-    """From a rollout, the settings and the number of episodes of each task."""
+    """From a rollout, the settings and the number of episodes of each task. A pure function: it keeps nothing between
+    calls, so that a resumed run goes on to the same weights. A setting that it needs is a field of :class:`Credit`."""
 
 
 def turn_gae(rollout: Rollout, credit: Credit, group: int) -> Estimate:
