@@ -240,6 +240,17 @@ def test_the_page_s_commands_as_printed(folder, block, printed):
         assert run.status["status"] == "finished" and run.config["credit"]["kind"] == "last-turn"
 
 
+def test_the_app_has_the_page_s_game_and_player(folder):
+    code = (
+        "from app.main import build; from app.shared.catalogue import catalogue_of; c = catalogue_of();"
+        "tabs = [p['props']['id'] for p in build(c).config['components'] if p['type'] == 'tabitem'];"
+        "print('sorting' in tabs, 'parrot' in c.names)"
+    )
+    for modules, known in (("sorting,parrot", "True True"), ("", "False False")):
+        done = shell(folder, f'export PYTHONPATH=$PWD:$PYTHONPATH\n"$PYTHON" -c "{code}"', modules)
+        assert done.stdout.strip() == known, done.stderr
+
+
 def test_a_game_without_its_module_is_one_line_that_names_the_variable(folder):
     done = shell(folder, "labkit train configs/experiments/sorting/sft.yaml")
     last = done.stderr.splitlines()[-1]
