@@ -132,7 +132,8 @@ def run(
     if catalogue.named:
         print(f"Loading {', '.join(catalogue.named)} …", flush=True)
         catalogue.try_named()
+    else:
+        threading.Thread(target=catalogue.warm_up, args=("gp-l",), daemon=True).start()
     page = build(catalogue)
-    threading.Thread(target=catalogue.warm_up, args=("gp-l",), daemon=True).start()
     print(f"labkit is at {' or '.join(serving.addresses(host, free))} (Ctrl+C ends it)")
     page.launch(server_name=host, server_port=free, auth=credentials, **launch_options(host))
