@@ -10,6 +10,8 @@ code that writes them.
 from __future__ import annotations
 
 import argparse
+import ast
+import operator
 import re
 import sys
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from labkit.models.chat import Dialogue
 from labkit.training.sft import mixture
 from labkit.training.sft.pretrain import _TOKENIZER_DOCUMENTS
 
+_OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 _FORMULA = re.compile(r"[\d(][\d()+*/-]*[\d)]")
 _RULE = re.compile(r"J\D{1,12}11\b\D{1,12}Q\D{1,12}12\b\D{1,12}K\D{1,12}13\b")
 _OWN = [card_prompts.DEFAULT["task"].split("{count}")[1].split("{")[0], street_prompts.DEFAULT["task"]]
@@ -49,10 +52,18 @@ def leaks(document: Dialogue) -> Iterator[str]:
 def value(formula: str) -> Fraction | None:
     """What a formula equals; None if it is none, or divides by zero."""
     try:
-        # Digits, brackets and operators only, by the pattern above.
-        return eval(re.sub(r"\d+", r"Fraction(\g<0>)", formula), {"Fraction": Fraction, "__builtins__": {}})  # noqa: S307
-    except (SyntaxError, TypeError, ZeroDivisionError):
+        return _value(ast.parse(formula, mode="eval").body)
+    except (SyntaxError, KeyError, ZeroDivisionError):
         return None
+
+
+def _value(node: ast.expr) -> Fraction:
+    match node:
+        case ast.Constant(value=int(number)):
+            return Fraction(number)
+        case ast.BinOp(left=left, op=operation, right=right):
+            return _OPERATIONS[type(operation)](_value(left), _value(right))
+    raise SyntaxError("neither a number nor an operation on two")
 
 
 def tries(text: str) -> Iterator[list[str]]:
