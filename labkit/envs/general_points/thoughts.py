@@ -27,7 +27,7 @@ from labkit.envs.general_points import expression
 LARGEST = 99
 """Steps lead to whole numbers up to this one."""
 
-TRIES = (0.7, 0.2, 0.07, 0.03)
+TRIES = (0.64, 0.2, 0.08, 0.04, 0.025, 0.015)
 """Share of the written thoughts with one try, two, and so on."""
 
 _STEP = re.compile(r"(\d+)([-+*/])(\d+)=(\d+)(?:: ([\d ]+\d|\d))?( no)?")
