@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -162,6 +162,7 @@ def fit(
     run: Run,
     *,
     objective: Objective = CROSS_ENTROPY,
+    read: Iterable[int] = (),
     resume: bool = False,
     evaluate: Probing | None = None,
 ) -> Meter:
@@ -169,6 +170,7 @@ def fit(
 
     Args:
         batch_of: the examples of a step; the same step gives the same examples.
+        read: lengths of sequences that were played to get the data; the meter begins with them.
         evaluate: called with the number of finished steps, before the first step and after each. The metrics that it
             returns are logged with the step; none where no probe is due.
         resume: continue from the run's saved state.
@@ -181,6 +183,8 @@ def fit(
     ready = prepare(settings, model, module, make_optimizer(model, settings), reference=bool(objective.kl), run=run)
     accelerator, optimizer, meter = ready.accelerator, ready.optimizer, ready.meter
     with session(run, ready, tokenizer, unit="steps", total=settings.steps, resume=resume, probe=evaluate) as opened:
+        if not opened.first:
+            meter.read(read)
         for step in range(opened.first, settings.steps):
             began = time.perf_counter()
             model.train()

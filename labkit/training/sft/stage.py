@@ -2,7 +2,8 @@
 
 SFT-init is the same stage run for a few steps: it teaches the answer format, and both SFT and RL start from it. The
 expert's data is new in every step: each example is a new deal with one of its simplest solutions, or one position on a
-V-IRL route with a new rail. A file's dialogues are shuffled anew for every epoch.
+V-IRL route with a new rail. The dialogues of a file, or the checkpoint's own right answers, are shuffled anew for every
+epoch.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from labkit.errors import UsageError
+from labkit.models.bundle import ModelBundle
 from labkit.models.chat import Dialogue, Example, encode
 from labkit.runs import Run
 from labkit.runs.store import write_json
@@ -24,6 +26,7 @@ from labkit.training.common.probe import Probe
 from labkit.training.common.setup import StartConfig, TextCell, start_from
 from labkit.training.sft.data import TrainOn, epoch_order, expert_dialogues, read_records
 from labkit.training.sft.fit import Objective, Optimisation, check_examples, fit
+from labkit.training.sft.rejection import Sampled, right_answers
 
 
 class SFTConfig(Optimisation, StartConfig):
@@ -42,6 +45,11 @@ class SFTConfig(Optimisation, StartConfig):
     """Optimiser steps."""
     epochs: float | None = Field(None, gt=0, validate_default=True)
     """Passes over the file, instead of ``steps``; rounded up to whole steps."""
+    samples: int | None = Field(None, ge=1)
+    """Train on the starting checkpoint's own right answers instead of the expert's: it first plays this many deals. See
+    :mod:`labkit.training.sft.rejection`."""
+    max_new_tokens: int = Field(256, ge=1)
+    """Longest answer of those ``samples``."""
     suite: str = "id"
     split: str = "train"
     """Deals to train on. Post-training deals ``train`` only, so that the other splits measure it."""
@@ -71,11 +79,19 @@ class SFTConfig(Optimisation, StartConfig):
             raise ValueError("an expert's data has no end; give steps, or data")
         return value
 
+    @field_validator("samples")
+    @classmethod
+    def _one_source(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("data") is not None:
+            raise ValueError("the answers come from a file already; leave out data, or this")
+        return value
+
     @field_validator("mistakes", "prompts", "thought")
     @classmethod
     def _of_an_expert(cls, value: int, info: ValidationInfo) -> int:
-        if info.data.get("data") is not None and value != cls.model_fields[info.field_name].default:
-            raise ValueError("it applies to the expert's data, not to a file's; leave this out")
+        given = [name for name in ("data", "samples") if info.data.get(name) is not None]
+        if given and value != cls.model_fields[info.field_name].default:
+            raise ValueError(f"it applies to the expert's data, not to {given[0]}; leave this out")
         return value
 
 
@@ -92,6 +108,9 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
     else:
         _expert_batch(config, 0)
     loaded = start_from(config, device)
+    sampled = distributed.on_main(lambda: _sampled(config, loaded)) if config.samples is not None else None
+    if sampled:
+        records = [(f"right answer {n}", dialogue) for n, dialogue in enumerate(sampled.dialogues, 1)]
     if records:
         examples = encode(loaded.tokenizer, (dialogue for _, dialogue in records), parts=loaded.is_vlm)
         check_examples(examples, loaded.model, [where for where, _ in records])
@@ -109,8 +128,22 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
         config.model_copy(update={"steps": steps}),
         run,
         objective=Objective(config.loss, config.kl),
+        read=sampled.lengths if sampled else (),
         resume=resume,
         evaluate=config.probe.of(loaded, config.cell, run) if config.probe else None,
+    )
+
+
+def _sampled(config: SFTConfig, loaded: ModelBundle) -> Sampled:
+    """The starting checkpoint's right answers. A resumed run samples them again, and they are the same."""
+    return right_answers(
+        loaded,
+        config.cell,
+        config.samples,
+        suite=config.suite,
+        split=config.split,
+        seed=config.seed,
+        max_new_tokens=config.max_new_tokens,
     )
 
 
