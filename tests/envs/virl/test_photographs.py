@@ -50,5 +50,5 @@ def test_broken_views_are_named(tmp_path):
             data.panorama(LatLng(*START))
     a_view(path, "here")
     picture.write_bytes(picture.read_bytes()[:-200])
-    with pytest.raises(UsageError, match=r"street_views/here\.jpg: cannot be read as a picture"):
+    with pytest.raises(UsageError, match=r"street_views/here\.jpg cannot be read as a picture"):
         data.panorama(LatLng(*START)).load()

@@ -25,15 +25,18 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from PIL import Image
 
+from labkit.envs.pictures import read_picture
 from labkit.envs.virl.authors.mapping import read_mapping
 from labkit.envs.virl.geometry import RELATIONS, compass
 from labkit.envs.virl.records import EARTH, LatLng, Milestone, Place, Route, Sighting
 from labkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ROUTES = "route_infos.json"
 MAPPING = "gps_pano_mapping.pkl"
@@ -64,15 +67,12 @@ class Panorama:
         """The picture.
 
         Raises:
-            UsageError: the file is cut short or no picture.
+            UsageError: the file is no picture, or not one that :func:`labkit.envs.pictures.read_picture` takes.
         """
         try:
-            with Image.open(self.path) as image:
-                return image.convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UsageError(
-                f"{VIEWS}/{self.path.name}: cannot be read as a picture ({error}); fetch it again"
-            ) from None
+            return read_picture(self.path, f"{VIEWS}/{self.path.name}")
+        except UsageError as error:
+            raise UsageError(f"{error}; fetch it again") from None
 
 
 @dataclass(frozen=True)
