@@ -12,7 +12,7 @@ from itertools import count, islice
 
 from labkit.envs import judge, start
 from labkit.episode import Episode, Task
-from labkit.players.base import Answer, Player, Request
+from labkit.players.base import Answer, Player, Request, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,18 @@ class Played:
     episode: Episode
     answers: tuple[Answer, ...]
     """One for each attempt of the episode, in order, over all positions."""
+
+    @property
+    def tokens(self) -> list[Tokens]:
+        """The tokens of each answer.
+
+        Raises:
+            ValueError: an answer has no token ids, so no model sampled it.
+        """
+        found = [answer.tokens for answer in self.answers if answer.tokens is not None]
+        if len(found) < len(self.answers):
+            raise ValueError("an answer has no token ids; only sampled answers can be trained on")
+        return found
 
 
 @dataclass(slots=True)

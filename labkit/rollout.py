@@ -139,8 +139,6 @@ def gather(played: Iterable[Played]) -> Rollout:
     earned: list[list[float]] = []
     turn = 0
     for one in ordered:
-        if any(answer.tokens is None for answer in one.answers):
-            raise ValueError("an answer has no token ids; only sampled answers can be trained on")
         earned.append(_earned(one))
         for tokens in _by_position(one):
             rows.append(_row(tokens, turn))
@@ -159,8 +157,8 @@ def gather(played: Iterable[Played]) -> Rollout:
 def _earned(played: Played) -> list[float]:
     """The reward of each turn of an episode."""
     rewards: list[float] = []
-    for answer, attempt in zip(played.answers, played.episode.attempts, strict=True):
-        if len(answer.tokens.ids):
+    for tokens, attempt in zip(played.tokens, played.episode.attempts, strict=True):
+        if len(tokens.ids):
             rewards.append(attempt.reward)
         elif rewards:
             rewards[-1] += attempt.reward
@@ -170,8 +168,8 @@ def _earned(played: Played) -> list[float]:
 def _by_position(played: Played) -> Iterable[list[Tokens]]:
     """The turns of each position, without positions that have none."""
     positions = [n for n, p in enumerate(played.episode.positions) for _ in p.attempts]
-    for _, group in groupby(zip(positions, played.answers, strict=True), key=lambda pair: pair[0]):
-        turns = [answer.tokens for _, answer in group if len(answer.tokens.ids)]
+    for _, group in groupby(zip(positions, played.tokens, strict=True), key=lambda pair: pair[0]):
+        turns = [tokens for _, tokens in group if len(tokens.ids)]
         if turns:
             yield turns
 

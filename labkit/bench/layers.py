@@ -58,7 +58,10 @@ def rows(rounds: int = 3) -> Iterator[Row]:
 
     def work(layer: str) -> Work:
         return lambda number: sum(
-            answer.sample.tokens for played in play(players[layer], number, EPISODES) for answer in played.answers
+            answer.sample.tokens
+            for played in play(players[layer], number, EPISODES)
+            for answer in played.answers
+            if answer.sample
         )
 
     for before, layer in pairwise(LAYERS):

@@ -88,7 +88,7 @@ def episodes(number: int, player: Player, count: int, batch: int) -> tuple[int, 
     """Play GeneralPoints; other deals each round."""
     tasks = islice(game("gp-l").tasks("id", seed=number, attempts=ATTEMPTS), count)
     played = list(play_many(tasks, player, batch=batch, key=(number,)))
-    return len(played), sum(a.sample.tokens for p in played for a in p.episode.attempts)
+    return len(played), sum(a.sample.tokens for p in played for a in p.episode.attempts if a.sample)
 
 
 def walks(number: int, player: Player, count: int, batch: int) -> tuple[int, int]:
@@ -97,7 +97,7 @@ def walks(number: int, player: Player, count: int, batch: int) -> tuple[int, int
     for first in range(0, count, batch):
         for at in range(POSITIONS):
             turns = [Request(walk[at], (), (number, first + i)) for i, walk in enumerate(going[first : first + batch])]
-            sampled += sum(a.sample.tokens for a in player.answer(turns))
+            sampled += sum(a.sample.tokens for a in player.answer(turns) if a.sample)
     return count, sampled
 
 

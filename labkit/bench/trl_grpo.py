@@ -45,7 +45,7 @@ def trainer(loaded: ModelBundle, config: RLConfig, out: Path) -> GRPOTrainer:
     first = {start(task).position.prompt: task for task in islice(tasks, groups)}
     rows = [{"prompt": [{"role": "user", "content": text}]} for text in first]
 
-    def rollout(prompts: Sequence[list[dict[str, str]]], this: GRPOTrainer) -> dict[str, list[Any]]:
+    def rollout(prompts: Sequence[list[dict[str, str]]], this: GRPOTrainer) -> dict[str, Any]:
         episodes = [start(first[chat[-1]["content"]]) for chat in prompts]
         asked = [list(render(loaded, prompt(episode))) for episode in episodes]
         said: list[list[int]] = [[] for _ in episodes]

@@ -49,6 +49,7 @@ class Drift:
                 f"{player.name} and {reference.name} have different tokens, so there is no KL between them; "
                 "name a reference of the same family"
             )
+        self.reference = reference.name
         self._models = (ours.model, theirs.model)
         self._pad_id = ours.pad_id
         self._waiting: list[Played] = []
@@ -80,7 +81,7 @@ class Drift:
         played, self._waiting = self._waiting, []
         for one in played:
             self._found[one.index] = (0.0, 0)
-        sampled = [p for p in played if any(len(answer.tokens.ids) for answer in p.answers)]
+        sampled = [p for p in played if any(len(tokens.ids) for tokens in p.tokens)]
         if not sampled:
             return
         rollout = gather(sampled)
@@ -98,10 +99,11 @@ class Drift:
 
 def _of_logarithm(found: Estimate) -> tuple[float, float] | None:
     """The interval of a positive mean from that of its logarithm, whose standard error is the mean's over the mean."""
-    if found.ci95 is None:
+    measured = found.measured
+    if measured is None:
         return None
-    low, high = found.ci95
-    if found.value <= ROUNDING:
+    value, (low, high) = measured.value, measured.ci95
+    if value <= ROUNDING:
         return 0.0, max(ROUNDING, high)
-    factor = math.exp((high - low) / 2 / found.value)
-    return found.value / factor, found.value * factor
+    factor = math.exp((high - low) / 2 / value)
+    return value / factor, value * factor

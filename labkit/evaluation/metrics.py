@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from labkit.episode import Attempt, Episode
 
@@ -40,6 +40,24 @@ class Estimate(NamedTuple):
     """What was counted: episodes, answers or successes, as the metric says."""
     ci95: tuple[float, float] | None
     """95% interval; None where there is no value, or a mean of too few."""
+
+    @property
+    def measured(self) -> Measured | None:
+        """The same estimate, known to have a value and an interval; None where one of them is missing."""
+        if self.value is None or self.ci95 is None:
+            return None
+        return Measured(self.value, self.n, self.ci95)
+
+
+class Measured(Estimate):
+    """An estimate that has a value and an interval."""
+
+    __slots__ = ()
+    value: float
+    ci95: tuple[float, float]
+
+    def __new__(cls, value: float, n: int, ci95: tuple[float, float]) -> Self:
+        return super().__new__(cls, value, n, ci95)
 
 
 class Trials(NamedTuple):

@@ -24,7 +24,7 @@ import numpy as np
 
 from labkit.episode import Episode
 from labkit.evaluation.games import trials_of
-from labkit.evaluation.metrics import Estimate, Trials, share
+from labkit.evaluation.metrics import Estimate, Measured, Trials, share
 
 Metric = str | Callable[[Episode], Trials]
 """The name of a share (see :func:`labkit.evaluation.games.trials_of`), or what each episode brings to one."""
@@ -45,12 +45,12 @@ class Test(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One player's trials, an array entry a task."""
+    """One player's trials, an array entry a task; at least one task has a trial."""
 
     weight_E: np.ndarray
     hits_E: np.ndarray
     trials_E: np.ndarray
-    estimate: Estimate
+    estimate: Measured
     error_E: np.ndarray
     """u_i of the module's docstring."""
     effective: float
@@ -65,6 +65,8 @@ def difference(
     weights: Sequence[float] | None = None,
 ) -> Estimate:
     """The change of a share from one player to another on the same tasks; ``n`` counts the tasks.
+
+    The value is None where a player has no trial.
 
     The interval is built from each player's own (Wilson's, at the effective sample size) and the correlation
     of the two shares over episodes: with one trial an episode it is method 10 of Newcombe (Statistics in
@@ -81,13 +83,12 @@ def difference(
     Raises:
         ValueError: the tasks are not the same, or none, or there is no such share.
     """
-    return change_of(*sides_of([before, after], metric, weights))
+    old, new = sides_of([before, after], metric, weights)
+    return Estimate(None, 0, None) if old is None or new is None else change_of(old, new)
 
 
-def change_of(old: Side, new: Side) -> Estimate:
+def change_of(old: Side, new: Side) -> Measured:
     """:func:`difference` of trials that are matched already."""
-    if old.estimate.value is None or new.estimate.value is None:
-        return Estimate(None, 0, None)
     spread = math.sqrt((old.error_E**2).sum() * (new.error_E**2).sum())
     together = float((old.error_E * new.error_E).sum())
     if together > 0:
@@ -98,14 +99,14 @@ def change_of(old: Side, new: Side) -> Estimate:
     return between(old.estimate, new.estimate, correlation)._replace(n=len(old.hits_E))
 
 
-def between(before: Estimate, after: Estimate, correlation: float) -> Estimate:
+def between(before: Measured, after: Measured, correlation: float) -> Measured:
     """The change from one rate to another, its bounds from theirs and the correlation of their errors; ``n`` is the
     smaller one."""
     (low_a, high_a), (low_b, high_b) = before.ci95, after.ci95
     change = after.value - before.value
     down = _side_by_side(after.value - low_b, high_a - before.value, correlation)
     up = _side_by_side(high_b - after.value, before.value - low_a, correlation)
-    return Estimate(change, min(before.n, after.n), (change - down, change + up))
+    return Measured(change, min(before.n, after.n), (change - down, change + up))
 
 
 def _side_by_side(one: float, other: float, correlation: float) -> float:
@@ -135,7 +136,7 @@ def test(
         ValueError: as :func:`difference`; or the share has no trials.
     """
     old, new = sides_of([before, after], metric, weights)
-    if old.estimate.value is None or new.estimate.value is None:
+    if old is None or new is None:
         raise ValueError("there is nothing to compare: no trial in any episode")
     # Over all trials of both players; where a player has none here, the episode is no evidence.
     gain_E = new.hits_E * old.trials_E - old.hits_E * new.trials_E
@@ -170,8 +171,9 @@ def _flipped(old: Side, new: Side) -> float:
 
 def sides_of(
     players: Sequence[Sequence[Episode]], metric: Metric | None, weights: Sequence[float] | None
-) -> list[Side]:
-    """The trials of each player, task by task, in the order of the first, and with its weights.
+) -> list[Side | None]:
+    """The trials of each player, task by task, in the order of the first, and with its weights; None for a player
+    without a trial.
 
     Raises:
         ValueError: the tasks are not the same, or none, or there is no such rate.
@@ -184,14 +186,17 @@ def sides_of(
     return [side_of(_by_task(weight_of, episodes, brings), list(weight_of.values())) for episodes in players]
 
 
-def side_of(trials: Sequence[Trials], weights: Sequence[float]) -> Side:
-    """One player's trials, one entry a task."""
+def side_of(trials: Sequence[Trials], weights: Sequence[float]) -> Side | None:
+    """One player's trials, one entry a task; None where there is no trial."""
+    estimate = share(trials, weights).measured
+    if estimate is None:
+        return None
     weight_E = np.array(weights)
     hits_E = np.array([t.hits for t in trials], dtype=float)
     trials_E = np.array([t.count for t in trials], dtype=float)
-    estimate, mass = share(trials, weights), float((weight_E * trials_E).sum())
-    error_E = weight_E * (hits_E - (estimate.value or 0) * trials_E) / (mass or 1)
-    effective = mass**2 / (float((weight_E**2 * trials_E).sum()) or 1)
+    mass = float((weight_E * trials_E).sum())
+    error_E = weight_E * (hits_E - estimate.value * trials_E) / mass
+    effective = mass**2 / float((weight_E**2 * trials_E).sum())
     return Side(weight_E, hits_E, trials_E, estimate, error_E, effective)
 
 

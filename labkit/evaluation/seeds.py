@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labkit.episode import Episode
-from labkit.evaluation.metrics import Z95, Estimate
+from labkit.evaluation.metrics import Z95, Measured
 from labkit.evaluation.paired import Metric, Side, between, change_of, sides_of
 
 ENOUGH = 3
@@ -34,9 +34,9 @@ ENOUGH = 3
 class Pooled(NamedTuple):
     """A change over several training seeds."""
 
-    change: Estimate
+    change: Measured
     """The mean over the seeds; its interval speaks of other seeds and other deals. ``n`` counts the seeds."""
-    seeds: tuple[Estimate, ...]
+    seeds: tuple[Measured, ...]
     """The change of each seed alone, whose interval speaks of other deals only."""
 
 
@@ -54,7 +54,7 @@ class Mean(NamedTuple):
 
 def level(
     seeds: Sequence[Sequence[Episode]], *, metric: Metric | None = None, weights: Sequence[float] | None = None
-) -> Estimate:
+) -> Measured:
     """A rate over training seeds that were all evaluated on the same deals; ``n`` counts the trials of all seeds.
 
     Args:
@@ -107,9 +107,9 @@ def pooled(
     return change_over(sides[0::2], sides[1::2])
 
 
-def rate_over(sides: Sequence[Side]) -> Estimate:
+def rate_over(sides: Sequence[Side]) -> Measured:
     """The mean rate of several seeds; ``n`` counts them."""
-    return Estimate(*_rate(crossed(np.stack([_pseudo(side) for side in sides])), sides, len(sides)))
+    return _rate(crossed(np.stack([_pseudo(side) for side in sides])), sides, len(sides))
 
 
 def change_over(old: Sequence[Side], new: Sequence[Side]) -> Pooled:
@@ -121,7 +121,7 @@ def change_over(old: Sequence[Side], new: Sequence[Side]) -> Pooled:
     before, after, moved = crossed(before_SE), crossed(after_SE), crossed(after_SE - before_SE)
     if not moved.error:
         # No deal changes with any seed, which does not show that none ever does.
-        return Pooled(Estimate(moved.value, len(alone), alone[0].ci95), alone)
+        return Pooled(Measured(moved.value, len(alone), alone[0].ci95), alone)
     spread = 2 * before.error * after.error
     together = before.error**2 + after.error**2 - moved.error**2
     correlation = min(1.0, max(-1.0, together / spread)) if spread else 0.0
@@ -129,7 +129,7 @@ def change_over(old: Sequence[Side], new: Sequence[Side]) -> Pooled:
     return Pooled(between(rate, later, correlation), alone)
 
 
-def across(values: Sequence[Estimate], shared: float = 1.0) -> Estimate:
+def across(values: Sequence[Measured], shared: float = 1.0) -> Measured:
     """The mean of several seeds' numbers, where their episodes are not at hand.
 
     Args:
@@ -145,26 +145,24 @@ def across(values: Sequence[Estimate], shared: float = 1.0) -> Estimate:
     if len(values) == 1:
         return values[0]
     n = sum(v.n for v in values)
-    if any(v.ci95 is None for v in values):
-        return Estimate(sum(v.value for v in values) / len(values), n, None)
     mean = _mean_of(values, shared)
-    return Estimate(mean.value, n, (mean.value - mean.half, mean.value + mean.half))
+    return Measured(mean.value, n, (mean.value - mean.half, mean.value + mean.half))
 
 
-def rate_across(values: Sequence[Estimate], shared: float = 1.0) -> Estimate:
+def rate_across(values: Sequence[Measured], shared: float = 1.0) -> Measured:
     """:func:`across` for rates, whose interval lies within 0 and 1.
 
     Raises:
         ValueError: no values.
     """
     found = across(values, shared)
-    if len(values) == 1 or found.ci95 is None:
+    if len(values) == 1:
         return found
     mean = _mean_of(values, shared)
     return found._replace(ci95=_logit_interval(mean) or values[0].ci95)
 
 
-def _mean_of(values: Sequence[Estimate], shared: float) -> Mean:
+def _mean_of(values: Sequence[Measured], shared: float) -> Mean:
     """The mean of numbers with their intervals: the spread of the seeds over their number, and the deals' part, which
     more seeds do not lessen."""
     count = len(values)
@@ -204,9 +202,9 @@ def _added(value: float, seeds: int, spread: float, noise: float, of_deals: floa
     return Mean(value, math.sqrt(of_seeds + rest), half, shared)
 
 
-def _rate(mean: Mean, sides: Sequence[Side], n: int) -> Estimate:
+def _rate(mean: Mean, sides: Sequence[Side], n: int) -> Measured:
     """With an interval on the logit scale; where nothing varies, that of the first seed stands."""
-    return Estimate(mean.value, n, _logit_interval(mean) or sides[0].estimate.ci95)
+    return Measured(mean.value, n, _logit_interval(mean) or sides[0].estimate.ci95)
 
 
 def _logit_interval(mean: Mean) -> tuple[float, float] | None:
@@ -228,8 +226,8 @@ def _sides(seeds: Sequence[Sequence[Episode]], metric: Metric | None, weights: S
     """The trials of each seed, task by task, in the order of the first, and with its weights."""
     if not seeds or not seeds[0]:
         raise ValueError("no seeds to pool")
-    sides = sides_of(seeds, metric, weights)
-    if any(side.estimate.value is None for side in sides):
+    sides = [side for side in sides_of(seeds, metric, weights) if side is not None]
+    if len(sides) < len(seeds):
         raise ValueError("there is nothing to measure: no trial in any episode of a seed")
     return sides
 

@@ -154,7 +154,7 @@ def evaluate(
     if drift:
         order = [index for _, index, _ in played]
         distance = drift.estimate(order, [e.task.id for e in result.episodes] if samples > 1 else None)
-        result = replace(result, details={**result.details, "kl": distance, "reference": reference.name})
+        result = replace(result, details={**result.details, "kl": distance, "reference": drift.reference})
     return result
 
 

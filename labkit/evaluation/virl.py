@@ -49,8 +49,9 @@ def _first_position(episode: Episode) -> Trials:
 
 
 def _kept(episode: Episode) -> Trials:
-    first = [p.attempts[0] for p in episode.positions if p.attempts and p.attempts[0].other_rule]
-    return Trials(sum(not a.verdict.success and a.other_rule.success for a in first), len(first))
+    first = [p.attempts[0] for p in episode.positions if p.attempts]
+    both = [(a.verdict, a.other_rule) for a in first if a.other_rule]
+    return Trials(sum(not verdict.success and other.success for verdict, other in both), len(both))
 
 
 RATES: dict[str, Callable[[Episode], Trials]] = {

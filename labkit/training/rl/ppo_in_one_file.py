@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -110,7 +110,7 @@ class Turn:
     ids: np.ndarray
     """``int64 [A]``: the sampled tokens, the end token included."""
     reward: float
-    old_logp: torch.Tensor | None = None
+    old_logp: torch.Tensor = field(init=False)
     """``[A]``: log-probabilities before the update."""
     value: float = 0.0
     """Value before the update."""
@@ -127,10 +127,10 @@ def play(player: Player, settings: Settings, update: int) -> list[list[Turn]]:
     episodes = []
     for one in sorted(played, key=lambda p: p.index):
         turns = []
-        for answer, attempt in zip(one.answers, one.episode.attempts, strict=True):
-            if not len(answer.tokens.ids):
+        for tokens, attempt in zip(one.tokens, one.episode.attempts, strict=True):
+            if not len(tokens.ids):
                 raise UsageError("a dialogue fills the model's context; take a model with a longer one")
-            turns.append(Turn(answer.tokens.context, answer.tokens.ids, settings.reward_scale * attempt.reward))
+            turns.append(Turn(tokens.context, tokens.ids, settings.reward_scale * attempt.reward))
         episodes.append(turns)
     return episodes
 

@@ -298,7 +298,7 @@ def _rollout_metrics(rollout: Rollout) -> dict[str, float]:
         "rollout/right_answers": float(np.mean([a.verdict.success for a in attempts])),
         "rollout/turns": len(attempts) / len(rollout.episodes),
         "rollout/answer_tokens": rollout.sampled_tokens / len(attempts),
-        "rollout/truncated": float(np.mean([a.sample.truncated for a in attempts])),
+        "rollout/truncated": float(np.mean([a.sample is not None and a.sample.truncated for a in attempts])),
         "rollout/episodes": len(rollout.episodes),
     }
 
