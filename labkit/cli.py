@@ -13,13 +13,15 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 from labkit import __version__
 from labkit.errors import UsageError
 
-VERBS = ("play", "solve", "verify", "eval", "train", "figures", "players", "runs", "export", "app", "bench")
-"""In the order in which the help lists them; ``labkit.commands.VERB`` has ``configure`` and ``run``."""
+VERBS = ("play", "solve", "verify", "eval", "train", "figures", "players", "runs", "export", "import", "app", "bench")
+"""In the order in which the help lists them; ``labkit.commands.VERB`` has ``configure`` and ``run``. Where the
+verb is a Python keyword, its module's name ends in an underscore."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(run=lambda args: top.print_help())
     verbs = top.add_subparsers(metavar="VERB")
     for name in VERBS:
-        module = import_module(f"labkit.commands.{name}")
+        module = import_module(f"labkit.commands.{name}{'_' if iskeyword(name) else ''}")
         summary, _, examples = module.__doc__.partition("\n\n")
         verb = verbs.add_parser(
             name,
