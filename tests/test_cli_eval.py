@@ -1,5 +1,6 @@
 """`labkit eval` of several players, several samples, and against a reference."""
 
+import argparse
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from labkit.cli import main
+from labkit.commands.eval import _players
 from labkit.evaluation.metrics import wilson
 from labkit.evaluation.paired import difference
 from labkit.runs import find, listing
@@ -182,6 +184,8 @@ def test_plain_words_for_what_lies_behind(capsys, tmp_path):
         ("--player random --samples 0", "--samples"),
         ("--player tiny:base --revision independent", "all independent answers are the same"),
         ("--player tiny:base --temperature 0.6,warm", "numbers from 0 and best, with commas"),
+        ("--player tiny:base --blind", "gp-l shows no pictures"),
+        ("--player blind:tiny:base", "gp-l shows no pictures"),
         ("--player random --deals nowhere.jsonl", "cannot read the deals nowhere.jsonl: No such file"),
     ],
 )
@@ -194,6 +198,27 @@ def test_what_cannot_be_is_told_before_anything_is_played(words, said, capsys):
     err = capsys.readouterr().err
     assert said in err and "episodes," not in err
     assert not listing("runs")
+
+
+def test_controls_that_never_look_are_players_of_their_own():
+    """Each by its own name, so that a run of one can be resumed."""
+    args = argparse.Namespace(player=["tiny:base", "expert"], blind=True, out="runs")
+    assert _players(args, "virl-vl") == ["tiny:base", "expert", "blind:tiny:base", "words"] and not args.blind
+    args = argparse.Namespace(player=["tiny:base", "blind:tiny:base"], blind=True, out="runs")
+    assert _players(args, "gp-vl") == ["tiny:base", "blind:tiny:base"]
+
+
+def test_the_rule_by_words_stands_beside_a_player(capsys):
+    assert main("eval virl-vl --player expert --blind --suite id --split test --episodes 2 --json".split()) == 0
+    expert, words = json.loads(capsys.readouterr().out)["players"]
+    assert (expert["player"], words["player"]) == ("expert", "words")
+    found = words["suites"]["id"]
+    assert found["turns_first_attempt"]["value"] == 1 and found["stop_or_go"]["n"] > 2
+    assert expert["suites"]["id"]["stop_right"] == {
+        "value": 1.0,
+        "n": 2,
+        "ci95": [pytest.approx(0.342, abs=0.001), 1.0],
+    }
 
 
 # Going on with an evaluation

@@ -15,7 +15,7 @@ from labkit.players.base import Answer, Request
 from labkit.players.registry import PlayerInfo
 
 CONSOLE = logging.getLogger("app")
-NO_MODEL = ("expert", "random", "script")
+NO_MODEL = ("expert", "random", "words", "script")
 """Kinds of player that are not models; the page says so."""
 STAGES = ("init", "sft", "rl")
 """The bundled checkpoints of a cell that are compared, in this order."""

@@ -8,6 +8,7 @@ examples:
   labkit eval gp-l --player tiny:gp-l/init tiny:gp-l/rl --temperature 0,0.2,0.6,1
   labkit eval gp-l --player tiny:gp-l/init --temperature 0.6 --revision independent
   labkit eval gp-l --player run:sft-gp-l --reference tiny:gp-l/init
+  labkit eval virl-vl --player OWNER/MODEL --blind --episodes 50
   labkit eval gp-l --player run:20261121-101502-sft-gp-l@400 --json > results.json
   labkit eval --resume 20261121-101502-eval-gp-l
 
@@ -16,7 +17,9 @@ of its cards, weighted by how often a deck deals it. Success is success within -
 shows it for fewer attempts. Of several players, each but the first is compared with the first at the same
 temperature, deal by deal. --temperature best takes, for each player, the one of 0, 0.2, 0.6 and 1 that is best on
 held-out dev deals of the trained rule. --revision independent shows a player neither its earlier answers nor the
-feedback. Where positions follow each other (V-IRL), every position is also asked once, with the expert's history.
+feedback. --blind also plays each model with noise in place of the picture (blind:MODEL), and on V-IRL a rule that
+reads the prompt's words only (words). Where positions follow each other (V-IRL), every position is also asked once,
+with the expert's history.
 Episodes and results are stored as a run for each player and temperature (see `labkit runs`). --resume RUN plays the
 deals that an interrupted evaluation still lacks and takes every setting from the run; of several runs of the same
 deals, each but the first is compared with the first. docs/evaluation.md explains every measure.
@@ -76,6 +79,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="attempts with feedback on those before (default), or each as if it were the first",
     )
     parser.add_argument(
+        "--blind",
+        action="store_true",
+        help="also play controls that never look: each model with noise for the picture, and `words` on V-IRL",
+    )
+    parser.add_argument(
         "--deals",
         metavar="FILE",
         help="play these deals: JSON lines with a task each, such as stored episodes; in place of --split, --episodes",
@@ -123,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         args.attempts = 1
     given = ("split", "episodes", "seed", "samples", "deals")
     settings = games.settings(args, cell) | {n: getattr(args, n) for n in given}
-    names = list(dict.fromkeys(args.player))
+    names = _players(args, cell)
     deals = args.samples * sum(_deals(cell, suite, settings) for suite in suites)
     checkpoints = _check(args, names)
     greedy = argparse.Namespace(**vars(args) | {"temperature": 0.0})
@@ -163,6 +171,27 @@ def run(args: argparse.Namespace) -> int:
     for document in documents:
         common.say(f"stored in {document['run']}")
     return 0
+
+
+def _players(args: argparse.Namespace, cell: str) -> list[str]:
+    """The players named, and those of ``--blind``. Each run holds one by its own name, so the option ends here.
+
+    Raises:
+        UsageError: a player is to be blind in a cell without pictures.
+    """
+    from labkit.envs import game
+    from labkit.players import registry
+    from labkit.players.blind import PREFIX
+
+    names = list(dict.fromkeys(args.player))
+    if not game(cell).pictured and (args.blind or any(PREFIX in name for name in names)):
+        raise UsageError(f"{cell} shows no pictures; leave --blind and {PREFIX} out, or take a picture cell")
+    if args.blind:
+        args.blind = False
+        models = [name for name in names if registry.info(name, runs=args.out).path and PREFIX not in name]
+        names += [f"{PREFIX}{name}" for name in models]
+        names += ["words"] if hasattr(game(cell), "by_words") else []
+    return list(dict.fromkeys(names))
 
 
 def _suites(args: argparse.Namespace, cell: str) -> list[str]:

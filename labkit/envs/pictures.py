@@ -1,10 +1,13 @@
-"""What pictures of every game share: how a file becomes one, and its hash."""
+"""What pictures of every game share: how a file becomes one, its hash, and noise in its place."""
 
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -88,3 +91,17 @@ def picture_hash(image: Image.Image) -> str:
     """The first 16 hex digits of the SHA-256 of an image's size and pixels."""
     rgb = image.convert("RGB")
     return hashlib.sha256(b"%d %d " % rgb.size + rgb.tobytes()).hexdigest()[:16]
+
+
+def noise_recipe(size: tuple[int, int], seed: str) -> dict[str, Any]:
+    """The recipe of noise in place of a picture; every game draws it by :func:`noise_of`."""
+    return {"noise only": {"size": list(size), "seed": seed}}
+
+
+def noise_of(recipe: Mapping[str, Any]) -> Image.Image | None:
+    """The picture of a recipe of noise, each channel of each pixel drawn evenly; None if the recipe is another."""
+    asked = recipe.get("noise only")
+    if asked is None:
+        return None
+    wide, high = asked["size"]
+    return Image.frombytes("RGB", (wide, high), random.Random(f"noise/{asked['seed']}").randbytes(3 * wide * high))

@@ -30,6 +30,33 @@ def _formula_right(attempt: Attempt) -> bool:
     return set(attempt.verdict.evidence["failed"]) <= {"wrong_cards"}
 
 
+def _cards_right(attempt: Attempt) -> bool:
+    return bool(attempt.verdict.evidence.get("cards_right"))
+
+
+def _number_right(attempt: Attempt) -> bool:
+    return bool(attempt.verdict.evidence.get("number_right"))
+
+
+def _where(given: Callable[[Attempt], bool], holds: Callable[[Attempt], bool]) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share, among its answers for which one thing holds, of those for which another
+    does."""
+
+    def trials(episode: Episode) -> Trials:
+        answers = [a for a in episode.attempts if given(a)]
+        return Trials(sum(map(holds, answers)), len(answers))
+
+    return trials
+
+
+def _cards_named(episode: Episode) -> Trials:
+    """The cards that answers name and that were dealt, of all that were dealt, or named where those are more."""
+    dealt = Counter(episode.positions[0].state["cards"])
+    named = [Counter(verifier.read(attempt.answer).cards or ()) for attempt in episode.attempts]
+    counts = (max(dealt.total(), cards.total()) for cards in named)
+    return Trials(sum((dealt & cards).total() for cards in named), sum(counts))
+
+
 def _kept(episode: Episode) -> Trials:
     first = episode.attempts[0] if episode.attempts else None
     if first is None or first.other_rule is None:
@@ -90,17 +117,20 @@ def _at_attempt(number: int, holds: Callable[[Attempt], bool]) -> Callable[[Epis
 RATES: dict[str, Callable[[Episode], Trials]] = {
     "legal": per_answer(_legal),
     "valid": per_answer(lambda a: valid(a.verdict)),
-    "number_right": per_answer(lambda a: bool(a.verdict.evidence.get("number_right"))),
+    "number_right": per_answer(_number_right),
     "steps_true": _steps_true,
     "last_steps_true": _last_steps_true,
-    "number_right_first": _at_attempt(0, lambda a: bool(a.verdict.evidence.get("number_right"))),
+    "number_right_first": _at_attempt(0, _number_right),
     "faces_as_ten": _faces_as_ten,
     "face_hands": _with_a_face,
     "kept_old_rule": _kept,
     "copied": copies.of_any_hand,
     "copied_same_cards": copies.of_this_hand,
     "nearly_copied": copies.nearly_of_any_hand,
-    "recognition": per_answer(lambda a: bool(a.verdict.evidence.get("cards_right"))),
+    "recognition": per_answer(_cards_right),
+    "recognition_per_card": _cards_named,
+    "translation": _where(_cards_right, _number_right),
+    "formula_given_numbers": _where(lambda a: _cards_right(a) and _number_right(a), _formula_right),
     "formula_success": per_episode(lambda e: any(map(_formula_right, e.attempts))),
 }
 """``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
@@ -114,9 +144,12 @@ numbers; counted over the hands on which the two rules differ. On ``rule-ood`` t
 under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
 answer; ``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
 
-On ``gp-vl`` also ``recognition`` (answers that name the dealt cards; paper, figure 8) and ``formula_success``
-(episodes in which some formula was right for the dealt cards, whether or not the answer named them: a wrong
-card ends the verdict, so success alone cannot tell the two apart)."""
+On ``gp-vl`` an answer is taken apart into what it sees and what it makes of it. ``recognition``: answers that name the
+dealt cards, in any order (paper, figure 8). ``recognition_per_card``: cards named that were dealt, of those dealt.
+``translation``: answers whose ``number`` is right, of those that name the dealt cards. ``formula_given_numbers``: those
+whose formula is right, of those whose cards and numbers are. ``formula_success``: episodes in which some formula was
+right for the dealt cards, whether or not the answer named them: a wrong card ends the verdict, so success alone cannot
+tell sight from reasoning."""
 
 ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {}
 """A hand has one position; see :data:`labkit.evaluation.default.ASKED_ONCE`."""
@@ -139,13 +172,16 @@ LABELS = {
     "copied": "wrong answers copied from training",
     "copied_same_cards": "  from these very cards",
     "nearly_copied": "  copied but for a letter, or so",
-    "recognition": "cards recognised",
+    "recognition": "all cards recognised",
+    "recognition_per_card": "  cards recognised, one by one",
+    "translation": "  of these answers, numbers right",
+    "formula_given_numbers": "    and of these, formula right",
     "formula_success": "a formula right for the cards",
     "solutions_a_deal": "different solutions a deal (mean)",
 }
 """The measures in plain words; see :data:`labkit.evaluation.default.LABELS`."""
 
-PICTURES = ("recognition", "formula_success")
+PICTURES = ("recognition", "recognition_per_card", "translation", "formula_given_numbers", "formula_success")
 """The shares that are of pictures only."""
 
 
@@ -178,7 +214,7 @@ def by_attempt(
     most = max((e.task.attempts for e in episodes), default=0)
     told = {
         "right_by_attempt": lambda a: a.verdict.success,
-        "number_right_by_attempt": lambda a: bool(a.verdict.evidence.get("number_right")),
+        "number_right_by_attempt": _number_right,
     }
     return {
         name: {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from labkit.envs.virl import sources
+from labkit.envs.virl.walk import instruction_of
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.evaluation import copies
 from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answer, per_episode
@@ -17,6 +18,35 @@ from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answ
 
 def _turns(position: Position) -> bool:
     return position.state["action"].startswith("turn_direction")
+
+
+def _stop_or_go(episode: Episode) -> list[Position]:
+    """The positions of the rail at which the words leave open whether the destination is reached.
+
+    The prompt tells whether there is an intersection, and the instruction what to do there. Only on the last leg
+    neither says whether to stop or to go on: that takes a look for the landmark.
+    """
+    last = len(instruction_of(episode.task)) - 1
+    return [p for p in episode.positions if "step" in p.state and p.state["sentence"] == last and not _turns(p)]
+
+
+def _first_at_sight(*actions: str) -> Callable[[Episode], Trials]:
+    """What an episode brings to the share of right first attempts where the picture decides and one of some actions is
+    right. First attempts, since the feedback on a wrong one leaves a single action."""
+
+    def trials(episode: Episode) -> Trials:
+        asked = [p for p in _stop_or_go(episode) if p.state["action"] in actions and p.attempts]
+        return Trials(sum(p.attempts[0].verdict.success for p in asked), len(asked))
+
+    return trials
+
+
+def _landmarks_named(episode: Episode) -> Trials:
+    """The answers given where there is a landmark, and those that name it."""
+    told = [
+        a.verdict.evidence.get("landmark_right") for p in episode.positions if p.state["landmarks"] for a in p.attempts
+    ]
+    return Trials(sum(map(bool, told)), len(told))
 
 
 def _agrees(attempt: Attempt, what: str) -> bool:
@@ -64,7 +94,11 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
     "kept_old_rule": _kept,
     "copied": copies.of_this_place,
     "landmark_right": per_answer(lambda a: _agrees(a, "landmark_right")),
+    "landmark_named": _landmarks_named,
     "intersection_right": per_answer(lambda a: _agrees(a, "intersection_right")),
+    "stop_or_go": _first_at_sight("stop()", "forward()"),
+    "stop_right": _first_at_sight("stop()"),
+    "go_right": _first_at_sight("forward()"),
 }
 """``per_step_accuracy``: answers that are right; every attempt counts as one, as in the paper. ``turn_accuracy`` and
 ``other_accuracy``: the same where a turn is right, which is all that the action rule concerns, and elsewhere. A
@@ -73,15 +107,22 @@ player who fails at the first turn is never asked the steps that it knows, so th
 position, a turn, that are right: every route counts once. ``route_success``: routes walked to the end.
 ``kept_old_rule``: first answers at turns that are wrong, but right under the other action rule. ``copied``: wrong
 answers that copy a training answer (:mod:`labkit.evaluation.copies`). ``landmark_right`` and ``intersection_right``:
-answers whose observation agrees with what is there."""
+answers whose observation agrees with what is there; ``landmark_named``: the same of landmarks, where there is one.
+
+On ``virl-vl`` also what only the picture decides: on the last leg of a route, whether this is the destination.
+``stop_or_go``: first attempts there that are right; ``stop_right`` and ``go_right``: those at the destination, and
+before it. Who never looks can have one of the two at the cost of the other."""
 
 ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {
     "every_position": per_answer(lambda a: a.verdict.success),
     "every_position_turns": _where(_turns),
     "every_position_others": _where(lambda p: not _turns(p)),
+    "every_position_stop": _first_at_sight("stop()"),
+    "every_position_go": _first_at_sight("forward()"),
 }
 """The same where every position of a route was asked once, with the expert's history, so that there are no survivors:
-answers that are right, at turns, and elsewhere."""
+answers that are right, at turns, and elsewhere; on ``virl-vl`` also where only the picture decides (see
+``stop_right`` and ``go_right``)."""
 
 BESIDE = ("turns_first_attempt", "first_position", "every_position", "every_position_turns", "route_success")
 """See :data:`labkit.evaluation.default.BESIDE`."""
@@ -100,9 +141,19 @@ LABELS = {
     "copied": "wrong answers copied from training",
     "steps_before_failure": "steps before a failure (mean)",
     "landmark_right": "landmarks recognised",
+    "landmark_named": "  where there is one",
     "intersection_right": "intersections recognised",
+    "stop_or_go": "stop or go on, decided by the picture",
+    "stop_right": "  at the destination",
+    "go_right": "  before it",
+    "every_position_stop": "destination asked once, right",
+    "every_position_go": "last leg before it asked once, right",
 }
 """The measures in plain words; see :data:`labkit.evaluation.default.LABELS`."""
+
+
+PICTURES = ("stop_or_go", "stop_right", "go_right")
+"""The shares that are of pictures only."""
 
 
 def headline(task: Task) -> str:
@@ -118,9 +169,11 @@ def measures(
 ) -> dict[str, Any]:
     """The metrics of this game: :data:`RATES`, and positions passed in the episodes that failed."""
     walks = sorted({e.task.rule.get("walk", "rail") for e in episodes})
+    pictures = any(e.task.picture for e in episodes)
+    told = {name: trials for name, trials in RATES.items() if pictures or name not in PICTURES}
     return {
         "walk": "+".join(walks),
-        **measured(RATES, episodes, weights, deals),
+        **measured(told, episodes, weights, deals),
         "steps_before_failure": _steps_before_failure(episodes, weights, deals),
     }
 

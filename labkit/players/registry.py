@@ -1,6 +1,7 @@
 """Players by name: ``expert``, ``script:FILE``, ``tiny:gp-l/init``, ``run:ID@300``, a directory, a hub id.
 
-``NAME=SPEC`` calls a player NAME, in episodes and wherever players are listed. Names are looked up without importing
+``NAME=SPEC`` calls a player NAME, in episodes and wherever players are listed. ``blind:SPEC`` is a model that is shown
+noise for pictures. Names are looked up without importing
 torch; loading a model imports it.
 """
 
@@ -21,7 +22,9 @@ from labkit.errors import UsageError
 from labkit.extensions import import_modules
 from labkit.models import files
 from labkit.players.base import Player
-from labkit.players.simple import Expert, Random, Script
+from labkit.players.blind import PREFIX as BLIND
+from labkit.players.blind import Blind
+from labkit.players.simple import Expert, Random, Script, Words
 from labkit.runs import store
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ BUNDLED = Path(__file__).parents[1] / "bundled"
 SIMPLE: dict[str, tuple[Callable[[], Player], str]] = {
     "expert": (Expert, "always right, from the solver"),
     "random": (Random, "well-formed answers, chosen blindly"),
+    "words": (Words, "V-IRL by the prompt's words, without a look"),
 }
 """Players that are not models: what makes each, and a summary. A module in ``LABKIT_MODULES`` may add some."""
 
@@ -66,7 +70,8 @@ def forms() -> str:
     """How a player may be named, in one line."""
     return (
         f"{', '.join(simple())}, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, the directory of "
-        "a checkpoint or an adapter, or a hub id OWNER/NAME; NAME=PLAYER calls a model NAME"
+        "a checkpoint or an adapter, or a hub id OWNER/NAME; NAME=PLAYER calls a model NAME, "
+        "blind:PLAYER shows it noise for pictures"
     )
 
 
@@ -101,10 +106,12 @@ def load(
         return Script.from_file(spec.removeprefix("script:"))
     from labkit.players.checkpoint import Checkpoint
 
-    name, _ = _named(spec)
-    place, under = _places(spec, base, runs)
+    name, model = _named(spec)
+    seeing = model.removeprefix(BLIND)
+    place, under = _places(seeing, base, runs)
     loaded = _shelf.take(place, under, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    return Checkpoint(loaded, name=name, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch)
+    player = Checkpoint(loaded, name=name, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch)
+    return player if seeing == model else Blind(player, name)
 
 
 def load_bundle(spec: str, *, runs: str | Path = store.ROOT, base: str | None = None, **options: Any) -> ModelBundle:
@@ -185,6 +192,10 @@ def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
     name, place = _named(spec)
     if place != spec:
         return replace(info(place, runs=runs), spec=spec, summary=name)
+    if spec.startswith(BLIND):
+        seeing = spec.removeprefix(BLIND)
+        resolve_checkpoint(seeing, runs=runs)
+        return replace(info(seeing, runs=runs), spec=spec, summary=f"{seeing}, shown noise for pictures")
     if spec in simple():
         return PlayerInfo(spec, spec, SIMPLE[spec][1])
     if spec.startswith("script:"):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from labkit.envs import game
+from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.players.base import Answer, Request
 
@@ -28,6 +29,21 @@ class Random:
 
     def answer(self, turns: Sequence[Request]) -> list[Answer]:
         return [Answer(game(t.episode.task.cell).random(t.episode, random.Random(_key(t)))) for t in turns]
+
+
+class Words:
+    """Answers by a rule that reads the prompt's words and never its picture: the control beside players who look."""
+
+    name = "words"
+
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
+        return [Answer(self._answer(turn.episode)) for turn in turns]
+
+    def _answer(self, episode: Episode) -> str:
+        rule = getattr(game(episode.task.cell), "by_words", None)
+        if rule is None:
+            raise UsageError(f"words is a player of virl-l and virl-vl; {episode.task.cell} has no rule by words alone")
+        return rule(episode)
 
 
 def _key(turn: Request) -> str:

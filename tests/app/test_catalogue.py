@@ -17,7 +17,7 @@ def test_named_players_come_first_and_those_that_are_not_models_last(tmp_path):
     script = tmp_path / "answers.jsonl"
     script.write_text(json.dumps("8*3"), encoding="utf-8")
     names = catalogue_of([f"script:{script}", "random"]).names
-    assert names[:2] == ("script:answers.jsonl", "random") and names[-1] == "expert"
+    assert names[:2] == ("script:answers.jsonl", "random") and names[-2:] == ("expert", "words")
     assert len(set(names)) == len(names)
 
 

@@ -1,5 +1,7 @@
 """Metrics on episodes made by hand; every expected number is worked out beside it."""
 
+import json
+
 import pytest
 
 from labkit.envs import game, judge, start
@@ -158,6 +160,32 @@ def test_recognition_and_the_formula_are_told_apart():
     assert found["formula_success"].value == 0.5
     assert measure(episodes).value == 0.25
     assert "recognition" not in measures([episode("3 3 8 8", RIGHT)])
+
+
+def test_an_answer_is_taken_apart_into_cards_numbers_and_formula():
+    small = {"cell": "gp-vl", "picture": {"size": 64}, "attempts": 5}
+
+    def answer(text, cards, number):
+        return json.dumps({"cards": cards.split(), "number": number, "formula": text})
+
+    deal = episode(
+        "K 3 8 8",
+        answer("10+3+8+8", "K 3 8 8", [10, 3, 8, 8]),  # all right but the formula
+        answer("3*8+8-10", "8 8 3 K", [8, 8, 3, 13]),  # another order, one number wrong
+        answer("3*8+8-10", "K 3 3 3", [10, 3, 3, 3]),  # two of four cards: one 3 and the king
+        answer("3*8+8-10", "K 3 8 8 A", [10, 3, 8, 8]),  # four of the five that it names
+        "no answer",  # none of four
+        **small,
+    )
+    found = measures([deal])
+    assert found["recognition"][:2] == (2 / 5, 5)
+    assert found["recognition_per_card"][:2] == ((4 + 4 + 2 + 4 + 0) / (4 + 4 + 4 + 5 + 4), 21)
+    assert found["translation"][:2] == (1 / 2, 2)
+    assert found["formula_given_numbers"][:2] == (0 / 1, 1)
+    solved = episode("3 3 8 8", answer("8/(3-8/3)=24", "3 8 3 8", [3, 8, 3, 8]), **small)
+    both = measures([deal, solved])
+    assert both["formula_given_numbers"][:2] == (1 / 2, 2)
+    assert both["translation"][:2] == (2 / 3, 3)
 
 
 def test_splits_come_from_the_values_of_the_hand():

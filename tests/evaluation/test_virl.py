@@ -6,6 +6,7 @@ import pytest
 
 from labkit.envs import game, judge, start
 from labkit.envs.virl import sources
+from labkit.envs.virl.walk import rail_of
 from labkit.evaluation import evaluate, measure
 from labkit.evaluation.virl import headline, measures
 from labkit.players.simple import Expert, Random
@@ -76,3 +77,51 @@ def test_stored_episodes_can_be_measured_again_and_by_split():
 def test_free_navigation_is_said_to_be_that():
     result = evaluate(Expert(), "virl-l", "id", split="dev", episodes=5, walk="free")
     assert (result.metric, result.value, result.details["walk"]) == ("route_success", 1.0, "free")
+
+
+def test_what_only_the_picture_decides_is_counted_by_itself():
+    """On the last leg: whether to stop or to go on, at the first attempt."""
+    playing = game("virl-vl")
+
+    def walked(number, at_points, at_the_end):
+        """Right answers up to the last leg; there, what is answered first before the destination, and at it."""
+        episode = start(playing.task_by_id("id", "test", str(number), picture={"size": 64}))
+        last = 2 * (len(episode.task.deal["route"]["milestones"]) - 1) - 1
+        while not episode.done:
+            state = episode.position.state
+            first = at_the_end if state["step"] == state["steps"] - 1 else at_points
+            open_to_sight = state["sentence"] == last and not episode.position.attempts
+            episode = judge(episode, json.dumps({"action": first if open_to_sight else state["action"]}))
+        return episode
+
+    def points(number):
+        """Of the last leg."""
+        sentences = [step.sentence for step in rail_of(playing.task_by_id("id", "test", str(number))).steps]
+        return sentences.count(sentences[-1]) - 1
+
+    route = next(number for number in range(200) if points(number) == 2)
+    always_on, always_stop = walked(route, "forward()", "forward()"), walked(route, "stop()", "stop()")
+    # Two points and the destination; each wrong first attempt is mended by the second, so all arrive.
+    got = measures([always_on])
+    assert (got["stop_or_go"][:2], got["stop_right"][:2], got["go_right"][:2]) == ((2 / 3, 3), (0, 1), (1, 2))
+    got = measures([always_stop])
+    assert (got["stop_or_go"][:2], got["stop_right"][:2], got["go_right"][:2]) == ((1 / 3, 3), (1, 1), (0, 2))
+    got = measures([walked(route, "forward()", "stop()"), always_on])
+    assert (got["stop_or_go"][:2], got["route_success"].value) == ((5 / 6, 6), 1)
+    assert "stop_or_go" not in measures([answered(["right", "stop()"])])
+    free = start(playing.task_by_id("id", "test", "0", walk="free", picture={"size": 64}))
+    assert measures([judge(free, playing.expert(free))])["stop_or_go"].n == 0
+
+
+def test_landmarks_count_where_there_is_one():
+    episode = start(game("virl-l").task_by_id("id", "test", "0"))
+    there = 0
+    while not episode.done:
+        state = episode.position.state
+        there += bool(state["landmarks"])
+        episode = judge(episode, json.dumps({"current observation": "", "action": state["action"]}))
+    got = measures([episode])
+    assert got["landmark_named"][:2] == (0, there) and there > 1
+    assert got["landmark_right"].value == pytest.approx(1 - there / len(episode.positions))
+    named = evaluate(Expert(), "virl-l", "id", split="test", episodes=3).details["landmark_named"]
+    assert named.value == 1

@@ -136,7 +136,7 @@ def test_a_model_may_be_given_a_name(saved, bundled, runs, spec):
         ("gp-l/init", "no player 'gp-l/init'; did you mean tiny:gp-l/init?"),
         ("tiny:", "no player 'tiny:'; bundled are tiny:base, tiny:gp-l/init, tiny:gp-l/sft@300"),
         ("tiny:../bundled/base", "no player 'tiny:../bundled/base'; bundled are tiny:base, "),
-        ("somebody", "no player 'somebody'; a player is expert, random, script:FILE, tiny:NAME"),
+        ("somebody", "no player 'somebody'; a player is expert, random, words, script:FILE, tiny:NAME"),
         ("gopher://somewhere", "no player 'gopher://somewhere'; a player is expert"),
         ("some/one", "some/one is neither a directory here nor in the local Hugging Face cache"),
         ("/some/where/else", "no directory /some/where/else"),
@@ -168,8 +168,8 @@ def test_the_list(bundled, runs):
     found = {info.spec: info for info in registry.players(runs)}
     name = run_id(runs)
     tiny = ["tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft@300"]
-    assert list(found) == ["expert", "random", *tiny, f"run:{name}@50", f"run:{name}@300"]
-    assert [i.kind for i in found.values()] == ["expert", "random", "tiny", "tiny", "tiny", "run", "run"]
+    assert list(found) == ["expert", "random", "words", *tiny, f"run:{name}@50", f"run:{name}@300"]
+    assert [i.kind for i in found.values()] == ["expert", "random", "words", *["tiny"] * 3, "run", "run"]
     init, ran = found["tiny:gp-l/init"], found[f"run:{name}@300"]
     assert (init.summary, init.path) == ("0.8M parameters, SFT-init of 50 steps", bundled / "gp-l/init")
     assert init.card["id"] == 0.1

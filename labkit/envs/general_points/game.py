@@ -15,7 +15,7 @@ from labkit.envs.general_points import cards, prompts, solver, thoughts, verifie
 from labkit.envs.general_points.answers import answer_text, mistaken, typed_answer
 from labkit.envs.general_points.render.picture import Picture, draw
 from labkit.envs.general_points.tags import tags
-from labkit.envs.pictures import picture_hash
+from labkit.envs.pictures import noise_of, picture_hash
 from labkit.envs.settings import check_attempts, check_templates
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.errors import UsageError
@@ -230,6 +230,8 @@ class GeneralPoints:
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The picture of a recipe: the same pixels each time."""
+        if noise := noise_of(recipe):
+            return noise
         knobs = {k: v for k, v in recipe.items() if k != "cards"}
         hand = tuple((rank, suit) for rank, suit in recipe["cards"])
         return _draw(hand, Picture.from_dict(knobs)).copy()

@@ -13,9 +13,9 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from labkit.envs.pictures import picture_hash
+from labkit.envs.pictures import noise_of, picture_hash
 from labkit.envs.settings import check_attempts, check_templates
-from labkit.envs.virl import codec, free, prompts, sources, verifier
+from labkit.envs.virl import codec, free, prompts, sources, verifier, words
 from labkit.envs.virl import rail as rails
 from labkit.envs.virl.answers import answer_text, mistaken
 from labkit.envs.virl.headings import ACTIONS, check_actions, other_actions
@@ -220,6 +220,10 @@ class VIRL:
         state = episode.position.state
         return answer_text(observed(episode.task, state), state["instruction"], state["action"])
 
+    def by_words(self, episode: Episode) -> str:
+        """The answer of a rule that never looks; see :mod:`words`."""
+        return words.answer(episode)
+
     def random(self, episode: Episode, rng: Random) -> str:
         """Any action of the action space, any sentence of the instruction, no landmark."""
         task = episode.task
@@ -253,7 +257,7 @@ class VIRL:
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The four views of a recipe: the same pixels each time."""
-        return sources.draw(recipe)
+        return noise_of(recipe) or sources.draw(recipe)
 
 
 def observed(task: Task, state: Mapping[str, Any], *, withheld: bool = False) -> str:
