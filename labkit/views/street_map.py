@@ -32,6 +32,8 @@ BESIDE = 12.0
 NEARBY = 40.0
 """Metres from the way within which further landmarks are shown."""
 SCALES = (20, 50, 100, 200, 500)
+REACH = 11.0
+"""Units around a place within which a click is the place's."""
 
 
 def map_svg(episode: Episode, at: int, label: str, *, plan: bool = True) -> str:
@@ -102,6 +104,7 @@ def _frame(points: Sequence[Point]) -> _Frame:
     return _Frame(middle_x - WIDE / 2 / scale, middle_y + HIGH / 2 / scale, scale)
 
 
+_Spot = tuple[float, float]
 _Box = tuple[float, float, float, float]
 
 
@@ -168,25 +171,52 @@ def _ground(there: City, frame: _Frame) -> Iterator[str]:
 
 def _nodes(episode: Episode, walked: Sequence[Point], walker: Point, frame: _Frame) -> Iterator[str]:
     """One mark for each place that was stood at: a dot, or a cross where an answer was wrong, which the
-    walker does not hide."""
+    walker does not hide. Around each lies what takes its clicks."""
     places: dict[Point, list[int]] = {}
     for number, point in enumerate(walked):
         places.setdefault(point, []).append(number)
+    # Number of the step -> where its mark is drawn, and whether an answer was wrong.
+    marks: dict[int, tuple[_Spot, bool]] = {}
     for point, numbers in places.items():
         wrong = [n for n in numbers if _wrong(episode.positions[n])]
-        number = (wrong or numbers)[0]
         x, y = frame.at(point)
+        if wrong and math.dist((x, y), frame.at(walker)) < 12:
+            x, y = x + 22, y + 12
+        marks[(wrong or numbers)[0]] = (x, y), bool(wrong)
+    spots = [spot for spot, _ in marks.values()]
+    for number, ((x, y), crossed) in marks.items():
         words = ", ".join(mark_of(a.verdict).word for a in episode.positions[number].attempts)
         title = f"<title>Step {number + 1}{f': {text(words)}' if words else ''}</title>"
-        mark = '<circle class="lk-dot" r="4"/>'
-        if wrong:
-            if math.dist((x, y), frame.at(walker)) < 12:
-                x, y = x + 22, y + 12
-            mark = '<path class="lk-cross" d="M-7-7 7 7M7-7-7 7"/>'
+        mark = '<path class="lk-cross" d="M-7-7 7 7M7-7-7 7"/>' if crossed else '<circle class="lk-dot" r="4"/>'
+        hit = " ".join(f"{px:.1f},{py:.1f}" for px, py in _nearest_to((x, y), spots))
         yield (
             f'<g class="lk-node" data-step="{number}" transform="translate({x:.1f} {y:.1f})">{title}'
-            f'<circle class="lk-hit" r="11"/>{mark}</g>'
+            f'<polygon class="lk-hit" points="{hit}"/>{mark}</g>'
         )
+
+
+def _nearest_to(spot: _Spot, spots: Iterable[_Spot]) -> list[_Spot]:
+    """Outline of what lies within :data:`REACH` of a spot and no nearer to another one, around the spot as origin."""
+    outline = [(REACH * math.cos(math.pi * k / 12), REACH * math.sin(math.pi * k / 12)) for k in range(24)]
+    for other in spots:
+        dx, dy = other[0] - spot[0], other[1] - spot[1]
+        if not 0 < math.hypot(dx, dy) < 2 * REACH:
+            continue
+        # Keep the near side of the line halfway between the two.
+        beyond = [px * dx + py * dy - (dx * dx + dy * dy) / 2 for px, py in outline]
+        kept: list[_Spot] = []
+        for (a, far_a), (b, far_b) in zip(
+            zip(outline, beyond, strict=True),
+            zip(outline[1:] + outline[:1], beyond[1:] + beyond[:1], strict=True),
+            strict=True,
+        ):
+            if far_a <= 0:
+                kept.append(a)
+            if far_a * far_b < 0:
+                t = far_a / (far_a - far_b)
+                kept.append((a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])))
+        outline = kept
+    return outline
 
 
 def _wrong(position: Position) -> bool:

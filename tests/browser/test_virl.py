@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
+from math import dist
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -74,10 +76,18 @@ def test_every_step_of_a_walk_can_be_looked_at(visit):
     assert all("Step 4 of" in said for said in turns.all_inner_texts())
     page.keyboard.press("k")
     expect(turns.first).to_contain_text("Step 3 of")
-    # The last place on the map has no other beside it.
-    place(page).locator(".lk-node").last.click()
-    last = place(page).locator(".app-steps [data-step]").count()
-    expect(turns.first).to_contain_text(f"Step {last} of")
+    # On the map the first place, the two that lie closest together, and the last.
+    marks = (
+        place(page)
+        .locator(".lk-node")
+        .evaluate_all("all => all.map(n => ({step: n.dataset.step, at: n.getCTM().e, y: n.getCTM().f}))")
+    )
+    spots = {int(mark["step"]): (mark["at"], mark["y"]) for mark in marks}
+    closest = min(combinations(spots, 2), key=lambda pair: dist(*(spots[step] for step in pair)))
+    assert dist(*(spots[step] for step in closest)) < 8, "nearer than half of what takes a click"
+    for step in (min(spots), *closest, max(spots)):
+        place(page).locator(f".lk-node[data-step='{step}']").click()
+        expect(turns.first).to_contain_text(f"Step {step + 1} of")
     # The first screen holds the fields, the walk, the map and the views.
     page.evaluate("scrollTo(0, 0)")
     for part in (".app-walk", ".lk-map svg", ".lk-views img"):

@@ -278,6 +278,32 @@ def test_one_cross_where_an_answer_was_wrong(drawn, episode):
     assert [bool(n.all(".lk-cross")) for n in nodes] == [n == corner(episode) for n in range(len(nodes))]
 
 
+def test_a_click_near_crowded_places_is_the_nearest_ones(parse):
+    """On this route two places are 3.8 units apart; a click reaches 11."""
+    there = walked(routes(city("latticeport"), 11, split="eval")[10])
+    nodes = parse(map_svg(there, len(there.positions) - 1, "Map")).all(".lk-node")
+    spots = [placed(node) for node in nodes]
+    apart = min(math.dist(a, b) for a, b in itertools.combinations(spots, 2))
+    assert len(spots) == len(there.positions) and apart < 4
+    outlines = [numbers(node.all(".lk-hit")[0].attributes["points"]) for node in nodes]
+    for x, y in itertools.product(range(0, 560, 2), range(0, 400, 2)):
+        away = sorted((math.dist(spot, (x, y)), number) for number, spot in enumerate(spots))
+        hit = [n for n, spot in enumerate(spots) if inside((x - spot[0], y - spot[1]), outlines[n])]
+        if away[0][0] > 11.1:
+            assert hit == []
+        # The outline has 24 corners, and is rounded to tenths.
+        elif away[0][0] < 10.8 and away[1][0] - away[0][0] > 0.5:
+            assert hit == [away[0][1]]
+
+
+def inside(point: tuple[float, float], outline: Sequence[tuple[float, float]]) -> bool:
+    """Whether a ray to the right of the point meets the outline an odd number of times."""
+    x, y = point
+    sides = zip(outline, [*outline[1:], outline[0]], strict=True)
+    met = [(ay > y) != (by > y) and x < ax + (y - ay) / (by - ay) * (bx - ax) for (ax, ay), (bx, by) in sides]
+    return sum(met) % 2 == 1
+
+
 def test_a_landmark_known_by_its_direction_alone_is_drawn_there(drawn):
     # On the left of who faces east is the north: straight above the corner.
     x, y = numbers(drawn.all(".lk-plan")[0].attributes["points"])[1]
