@@ -50,13 +50,18 @@ def run(args: argparse.Namespace) -> int:
     task = games.task(args)
     _warn_if_unsolvable(task, args.player)
     out = sys.stderr if args.json else sys.stdout
+    checkpoint = None
     if args.player:
+        from labkit.players import registry
+
         player = common.load_player(args)
+        if path := registry.info(args.player, runs=args.out).path:
+            checkpoint = str(path)
     else:
         from labkit.commands.terminal import Person
 
         player = Person(out)
-    with common.stored(args, f"play-{args.cell}", player=player.name) as stored:
+    with common.stored(args, f"play-{args.cell}", player=player.name, checkpoint=checkpoint) as stored:
         episode = _play(args, task, player, stored)
     common.say_notes(player)
     common.say(f"stored in {stored.path}")

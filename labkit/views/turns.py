@@ -7,6 +7,7 @@ from whichever of them it finds itself in. Whatever a player wrote is untrusted 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import accumulate
 from typing import Any
@@ -16,6 +17,7 @@ from labkit.envs.games import row_of
 from labkit.episode import Attempt, Episode, Message, Position, Sample
 from labkit.views.base import View
 from labkit.views.markup import BAD, OK, Mark, details, img, mark_of, pre, signed, text
+from labkit.views.tokens import Token, tokens_html
 
 
 def _view(episode: Episode) -> View:
@@ -27,12 +29,13 @@ def hand_html(episode: Episode, height: int = 96) -> str:
     return _view(episode).hand(episode, height)
 
 
-def turn_card(episode: Episode, position: int, attempt: int) -> str:
+def turn_card(episode: Episode, position: int, attempt: int, tokens: Sequence[Token] = ()) -> str:
     """One answer with all that was found in it.
 
     Args:
         position: index into ``episode.positions``.
         attempt: index into that position's attempts.
+        tokens: those of the answer, where they were stored; see :class:`labkit.views.tokens.StoredTokens`.
 
     Raises:
         IndexError: there is no such attempt.
@@ -49,13 +52,17 @@ def turn_card(episode: Episode, position: int, attempt: int) -> str:
         f"<header>{mark.html()}<span>{title}</span>{_reward(this, total)}</header>"
         f"{_answer(episode, this)}{_fields(episode, here, this)}{_quoted(this.verdict.feedback)}"
         f"{_other_rule(episode, here, this)}{_tags(episode, this)}"
-        f"{_sample(this.sample)}{_inside(episode, position, attempt)}</article>"
+        f"{_sample(this.sample)}{_inside(episode, position, attempt, tokens)}</article>"
     )
 
 
-def turns_html(episode: Episode) -> str:
-    """All turn cards, in order; where there are several positions, each is a part that opens."""
-    parts = (_position(episode, p) for p, position in enumerate(episode.positions) if position.attempts)
+def turns_html(episode: Episode, tokens: Sequence[Sequence[Token]] = ()) -> str:
+    """All turn cards, in order; where there are several positions, each is a part that opens.
+
+    Args:
+        tokens: those of each attempt, in order over all positions, where they were stored.
+    """
+    parts = (_position(episode, p, tokens) for p, position in enumerate(episode.positions) if position.attempts)
     return f'<ol class="lk lk-turns">{"".join(parts)}</ol>'
 
 
@@ -68,8 +75,8 @@ def position_html(episode: Episode, position: int) -> str:
     return f'<ol class="lk lk-turns">{_cards(episode, position)}</ol>'
 
 
-def _position(episode: Episode, position: int) -> str:
-    cards, view = _cards(episode, position), _view(episode)
+def _position(episode: Episode, position: int, tokens: Sequence[Sequence[Token]]) -> str:
+    cards, view = _cards(episode, position, tokens), _view(episode)
     step = view.step(episode, position)
     if not step:
         return cards
@@ -83,9 +90,12 @@ def _position(episode: Episode, position: int) -> str:
     return f'<li><details class="lk-step"{opened}>{head}<ol class="lk-turns">{cards}</ol></details></li>'
 
 
-def _cards(episode: Episode, position: int) -> str:
+def _cards(episode: Episode, position: int, tokens: Sequence[Sequence[Token]] = ()) -> str:
     attempts = range(len(episode.positions[position].attempts))
-    return "".join(f"<li>{turn_card(episode, position, a)}</li>" for a in attempts)
+    before = sum(len(p.attempts) for p in episode.positions[:position])
+    return "".join(
+        f"<li>{turn_card(episode, position, a, tokens[before + a] if tokens else ())}</li>" for a in attempts
+    )
 
 
 def ended_html(episode: Episode) -> str:
@@ -136,10 +146,14 @@ def _attempt(number: int, attempt: Attempt) -> str:
     return f'<li class="lk-{tone}">{number} {said} {signed(attempt.reward)}</li>'
 
 
-def episode_html(episode: Episode) -> str:
-    """A whole episode: who played what, the hand, the summary, the turn cards."""
+def episode_html(episode: Episode, tokens: Sequence[Sequence[Token]] = ()) -> str:
+    """A whole episode: who played what, the hand, the summary, the turn cards.
+
+    Args:
+        tokens: those of each attempt, in order over all positions, where they were stored.
+    """
     who = f"<strong>{text(episode.player or 'nobody')}</strong> on {text(episode.task.id)}"
-    turns = turns_html(episode) if episode.attempts else '<p class="lk-empty">No answer yet.</p>'
+    turns = turns_html(episode, tokens) if episode.attempts else '<p class="lk-empty">No answer yet.</p>'
     return (
         f'<section class="lk lk-episode" aria-label="Episode {text(episode.task.id)}">'
         f"<p>{who} · {text(_view(episode).setting(episode))}</p>"
@@ -221,8 +235,8 @@ def _sample(sample: Sample | None) -> str:
     return f'<p class="lk-sample">{" · ".join(parts)}</p>'
 
 
-def _inside(episode: Episode, position: int, attempt: int) -> str:
-    """What lies behind the answer: the dialogue that led to it, its characters, its record."""
+def _inside(episode: Episode, position: int, attempt: int, tokens: Sequence[Token]) -> str:
+    """What lies behind the answer: its tokens, the dialogue that led to it, its characters, its record."""
     this = episode.positions[position].attempts[attempt]
     sent = envs.prompt(envs.fork(episode, attempt, position))
     known = len(sent) - 2 if attempt else 0
@@ -230,6 +244,7 @@ def _inside(episode: Episode, position: int, attempt: int) -> str:
     count = f"{len(sent)} messages, the last 2 new" if attempt else "1 message"
     return (
         '<div class="lk-inside">'
+        + tokens_html(tokens)
         + details(f"Prompt as sent ({count})", messages)
         + details("Raw answer", pre(json.dumps(this.answer)))
         + details("Record", pre(json.dumps(asdict(this), ensure_ascii=False, indent=1)))

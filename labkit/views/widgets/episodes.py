@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.episode import Episode
 from labkit.errors import UsageError
+from labkit.runs import Run
 from labkit.views.markup import standalone
+from labkit.views.tokens import StoredTokens
 from labkit.views.turns import episode_html
 from labkit.views.widgets.live import ipywidgets, show
 
@@ -25,15 +27,17 @@ class EpisodeViewer:
 
     Args:
         episodes: any finite number of episodes; they are kept in the order given.
+        run: where they are stored. If it has their tokens (``--tokens``), the cards show the probability of each.
 
     Raises:
         UsageError: there are none.
     """
 
-    def __init__(self, episodes: Iterable[Episode]) -> None:
+    def __init__(self, episodes: Iterable[Episode], run: Run | None = None) -> None:
         self.episodes = tuple(episodes)
         if not self.episodes:
             raise UsageError("no episodes to show; play some first, or widen the query")
+        self._tokens = StoredTokens(run) if run else None
 
     def static(self, index: int = 0) -> HTML:
         """One episode as an HTML object for IPython, without widgets or scripts.
@@ -43,7 +47,10 @@ class EpisodeViewer:
         """
         from IPython.display import HTML
 
-        return HTML(standalone(episode_html(self.episodes[index])))
+        return HTML(self._html(self.episodes[index]))
+
+    def _html(self, episode: Episode) -> str:
+        return standalone(episode_html(episode, self._tokens.of(episode) if self._tokens else ()))
 
     def outcomes(self) -> tuple[str, ...]:
         """What the filter offers: ``all``, then every status and category of verdict that occurs."""
@@ -75,7 +82,7 @@ class EpisodeViewer:
         chosen = self.select(ALL)
 
         def show(*_: Any) -> None:
-            body.value = standalone(episode_html(self.episodes[chosen[place.value - 1]]))
+            body.value = self._html(self.episodes[chosen[place.value - 1]])
             of.value = f"of {len(chosen)}"
             back.disabled, on.disabled = place.value == 1, place.value == len(chosen)
 
