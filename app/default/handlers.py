@@ -7,13 +7,14 @@ from dataclasses import replace
 from app.default.settings import options_of, settings_of
 from app.shared.catalogue import Catalogue
 from app.shared.handlers import Handlers, Updates
+from app.shared.html import listed
 from app.shared.settings import LAST_SEED, FieldError, Settings, names
 from app.shared.stopping import Line
 from app.shared.window import Window
 from labkit import envs
 from labkit.envs.games import Row
 from labkit.episode import Episode, Task
-from labkit.views.markup import text
+from labkit.views.markup import pre, text
 from labkit.views.turns import hand_html
 
 
@@ -40,11 +41,15 @@ class DefaultHandlers(Handlers):
         episode = envs.start(task)
         rule = self.row.load("view").setting(episode)
         asked = "\n".join(message.text for message in envs.prompt(episode))
-        said = (
-            f'<p class="lk">{text(rule)}</p><details class="lk" open><summary>What the player is asked</summary>'
-            f'<div class="app-prompt">{text(asked)}</div></details>'
-        )
-        return {"hand": hand_html(episode) + said}
+        hand = hand_html(episode)
+        said = f'<p class="lk">{text(rule)}</p>'
+        # A game without a view of its own shows the prompt as its hand.
+        if pre(asked) not in hand:
+            said += (
+                '<details class="lk" open><summary>What the player is asked</summary>'
+                f'<div class="app-prompt">{text(asked)}</div></details>'
+            )
+        return {"hand": hand + said}
 
     def deal_next(self, window: Window) -> Updates:
         """The next deal of the suite."""
@@ -58,7 +63,12 @@ class DefaultHandlers(Handlers):
     def answer(self, chosen: Settings, own: Episode, typed: str) -> str:
         if not typed.strip():
             raise FieldError("typed", "Type an answer first, in the form that the prompt asks for.")
+        if "{" in typed:
+            return typed
+        # As in the terminal, the fields that a person types will do.
         playing = envs.game(chosen.cell)
-        # As in the terminal, the decisive field alone will do.
-        alone = len(playing.typed) == 1 and "{" not in typed
-        return playing.typed_answer(own, {playing.typed[0]: typed}) if alone else typed
+        lines = [line for line in map(str.strip, typed.splitlines()) if line]
+        values = lines if len(playing.typed) > 1 else [typed]
+        if len(values) != len(playing.typed):
+            raise FieldError("typed", f"Type {listed(playing.typed, 'and')}, one a line, or the whole answer in JSON.")
+        return playing.typed_answer(own, dict(zip(playing.typed, values, strict=True)))

@@ -7,8 +7,10 @@ import gradio as gr
 from app.default.handlers import DefaultHandlers
 from app.shared import settings
 from app.shared.catalogue import Catalogue
+from app.shared.html import listed
 from app.shared.stopping import Line
 from app.shared.tab import Tab, html
+from labkit.envs import game
 from labkit.envs.games import Option, Row
 
 
@@ -41,9 +43,7 @@ class DefaultTab(Tab):
                 parts["hand"] = html()
             with gr.Column(min_width=300, elem_classes="app-you"):
                 with gr.Row(elem_classes="app-fields"):
-                    parts["typed"] = gr.Textbox(
-                        label="Your turn: an answer, in JSON or the field alone", lines=2, max_length=4000
-                    )
+                    parts["typed"] = gr.Textbox(label=f"Your turn: {_typed(row)}", lines=2, max_length=4000)
                 parts["check"] = gr.Button("Check", size="sm", min_width=84, elem_classes="app-small")
                 parts["own note"] = html(live=True)
                 parts["own turns"] = html(script="labkit.turns(element, watch);")
@@ -74,3 +74,12 @@ class DefaultTab(Tab):
         laid = [*self.DEAL, *self.controls, *self.of_seats(), *self.OWN, "typed"]
         self.on(parts["new deal"].click, handlers.deal_next, laid)
         self.on(parts["check"].click, handlers.check, [*self.OWN, *self.controls])
+
+
+def _typed(row: Row) -> str:
+    """What a person types: the fields of a game whose cells all have the same ones, or the whole answer."""
+    fields = {game(cell).typed for cell in row.cells}
+    if len(fields) > 1:
+        return "an answer, in JSON"
+    [names] = fields
+    return f"{listed(names, 'and')}{', one a line' if len(names) > 1 else ''}, or JSON"

@@ -12,6 +12,7 @@ from app.default.handlers import DefaultHandlers
 from app.default.settings import settings_of
 from app.shared.stopping import Line
 from app.shared.window import Seat, Window
+from labkit import envs
 from labkit.envs import games
 from labkit.envs.general_points.game import GeneralPoints
 
@@ -50,7 +51,7 @@ def test_it_deals_and_the_next_deal_is_another(table):
     here = window(table)
     first = table.lay(here)
     assert "Cards: " in words(first["hand"]) and first["note"] == ""
-    assert words(first["hand"]).count("What the player is asked") == 1 and "JSON" in words(first["hand"])
+    assert words(first["hand"]).count("Cards: ") == 1, "the prompt is the hand, and is not said again"
     following = table.deal_next(here)
     assert following["number"] == 1 and following["hand"] != first["hand"]
     assert "Hand no. is a whole number" in words(table.deal_next(window(table, number=-1))["note"])
@@ -67,6 +68,39 @@ def test_a_player_plays_it_and_a_person_answers_by_hand(table):
     assert table.check(replace(here, typed=alone))["own"].success, "the field alone will do, as in the terminal"
     assert "Type an answer first" in words(table.check(replace(here, typed=" "))["own note"])
     assert "✗" in table.check(replace(here, typed="<b>no</b>"))["own note"]
+
+
+def test_a_game_with_a_view_of_its_own_shows_the_prompt_below_it(row, catalogue):
+    drawn = replace(row, name="drawn", cells={"drawn": "Drawn"}, view="labkit.views.general_points")
+    games.register(drawn)
+    table = DefaultHandlers(catalogue, Line(), drawn)
+    hand = table.lay(window(table))["hand"]
+    assert "<svg" in hand and words(hand).count("What the player is asked") == 1 and "JSON" in words(hand)
+
+
+def test_several_fields_are_typed_one_a_line(row, catalogue, record):
+    class Named(GeneralPoints):
+        """A person types the cards besides the formula, as in the picture cell."""
+
+        def __init__(self, cell):
+            super().__init__(cell)
+            self.typed = ("formula", "cards")
+
+    own = replace(row, name="named", cells={"named": "Named"}, game=Named)
+    games.register(own)
+    table = DefaultHandlers(catalogue, Line(), own)
+    here = window(table)
+    answer = json.loads(envs.game("named").expert(envs.start(here.settings.task)))
+    lines = f"{answer['formula']}\n\n {' '.join(map(str, answer['cards']))} \n"
+    checked = table.check(replace(here, typed=lines))["own"]
+    assert checked.success and checked.attempts[0].fields["cards"] == answer["cards"]
+    assert "Type formula and cards, one a line" in words(
+        table.check(replace(here, typed=answer["formula"]))["own note"]
+    )
+    assert table.check(replace(here, typed=json.dumps(answer)))["own"].success
+    assert "Your turn: formula and cards, one a line, or JSON" in [
+        part["props"].get("label", "") for part in main.build(catalogue).config["components"]
+    ]
 
 
 def test_the_games_own_options_are_fields(table):
