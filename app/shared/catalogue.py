@@ -15,8 +15,6 @@ from labkit.players.base import Answer, Request
 from labkit.players.registry import PlayerInfo
 
 CONSOLE = logging.getLogger("app")
-NO_MODEL = ("expert", "random", "words", "script")
-"""Kinds of player that are not models; the page says so."""
 STAGES = ("init", "sft", "rl")
 """The bundled checkpoints of a cell that are compared, in this order."""
 
@@ -51,14 +49,14 @@ class Catalogue:
 
     @property
     def has_model(self) -> bool:
-        return any(info.kind not in NO_MODEL for info in self.infos.values())
+        return any(info.is_model for info in self.infos.values())
 
     def seated(self, cell: str, seats: int) -> list[str | None]:
         """Who sits where when a window opens: the players asked for by name, then the cell's Init, SFT and RL, then
         the expert and the others. Where there are fewer players than seats, the last one sits in the rest.
         """
         bundled = [f"tiny:{cell}/{stage}" for stage in STAGES]
-        simple = [name for name, info in self.infos.items() if info.kind in NO_MODEL]
+        simple = [name for name, info in self.infos.items() if not info.is_model]
         order = dict.fromkeys(name for name in (*self.named, *bundled, *simple, *self.names) if name in self.infos)
         found: list[str | None] = [*order] or [None]
         return [*found, *[found[-1]] * seats][:seats]
@@ -81,7 +79,7 @@ class Catalogue:
             raise UsageError(f"cannot load {name}: {public(str(error))}") from error
         if hasattr(player, "should_stop"):
             player.should_stop = stopped
-        return _Seated(player, name, None if info.kind in NO_MODEL else self._model)
+        return _Seated(player, name, self._model if info.is_model else None)
 
     def try_named(self) -> None:
         """Load the players asked for by name and say on the console which cannot be loaded."""
@@ -91,7 +89,7 @@ class Catalogue:
     def warm_up(self, cell: str) -> None:
         """Load the first player of a cell if it is a model, so that its first Play need not wait."""
         for name in self.seated(cell, 1):
-            if name and self.infos[name].kind not in NO_MODEL:
+            if name and self.infos[name].is_model:
                 self._try(name)
 
     def _try(self, name: str) -> None:
@@ -152,7 +150,7 @@ def catalogue_of(named: Sequence[str] = ()) -> Catalogue:
             raise UsageError(f"two players are called {name!r}; give each a name with --player NAME=SPEC")
         names[spec] = name
         first.append(info)
-    rest = sorted(registry.players(), key=lambda info: info.kind in NO_MODEL)
+    rest = sorted(registry.players(), key=lambda info: not info.is_model)
     # A player that is named stays in front; a later one of the same spec changes nothing.
     offered: dict[str, PlayerInfo] = {}
     for info in (*first, *rest):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from app.shared.catalogue import NO_MODEL, public
+from app.shared.catalogue import public
 from app.shared.window import Seat
 from labkit.episode import Episode
 from labkit.errors import UsageError
-from labkit.players.registry import PlayerInfo
+from labkit.players.registry import BUILT_IN, PlayerInfo
 from labkit.views.markup import Mark, mark_of, signed, text
 from labkit.views.turns import summary_html, turns_html
 
 KINDS = {"tiny": "bundled model", "run": "trained here"}
-"""What the page calls a kind of player, where that is another word."""
+"""What the page calls a kind of model, where that is another word."""
+NO_MODEL = ("script", *BUILT_IN)
+"""Kinds of player that are not models; what a player of one's own is, only its summary tells."""
 ORIGINS = {
     "recorded": Mark("●", "recorded", "plain"),
     "live": Mark("▶", "live", "plain"),
@@ -55,14 +57,15 @@ def refused(query: Mapping[str, str], keys: Collection[str], instead: str | None
 
 
 def badge(info: PlayerInfo | None) -> str:
-    """What kind of player is chosen; one that is not a model says so."""
+    """What kind of player is chosen; one of labkit's own that is not a model says so."""
     if info is None:
         return ""
-    kind = (
-        Mark("!", f"{info.kind}: not a model", "void")
-        if info.kind in NO_MODEL
-        else Mark("◆", KINDS.get(info.kind, info.kind), "plain")
-    )
+    if info.kind in NO_MODEL:
+        kind = Mark("!", f"{info.kind}: not a model", "void")
+    elif info.is_model:
+        kind = Mark("◆", KINDS.get(info.kind, info.kind), "plain")
+    else:
+        kind = Mark("◇", "a player of your own", "plain")
     return f'<p class="lk app-badge">{kind.html()} {text(info.summary)}</p>'
 
 

@@ -24,7 +24,9 @@ def add_options(parser: argparse.ArgumentParser, *, naming: bool) -> None:
         for option in row.load("options"):
             if option.name not in added and (naming or not option.task):
                 added.add(option.name)
-                group.add_argument(f"--{option.name}", metavar=option.metavar, type=option.type, help=option.help)
+                unnamed = [value for value in option.suggested if value not in option.help]
+                said = f"{option.help}; such as {', '.join(unnamed)}" if unnamed else option.help
+                group.add_argument(f"--{option.name}", metavar=option.metavar, type=option.type, help=said)
 
 
 def settings(args: argparse.Namespace, cell: str) -> dict[str, Any]:

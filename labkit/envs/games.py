@@ -31,7 +31,7 @@ class Option:
     metavar: str | None = None
     type: Callable[[str], Any] = str
     suggested: tuple[str, ...] = ()
-    """Values that the app offers in a list; others may be typed."""
+    """Values that the app offers in a list and the help names (where :attr:`help` does not); others may be typed."""
     task: Callable[..., Task] | None = None
     """Makes the option name one task instead of setting something. Called with the game and the option's value, and
     with ``suite``, ``split`` (None where not given), ``seed`` and the other settings as keywords."""

@@ -38,6 +38,8 @@ SIMPLE: dict[str, tuple[Callable[[], Player], str]] = {
     "words": (Words, "V-IRL by the prompt's words, without a look"),
 }
 """Players that are not models: what makes each, and a summary. A module in ``LABKIT_MODULES`` may add some."""
+BUILT_IN = tuple(SIMPLE)
+"""Those of labkit itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class PlayerInfo:
     """A model's directory."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """How it was made and what it scores, if its directory has a ``card.json``."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a checkpoint, and not a script or a player of :data:`SIMPLE`."""
+        return self.kind != "script" and self.kind not in SIMPLE
 
 
 def simple() -> Mapping[str, tuple[Callable[[], Player], str]]:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from app.shared.catalogue import Catalogue, catalogue_of, public
+from app.shared.html import badge
 from labkit.errors import UsageError
 from labkit.players import registry
 from labkit.players.registry import PlayerInfo
@@ -29,6 +30,19 @@ def test_models_come_before_the_others(monkeypatch):
     ]
     monkeypatch.setattr(registry, "players", lambda: listed)
     assert catalogue_of().names == ("tiny:a", "run:b@3", "expert")
+
+
+def test_a_player_of_ones_own_is_called_so_and_stands_with_those_that_are_no_models(monkeypatch):
+    """Whether it asks a model somewhere, only its summary can tell; it is no checkpoint that the app has to load."""
+    monkeypatch.setitem(registry.SIMPLE, "parrot", (Expert, "repeats the first line"))
+    infos = [registry.info("parrot"), registry.info("random"), PlayerInfo("tiny:a", "tiny", "a model")]
+    catalogue = Catalogue(infos)
+    badges = [badge(catalogue.infos[name]) for name in ("parrot", "random", "tiny:a")]
+    assert "a player of your own" in badges[0] and "repeats the first line" in badges[0]
+    assert "not a model" in badges[1] and "bundled model" in badges[2]
+    assert not Catalogue(infos[:2]).has_model and catalogue.has_model
+    monkeypatch.setattr(registry, "players", lambda: infos)
+    assert catalogue_of().names == ("tiny:a", "parrot", "random")
 
 
 def test_a_player_that_does_not_exist_is_named_at_the_start():
