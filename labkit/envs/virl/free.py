@@ -1,20 +1,18 @@
-"""Free navigation: wrong actions are executed, and only where the walker stops decides.
+"""Free navigation: wrong actions are executed, and success depends on where the walker stops.
 
-Beyond the paper's rail; the score of 44.0% that its 77.8% is compared with is of this kind. A walker stands
-at a point of the street network and faces some heading:
+The paper evaluates on the rail only. The 44.0% of earlier work that it compares its 77.8% with is free navigation. A
+walker is at a point of the street network and has a heading:
 
-* ``turn_direction(x)`` faces the street, among those that leave here in the sector of x, whose bearing is
-  nearest to the middle of the sector (ties: the smaller turn, then clockwise); without one there it cannot be
-  carried out;
-* ``forward()`` goes on to the next point of the street within 45 degrees of the heading that is nearest to
-  it;
-* ``stop()`` ends the walk: a success within :data:`NEAR` metres of the destination.
+* ``turn_direction(x)`` turns to a street in the sector of x: the one nearest to the sector's middle (ties: the smaller
+  turn, then clockwise). Without a street there the action is impossible;
+* ``forward()`` goes to the next point, along the street that is nearest to the heading and within 45 degrees of it;
+* ``stop()`` ends the walk, with success within :data:`NEAR` metres of the destination.
 
-An action that cannot be carried out may be answered again, as often as the task allows attempts at a step.
-Verdicts compare with the expert, who keeps to the route and, once off it, goes back to it.
+After an impossible action the player answers again, as often as the task allows attempts at a step. Verdicts compare
+with the expert, who follows the route or, once off it, goes back to it.
 
-The streets of a folder are those of all its routes. In pictures, a walker who comes to a point of them that has
-no panorama within 20 m is an error that names the place: the rail only needs one at each milestone.
+With a folder of routes, the streets are those along all its routes. The picture cell raises an error that names the
+place where a point has no panorama within 20 m; the rail needs panoramas at milestones only.
 """
 
 from __future__ import annotations
@@ -37,39 +35,40 @@ if TYPE_CHECKING:
     from labkit.episode import Position, Task
 
 NEAR = 25.0
-"""Stopping this close to the destination is a success; metres."""
+"""Metres from the destination within which stopping is a success."""
 OFF = 20.0
-"""How many times its length a way off the route counts for the expert."""
+"""The factor on the length of a street off the route, in the expert's cost."""
 TURNING = 1.0
-"""What a turn counts for the expert; metres."""
+"""Metres: a turn, in the expert's cost."""
 PATIENCE = 3
-"""A walk may take so many times the expert's actions, and ten more."""
+"""A walk may take this many times the expert's actions, and ten more."""
 
 _MIDDLE = {"left": -90.0, "right": 90.0, "slightly left": -22.5, "slightly right": 22.5}
 
 
 class State(NamedTuple):
-    """Where the walker stands."""
+    """A walker's point and heading."""
 
     point: int
     """Index into the street network."""
     heading: float
+    """Degrees clockwise from north."""
 
 
-def turned(streets: Streets, at: State, actions: str, said: str) -> State | None:
-    """After ``turn_direction(said)``; None where no street leaves in that sector."""
-    middle = 45.0 * COMPASS.index(said) if actions == "absolute" else at.heading + _MIDDLE[said]
+def turned(streets: Streets, at: State, actions: str, direction: str) -> State | None:
+    """The state after ``turn_direction(direction)``; None where no street leaves in that sector."""
+    middle = 45.0 * COMPASS.index(direction) if actions == "absolute" else at.heading + _MIDDLE[direction]
 
     def preference(way: float) -> tuple[float, float, bool]:
         angle = turn(at.heading, way)
         return round(abs(turn(middle, way)), 6), round(abs(angle), 6), angle < 0
 
-    ways = [way for way in streets.bearings(at.point) if word(actions, at.heading, way) == said]
+    ways = [way for way in streets.bearings(at.point) if word(actions, at.heading, way) == direction]
     return State(at.point, min(ways, key=preference)) if ways else None
 
 
-def gone_on(streets: Streets, at: State) -> State | None:
-    """After ``forward()``; None where no street leads on."""
+def moved_forward(streets: Streets, at: State) -> State | None:
+    """The state after ``forward()``; None where no street leads on."""
     ways = [(abs(turn(at.heading, b)), turn(at.heading, b) < 0, n) for n, b in streets.ways(at.point)]
     angle, _, following = min(ways, default=(math.inf, False, -1))
     if angle > SECTOR:
@@ -78,21 +77,21 @@ def gone_on(streets: Streets, at: State) -> State | None:
 
 
 def moves(streets: Streets, at: State, actions: str) -> Iterator[tuple[verifier.Action, State]]:
-    """The actions that can be carried out, but for ``stop()``, and where each leads."""
-    onward = gone_on(streets, at)
+    """The possible actions except ``stop()``, each with the state after it."""
+    onward = moved_forward(streets, at)
     if onward:
         yield verifier.Action("forward"), onward
-    for said in ACTIONS[actions]:
-        facing = turned(streets, at, actions, said)
+    for direction in ACTIONS[actions]:
+        facing = turned(streets, at, actions, direction)
         if facing and facing != at:
-            yield verifier.Action("turn_direction", said), facing
+            yield verifier.Action("turn_direction", direction), facing
 
 
 class Guide:
-    """The expert of one route: from any state, the way back to the route and on to its end.
+    """The expert of one route: its action in any state, on the route or off it.
 
     Args:
-        milestones: points of the network that the route leads through, in order.
+        milestones: points of the network along the route, in order.
         actions: the action rule.
     """
 
@@ -112,14 +111,14 @@ class Guide:
         return verifier.Action("stop") if at.point == self._goal else self._step(at)[0]
 
     def count(self, at: State) -> int:
-        """How many actions the expert takes from here, ``stop()`` included."""
+        """The number of the expert's actions from a state to the end, ``stop()`` included."""
         taken = 1
         while at.point != self._goal:
             at, taken = self._step(at)[1], taken + 1
         return taken
 
     def leg(self, at: State) -> int:
-        """Which leg of the route the walker is on, or is nearest to."""
+        """Index of the leg that the walker is on, or is nearest to."""
         ahead = at.point if at.point == self._goal else self._next_point(at)
         for number, leg in enumerate(self._legs):
             if (at.point, ahead) in pairwise(leg) or (at.point == ahead == leg[-1] == self._goal):
@@ -129,7 +128,7 @@ class Guide:
         return spread.index(min(spread)) if spread else 0
 
     def _next_point(self, at: State) -> int:
-        """The next other point that the expert comes to."""
+        """The next point on the expert's way."""
         here = at.point
         while at.point == here:
             at = self._step(at)[1]
@@ -141,7 +140,7 @@ class Guide:
         return self._next[at]
 
     def _plan(self, start: State) -> None:
-        """Dijkstra's algorithm; every state along the way found is remembered."""
+        """Find the cheapest way with Dijkstra's algorithm and keep the action of each state along it."""
         frontier: list[tuple[float, int, State]] = [(0.0, 0, start)]
         came: dict[State, tuple[State, verifier.Action]] = {}
         cost, settled, entered = {start: 0.0}, set(), 0
@@ -162,7 +161,7 @@ class Guide:
                     cost[following], came[following] = total, (at, action)
                     entered += 1
                     heapq.heappush(frontier, (total, entered, following))
-        raise UsageError("the destination cannot be reached from here by streets")
+        raise UsageError("no streets lead from here to the destination; check the route's milestones")
 
     def _cost(self, at: State, following: State) -> float:
         if at.point == following.point:
@@ -172,20 +171,20 @@ class Guide:
 
 
 def opening(task: Task) -> State:
-    """At the route's start, facing as on the rail."""
+    """The state at the route's start, with the heading of the rail."""
     walk, streets = rail_of(task), _streets(task)
     return State(streets.nearest(walk.milestones[0].place), walk.milestones[0].arriving)
 
 
 def state(task: Task, at: State) -> dict[str, Any]:
-    """The truth at a state, as a position holds it."""
+    """The state of a position: the truth at a point and heading, as plain data."""
     streets, guide, actions = _streets(task), _guide(task), task.rule["actions"]
     action = guide.action(at)
     other = action.text
     if action.name == "turn_direction":
         facing = turned(streets, at, actions, action.word)
-        said = word(other_actions(actions), at.heading, facing.heading)
-        other = verifier.Action("turn_direction", said).text
+        direction = word(other_actions(actions), at.heading, facing.heading)
+        other = verifier.Action("turn_direction", direction).text
     place = streets.place(at.point)
     leg = guide.leg(at)
     last = max(0, 2 * len(rail_of(task).milestones) - 3)
@@ -205,11 +204,10 @@ def state(task: Task, at: State) -> dict[str, Any]:
 
 
 def follow(task: Task, position: Position, taken: int) -> State | str | None:
-    """What follows the latest attempt at a position: where it leads, the final status, or None to answer
-    again.
+    """The next state after the latest attempt at a position, or the final status, or None to answer again.
 
     Args:
-        taken: positions so far.
+        taken: the number of positions so far.
     """
     here, action = position.state, verifier.read(position.attempts[-1].answer).action
     if action is None or action.rule not in ("", task.rule["actions"]):
@@ -218,7 +216,7 @@ def follow(task: Task, position: Position, taken: int) -> State | str | None:
         return "success" if here["near"] else "failed"
     streets, at = _streets(task), _at(here)
     if action.name == "forward":
-        following = gone_on(streets, at)
+        following = moved_forward(streets, at)
     else:
         following = turned(streets, at, task.rule["actions"], action.word)
     return "exhausted" if following and taken >= here["steps"] else following

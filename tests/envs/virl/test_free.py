@@ -9,7 +9,7 @@ from labkit.envs.virl import sources
 from labkit.envs.virl.authors.export import write_folder
 from labkit.envs.virl.city.cities import city
 from labkit.envs.virl.city.streets import Streets
-from labkit.envs.virl.free import Guide, State, gone_on, turned
+from labkit.envs.virl.free import Guide, State, moved_forward, turned
 from labkit.envs.virl.geometry import COMPASS
 from labkit.envs.virl.rail import metres
 from labkit.envs.virl.records import LatLng, Milestone, Place, Point, Route
@@ -60,7 +60,7 @@ def test_far_from_every_street():
 
 def test_streets_that_are_not_joined():
     net = streets([(0, 0), (0, 20)], [(100, 0), (100, 20)])
-    with pytest.raises(UsageError, match="not joined"):
+    with pytest.raises(UsageError, match="no streets join two milestones"):
         net.path(0, 2)
 
 
@@ -106,16 +106,16 @@ def test_ties_go_to_the_smaller_turn_and_then_clockwise():
 
 def test_forward_goes_on_along_the_street_and_no_farther_than_45_degrees_aside():
     at = numbers(CROSS)
-    assert gone_on(CROSS, State(at[0, 0], 0.0)) == State(at[0, 20], 0.0)
-    assert gone_on(CROSS, State(at[0, 20], 0.0)) is None  # a dead end
-    assert gone_on(CROSS, State(at[0, 0], 40.0)).point == at[0, 20]
-    assert gone_on(CROSS, State(at[0, 0], 50.0)).point == at[20, 0]
+    assert moved_forward(CROSS, State(at[0, 0], 0.0)) == State(at[0, 20], 0.0)
+    assert moved_forward(CROSS, State(at[0, 20], 0.0)) is None  # a dead end
+    assert moved_forward(CROSS, State(at[0, 0], 40.0)).point == at[0, 20]
+    assert moved_forward(CROSS, State(at[0, 0], 50.0)).point == at[20, 0]
     # A tie goes clockwise.
-    assert gone_on(CROSS, State(at[0, 0], 45.0)).point == at[20, 0]
+    assert moved_forward(CROSS, State(at[0, 0], 45.0)).point == at[20, 0]
     # Bends of exactly 45 degrees are followed, of 90 are not.
-    assert gone_on(CROSS, State(at[20, 0], 90.0)).point == at[34, 14]
+    assert moved_forward(CROSS, State(at[20, 0], 90.0)).point == at[34, 14]
     corner = streets([(0, 0), (0, 20)], [(0, 20), (20, 20)])
-    assert gone_on(corner, State(1, 0.0)) is None
+    assert moved_forward(corner, State(1, 0.0)) is None
 
 
 # The expert
@@ -133,7 +133,9 @@ def test_the_expert_comes_back_to_the_route_and_keeps_to_it(actions):
         while guide.action(state).name != "stop":
             action = guide.action(state)
             way.append(action.text)
-            state = gone_on(ring, state) if action.name == "forward" else turned(ring, state, actions, action.word)
+            state = (
+                moved_forward(ring, state) if action.name == "forward" else turned(ring, state, actions, action.word)
+            )
         assert state.point == at[40, 0]
         return way
 

@@ -1,4 +1,4 @@
-"""What stands along the streets: buildings side by side behind the pavements, and landmarks among them."""
+"""Buildings along both sides of the streets, and the landmarks among them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from labkit.envs.virl.geometry import (
 from labkit.envs.virl.records import Building, Landmark, Point, Street
 
 CLEARANCE = 0.01
-"""Metres; outlines are rounded to the centimetre."""
+"""Metres by which a building may overlap a street, since outlines are rounded to the centimetre."""
 NARROWEST = 5.0
-"""Metres of front."""
+"""Metres: the least width of a building's front."""
 MOST_BEND = 25.0
-"""Degrees that a street may bend along one front."""
+"""Degrees by which a street may bend along one front."""
 APART = 12.0
-"""Metres along a street between two landmarks on it, so that one can stop in front of one of them."""
+"""Metres along a street between two landmarks, at least, so that a walker stops in front of one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fabric:
-    """How a city is built up: ranges in metres."""
+    """The sizes of a city's buildings, in metres; a pair is a range."""
 
     front: tuple[float, float] = (11.0, 20.0)
     depth: tuple[float, float] = (11.0, 16.0)
@@ -51,19 +51,19 @@ class Fabric:
 
 
 class Front(NamedTuple):
-    """Where a building meets its street."""
+    """The side of a building that faces its street."""
 
     street: int
     side: int
     """1: to the right of the street's direction, -1: to its left."""
     at: float
-    """Metres from the street's start, at the middle of the front."""
+    """Metres from the street's start to the middle of the front."""
     point: Point
     facing: float
 
 
 class Ground:
-    """What is taken: streets, water, parks, and buildings as they come."""
+    """The occupied ground: streets, water, parks, and each building once it is placed."""
 
     def __init__(self, streets: Sequence[Street], greens: Sequence[tuple[Point, ...]]) -> None:
         self._streets: Index[tuple[Point, Point, float]] = Index()
@@ -75,14 +75,14 @@ class Ground:
             self.take(outline)
 
     def room(self, outline: tuple[Point, ...]) -> bool:
-        """Whether a convex outline keeps off everything."""
+        """Whether a convex outline overlaps nothing."""
         box = Box.around(outline)
         if any(overlap(outline, other) for other in self._taken.near(box)):
             return False
         return not self.on_street(outline)
 
     def on_street(self, outline: tuple[Point, ...]) -> bool:
-        """Whether some street, in its full width, meets the outline."""
+        """Whether the outline overlaps a street, taken in its full width."""
         middle = Point(*(math.fsum(axis) / len(outline) for axis in zip(*outline, strict=True)))
         reach = max(math.dist(middle, corner) for corner in outline)
         return any(
@@ -91,7 +91,7 @@ class Ground:
         )
 
     def take(self, outline: tuple[Point, ...]) -> None:
-        """Nothing else will stand there."""
+        """Mark an outline as occupied."""
         self._taken.add(Box.around(outline), outline)
 
 
@@ -102,7 +102,7 @@ def buildings(
     styles: Sequence[str],
     rng: Random,
 ) -> tuple[list[Building], list[Front]]:
-    """Fill both sides of every street, wide streets first; one front for each building."""
+    """The buildings on both sides of every street, and the front of each. Wide streets are filled first."""
     ground = Ground(streets, greens)
     built: list[Building] = []
     fronts: list[Front] = []
@@ -123,7 +123,7 @@ def _row(
     fabric: Fabric,
     rng: Random,
 ) -> Iterator[tuple[Front, tuple[Point, ...]]]:
-    """One side of a street, from its start."""
+    """The fronts and outlines of the buildings on one side of a street, from its start."""
     whole = length(street.points)
     at = 1.0
     while at < whole - NARROWEST:
@@ -150,12 +150,12 @@ def _lot(
     depth: float,
     garden: float,
 ) -> tuple[Front, tuple[Point, ...]]:
-    """A rectangle whose front runs along the street between two distances from its start."""
+    """The front and the outline of a rectangular building, between two distances from the street's start."""
     middle = along(street.points, (start + end) / 2)[0]
     a, b = along(street.points, start)[0], along(street.points, end)[0]
     heading = bearing(a, b)
     out = heading + 90 * side
-    # Where the street bows towards this side, the front steps back as far as the bow swings out.
+    # Where the street curves towards this side, the front moves back by the height of the curve.
     lateral = math.radians(out)
     bow = (middle.x - a.x) * math.sin(lateral) + (middle.y - a.y) * math.cos(lateral)
     back = street.width / 2 + garden + max(bow, 0.0) + CLEARANCE
@@ -173,7 +173,7 @@ def _lot(
 
 
 def sites(streets: Sequence[Street], fronts: Sequence[Front], rng: Random) -> list[Front]:
-    """The fronts that become landmarks: often at corners, else one in every 60 m or so of street."""
+    """The fronts that become landmarks: many at corners, elsewhere about one in 60 m of street."""
     whole = [length(street.points) for street in streets]
     chosen: dict[int, list[Front]] = {}
     order = rng.sample(range(len(fronts)), len(fronts))
@@ -192,7 +192,7 @@ def sites(streets: Sequence[Street], fronts: Sequence[Front], rng: Random) -> li
 
 
 def landmarks(chosen: Sequence[Front], named: Iterator[tuple[str, str]]) -> tuple[Landmark, ...]:
-    """Give each site the next name and category."""
+    """A landmark for each front, with the next name and category."""
     return tuple(
         Landmark(name, category, front.point, front.facing, front.street)
         for front, (name, category) in zip(chosen, named, strict=False)
@@ -200,7 +200,7 @@ def landmarks(chosen: Sequence[Front], named: Iterator[tuple[str, str]]) -> tupl
 
 
 def stop_of(landmark: Landmark, streets: Sequence[Street]) -> tuple[float, Point]:
-    """Where one stands in front of a landmark: metres from its street's start, and the point."""
+    """Where a walker stops in front of a landmark: metres from the street's start, and the point."""
     points = streets[landmark.street].points
     best, at, found = math.inf, 0.0, (0.0, points[0])
     for a, b in pairwise(points):

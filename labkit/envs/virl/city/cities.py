@@ -1,7 +1,7 @@
-"""The embedded cities: one to train in, nine to be tested in. All are made up.
+"""The ten generated cities: one for training, nine for testing.
 
-A city is drawn from its name and a seed by ``random.Random`` with text seeds alone and rounded to the
-centimetre, so that it is the same on every machine.
+Every random choice comes from ``random.Random`` with a text seed, and coordinates are rounded to the centimetre. So a
+city is the same on every machine.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from functools import lru_cache
 from random import Random
 
 from labkit.envs.virl.city.blocks import Fabric, Ground, buildings, landmarks, sites
+from labkit.envs.virl.city.looks import LOOKS
+from labkit.envs.virl.city.names import STREET_WORDS, WORDS, landmark_names
 from labkit.envs.virl.city.network import network
 from labkit.envs.virl.city.plans import PLANS
 from labkit.envs.virl.city.plans.drawing import joined
-from labkit.envs.virl.city.themes import LOOKS, STREETS, WORDS, names
 from labkit.envs.virl.records import City, LatLng, Street
 from labkit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
-    """What a city is made from; origins lie in open ocean, so that none is taken for a real place."""
+    """The settings of a city. Origins lie in open ocean, so that no city is taken for a real place."""
 
     plan: str
     origin: LatLng
@@ -51,18 +52,18 @@ _RECIPES = {
 CITIES = tuple(_RECIPES)
 """Names of the ten cities, the training city first."""
 DISTRICT = "latticehill"
-"""A district of the training city with streets of its own: the same plan, houses and words for names. It is asked for
-by its name like a city, and is none of the ten."""
+"""A district of the training city with streets of its own. Its plan, its houses and the words of its names are the
+training city's. It is asked for by name, as a city is, but is not one of the ten."""
 TRAINING_CITY = CITIES[0]
 OTHER_CITIES = CITIES[1:]
 
 
 @lru_cache(maxsize=32)
 def city(name: str, seed: int = 0) -> City:
-    """One of the embedded cities, or :data:`DISTRICT`.
+    """One of the generated cities, or :data:`DISTRICT`.
 
     Args:
-        seed: another one lays its streets, houses and landmarks differently, to the same kind of plan.
+        seed: another seed gives other streets, houses and landmarks on the same kind of plan.
 
     Raises:
         UsageError: there is no city of that name.
@@ -82,16 +83,16 @@ def city(name: str, seed: int = 0) -> City:
     look = LOOKS[recipe.plan]
     built, fronts = buildings(streets, parks + water, recipe.fabric, tuple(look["styles"]), Random(f"{key}/buildings"))
     rng = Random(f"{key}/landmarks")
-    known = landmarks(sites(streets, fronts, rng), names(WORDS[recipe.plan].split(), rng))
+    known = landmarks(sites(streets, fronts, rng), landmark_names(WORDS[recipe.plan], rng))
     return City(name, recipe.plan, seed, recipe.origin, nodes, streets, tuple(built), known, look, water, parks)
 
 
 def _named(streets: Sequence[Street], plan: str, rng: Random) -> tuple[Street, ...]:
-    """Real names for the plan's working names: one for each way, however many streets it is cut into."""
+    """The streets with names. A way of the plan has one name, however many streets it is cut into."""
     ways = sorted({street.name for street in streets})
-    words = WORDS[plan].split()
+    words = WORDS[plan]
     pool = [*words, *(f"{a} {b}" for a in words for b in words if a != b)]
     first, rest = pool[: len(words)], pool[len(words) :]
     chosen = [*rng.sample(first, len(first)), *rng.sample(rest, len(rest))]
-    given = {way: f"{word} {STREETS[plan]}" for way, word in zip(ways, chosen, strict=False)}
+    given = {way: f"{word} {STREET_WORDS[plan]}" for way, word in zip(ways, chosen, strict=False)}
     return tuple(Street(s.a, s.b, s.points, s.width, given[s.name]) for s in streets)

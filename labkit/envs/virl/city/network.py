@@ -1,7 +1,7 @@
-"""From lines drawn over a plain to a street network: junctions where lines cross, streets between them.
+"""A street network from the lines of a plan: a node wherever lines cross, a street between two nodes.
 
-A plan only says which ways run where (:class:`Way`); that streets meet in nodes, at angles wide enough to be
-told apart, and hang together, is settled here for all plans alike.
+A plan only gives lines (:class:`Way`). This module makes the network connected, and the angles between streets wide
+enough to tell them apart.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from labkit.envs.virl.geometry import Box, Index, along, bearing, between, cross
 from labkit.envs.virl.records import Point, Street
 
 MIN_ANGLE = 30.0
-"""Degrees between two streets at a junction: less, and neither words nor pictures tell them apart."""
+"""Degrees between two streets at a junction, at least. Below that, words and pictures cannot tell them apart."""
 MIN_LENGTH = 26.0
-"""Metres; shorter streets are drawn together into one junction."""
+"""Metres: a shorter street is contracted into one junction."""
 TOUCH = 0.05
-"""Metres; plans round to the centimetre, so that a way may stop a hair short of the one it runs into."""
+"""Metres between a way and the one it ends at, at most. Plans round to the centimetre, so a gap is possible."""
 SMOOTH = 25.0
-"""A way that bends by less than this where nothing else meets it is one street."""
+"""Degrees: a way that bends by less at a node without other streets is one street."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A line that a plan lays: a street of one name, through as many junctions as it likes."""
+    """A line of a plan: a street with one name, through any number of junctions."""
 
     points: tuple[Point, ...]
     name: str
@@ -35,7 +35,7 @@ class Way:
 
 @dataclass(slots=True)
 class _Edge:
-    """A street in the making."""
+    """A street whose ends may still change."""
 
     a: int
     b: int
@@ -44,16 +44,16 @@ class _Edge:
     width: float
 
     def departure(self, node: int) -> float:
-        """Heading on leaving a node, as seen after a car's length or two."""
+        """The heading from a node to the point 12 m along the street."""
         points = self.points if node == self.a else self.points[::-1]
         return bearing(points[0], along(points, 12.0)[0])
 
 
 def network(ways: Sequence[Way]) -> tuple[tuple[Point, ...], tuple[Street, ...]]:
-    """The nodes and streets of ways laid over each other: connected, without a crossing that is not a node.
+    """The nodes and streets of a plan's ways: connected, with a node at every crossing.
 
-    Streets shorter than 26 m are drawn together, stubs dropped, and of two streets that leave a junction at
-    less than 30 degrees the lesser one goes.
+    Streets shorter than :data:`MIN_LENGTH` are contracted and stubs are dropped. Of two streets that leave a junction
+    less than :data:`MIN_ANGLE` apart, the narrower one is dropped, or else the shorter one.
     """
     nodes, edges = _split(ways)
     edges = _tidy(nodes, edges)
@@ -64,7 +64,7 @@ def network(ways: Sequence[Way]) -> tuple[tuple[Point, ...], tuple[Street, ...]]
 
 
 def _split(ways: Sequence[Way]) -> tuple[list[Point], list[_Edge]]:
-    """Cut every way where another one crosses or touches it."""
+    """Nodes and edges: every way is cut where another one crosses or touches it."""
     segments: Index[tuple[int, Point, Point]] = Index()
     for number, way in enumerate(ways):
         for a, b in pairwise(way.points):
@@ -100,19 +100,19 @@ def _split(ways: Sequence[Way]) -> tuple[list[Point], list[_Edge]]:
 
 
 def _tidy(nodes: list[Point], edges: list[_Edge]) -> list[_Edge]:
-    """Repeat the rules until none applies; each takes at least one edge away, so this ends."""
+    """Apply the rules until none changes anything. Each change removes an edge, so this ends."""
     while True:
         before = len(edges)
         edges = _largest_component(edges)
-        edges = _without_stubs(edges)
-        edges = _drawn_together(nodes, edges)
-        edges = _joined(edges)
-        edges = _told_apart(edges)
+        edges = _drop_stubs(edges)
+        edges = _contract_shortest(nodes, edges)
+        edges = _merge_continued(edges)
+        edges = _drop_acute(edges)
         if len(edges) == before:
             return edges
 
 
-def _at(edges: Sequence[_Edge]) -> dict[int, list[_Edge]]:
+def _edges_at(edges: Sequence[_Edge]) -> dict[int, list[_Edge]]:
     """The edges at each node."""
     meeting: dict[int, list[_Edge]] = {}
     for edge in edges:
@@ -122,7 +122,7 @@ def _at(edges: Sequence[_Edge]) -> dict[int, list[_Edge]]:
 
 
 def _largest_component(edges: list[_Edge]) -> list[_Edge]:
-    meeting = _at(edges)
+    meeting = _edges_at(edges)
     component: dict[int, int] = {}
     for start in meeting:
         frontier = [] if start in component else [start]
@@ -138,9 +138,9 @@ def _largest_component(edges: list[_Edge]) -> list[_Edge]:
     return [edge for edge in edges if component[edge.a] == largest]
 
 
-def _without_stubs(edges: list[_Edge]) -> list[_Edge]:
-    """Ways are laid a little past the last one they cross; what sticks out goes."""
-    meeting = _at(edges)
+def _drop_stubs(edges: list[_Edge]) -> list[_Edge]:
+    """Drop short dead ends: a way runs a little past the last one that it crosses."""
+    meeting = _edges_at(edges)
     return [
         edge
         for edge in edges
@@ -148,9 +148,9 @@ def _without_stubs(edges: list[_Edge]) -> list[_Edge]:
     ]
 
 
-def _drawn_together(nodes: list[Point], edges: list[_Edge]) -> list[_Edge]:
-    """Contract the shortest street, if it is too short, into its busier end."""
-    meeting = _at(edges)
+def _contract_shortest(nodes: list[Point], edges: list[_Edge]) -> list[_Edge]:
+    """Contract the shortest street, if it is too short, into the end where more streets meet."""
+    meeting = _edges_at(edges)
     shortest = min(edges, key=lambda edge: length(edge.points))
     if length(shortest.points) >= MIN_LENGTH:
         return edges
@@ -166,14 +166,14 @@ def _drawn_together(nodes: list[Point], edges: list[_Edge]) -> list[_Edge]:
 
 
 def _moved(points: list[Point], start: Point) -> list[Point]:
-    """A line that begins elsewhere: its bends near the new start go, so that it leaves straight."""
+    """The line with another start. Bends near the new start are dropped, so that it leaves straight."""
     far = [point for point in points[1:-1] if math.dist(point, start) > 25.0]
     return [start, *far, points[-1]]
 
 
-def _joined(edges: list[_Edge]) -> list[_Edge]:
-    """Make one street of two that merely run on into each other."""
-    meeting = _at(edges)
+def _merge_continued(edges: list[_Edge]) -> list[_Edge]:
+    """Merge two streets of one name that continue each other at a node without other streets."""
+    meeting = _edges_at(edges)
     for node, pair in meeting.items():
         if len(pair) != 2 or pair[0].name != pair[1].name:
             continue
@@ -189,9 +189,9 @@ def _joined(edges: list[_Edge]) -> list[_Edge]:
     return edges
 
 
-def _told_apart(edges: list[_Edge]) -> list[_Edge]:
-    """Drop the lesser (narrower, then shorter) of two streets that leave a junction side by side."""
-    for node, meeting in _at(edges).items():
+def _drop_acute(edges: list[_Edge]) -> list[_Edge]:
+    """Drop one of two streets that leave a junction in nearly one direction: the narrower, or else the shorter."""
+    for node, meeting in _edges_at(edges).items():
         headings = [edge.departure(node) for edge in meeting]
         for i, one in enumerate(meeting):
             for j, other in enumerate(meeting[:i]):

@@ -1,15 +1,15 @@
-"""Routes through an embedded city, from one landmark to another, that words can describe under both rules.
+"""Routes through a generated city, from one landmark to another, with an instruction that is clear under both rules.
 
-A route is the shortest way under street lengths that are stretched at random, so that not all of them hug the
-same streets. It is kept only if its instruction is sound:
+A route is the shortest way after each street's length is multiplied by a random factor, so that routes differ. It is
+kept only if its instruction is clear:
 
 * each leg between two milestones stays within :data:`BOW` of a straight line, since the rail runs straight;
-* each milestone between start and end is a junction with a choice, where one turns, or passes a landmark, or
-  where a bending street asks for a new heading;
-* at each, the compass word and the relative word of the way out fit no other street, save the one come by.
+* each milestone between start and end is a junction of three streets or more, where the route turns, bends or passes a
+  landmark;
+* at each milestone, the compass word and the relative word of the way out fit no other street but the way in.
 
-Headings are whole degrees, distances whole metres and coordinates have seven decimals (1 cm): what the
-authors' layout can hold, so that routes survive being written and read.
+Headings are whole degrees, distances whole metres, and coordinates have seven decimals (1 cm): the precision of the
+authors' files, so that a route is the same after it was written and read.
 """
 
 from __future__ import annotations
@@ -49,25 +49,25 @@ from labkit.errors import UsageError
 
 SPLITS = ("train", "eval")
 EVAL_SHARE = 0.2
-"""Of all pairs of landmarks, by a hash: no pair is joined by an evaluation and a training route."""
+"""Share of the pairs of landmarks whose routes are for evaluation, by a hash of their names."""
 TURNS = (2, 8)
-"""Fewest and most turning points, the first turn at the start included."""
+"""Fewest and most legs of a route: the turn at the start counts as the first turning point."""
 BOW = 3.0
-"""Metres."""
+"""Metres: how far a leg may be from the straight line between its ends."""
 SIGHT = 36.0
-"""A landmark is named at a milestone within so many metres of it, when its front faces the milestone."""
+"""Metres: a milestone names a landmark that is nearer than this and whose front faces the milestone."""
 FRONT = 75.0
-"""Degrees; a landmark shows itself at up to so many off its front."""
+"""Degrees: a front faces all places that are less than this off its direction."""
 BEND = 20.0
-"""Degrees; a street that bends by less at a junction is walked straight on."""
+"""Degrees: where the way bends by less at a junction, the walker goes straight on."""
 MARGIN = 3.0
-"""Degrees that bearings keep from where one word ends and the next begins."""
+"""Degrees between a bearing and the border of its word's sector, at least."""
 MIN_LEG = 14.0
-"""Metres."""
+"""Metres: the shortest leg."""
 
 
 class _Stop(NamedTuple):
-    """Where one stands in front of a landmark."""
+    """The place in front of a landmark where routes begin and end."""
 
     landmark: Landmark
     at: float
@@ -75,26 +75,26 @@ class _Stop(NamedTuple):
 
 
 class _Leg(NamedTuple):
-    """A straight stretch of a route: through ``nodes`` (those passed without a milestone included)."""
+    """A straight part of a route."""
 
     line: tuple[Point, ...]
     node: int | None
-    """Where it ends; None at the destination."""
+    """The node where it ends; None at the destination."""
 
 
 def routes(of: City, count: int, seed: int = 0, split: str = "train") -> list[Route]:
-    """Routes through a city, in a fixed order: the first ten of a hundred are the same as ten.
+    """Routes through a city, in a fixed order: ten routes are the first ten of a hundred.
 
     Args:
-        split: ``train`` or ``eval``; no pair of landmarks is joined in both, whatever the seeds.
+        split: ``train`` or ``eval``. No pair of landmarks has routes in both, whatever the seeds.
 
     Raises:
-        UsageError: no such split, a count below 0, or more than the city has.
+        UsageError: the split is unknown, the count is negative, or the city has fewer routes.
     """
     if split not in SPLITS:
         raise UsageError(f"no split {split!r}: choose {' or '.join(SPLITS)}")
     if count < 0:
-        raise UsageError(f"count = {count}: give a number of routes from 0")
+        raise UsageError(f"count is {count}; give a number of routes from 0")
     walker = _Walker(of)
     rng = Random(f"virl/routes/{of.name}/{of.seed}/{split}/{seed}")
     found: dict[tuple[str, str], Route] = {}
@@ -115,12 +115,16 @@ def routes(of: City, count: int, seed: int = 0, split: str = "train") -> list[Ro
 
 
 def mini_benchmark(per_city: int = 2, seed: int = 0) -> list[Route]:
-    """Evaluation routes in the nine other cities: 18, as many as the paper's benchmark has, or more."""
+    """Evaluation routes in the nine test cities; by default 18, as in the paper's benchmark."""
     return [route for name in OTHER_CITIES for route in routes(city(name), per_city, seed, "eval")]
 
 
 def sighting(of: City, place: LatLng, heading: float) -> Sighting | None:
-    """The nearest landmark that shows its front to a place, if its relation to the heading is beyond doubt."""
+    """The nearest landmark whose front faces a place and whose direction is clear; None if there is none.
+
+    Args:
+        heading: degrees; the relation (``left``, ``right`` ...) is relative to it.
+    """
     here = to_point(place, of.origin)
     near = sorted(
         (math.dist(here, mark.point), mark.name, mark)
@@ -136,14 +140,14 @@ def sighting(of: City, place: LatLng, heading: float) -> Sighting | None:
 
 
 def _split_of(of: City, one: str, other: str) -> str:
-    """By hash, the same for both directions."""
+    """The split of a pair of landmarks, the same for both directions."""
     text = "\n".join((of.name, str(of.seed), *sorted((one, other))))
     share = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
     return "eval" if share < EVAL_SHARE else "train"
 
 
 class _Walker:
-    """A city's streets as a graph, and where its landmarks can be stood before."""
+    """A city's streets as a graph, and the places where routes can begin and end."""
 
     def __init__(self, of: City) -> None:
         self.city = of
@@ -160,7 +164,7 @@ class _Walker:
                 self.stops.append(_Stop(landmark, at, point))
 
     def route(self, start: _Stop, end: _Stop, name: str, rng: Random) -> Route | None:
-        """A sound route between two stops, or None."""
+        """A route between two stops; None if its instruction would not be clear."""
         apart = math.dist(start.point, end.point)
         if start.landmark.street == end.landmark.street or not 60 < apart < 650:
             return None
@@ -169,7 +173,7 @@ class _Walker:
         return self._milestones(start, end, legs, name, rng) if legs else None
 
     def _path(self, start: _Stop, end: _Stop, rng: Random) -> list[tuple[int, int]] | None:
-        """(street, node it leads to) from the start's street on; the last is the destination's, with -1."""
+        """Pairs of a street and the node that it leads to; the last is the destination's street, with node -1."""
         streets = self.city.streets
         stretch = [rng.uniform(1.0, 1.8) for _ in streets]
         first, last = start.landmark.street, end.landmark.street
@@ -199,7 +203,7 @@ class _Walker:
         return None
 
     def _lines(self, start: _Stop, end: _Stop, path: list[tuple[int, int]]) -> list[tuple[Point, ...]]:
-        """The stretch of each street that the path takes, in walking order."""
+        """The part of each street that the path follows, in walking order."""
         lines = []
         for (number, node), before in zip(path, [None, *(node for _, node in path)], strict=False):
             street, whole = self.city.streets[number], self.lengths[number]
@@ -216,14 +220,14 @@ class _Walker:
         return lines
 
     def _legs(self, start: _Stop, end: _Stop, path: list[tuple[int, int]], rng: Random) -> list[_Leg] | None:
-        """Streets gathered into straight legs; None where a leg would leave its street."""
+        """The path as straight legs; None if a leg is not straight, too short, or there are too few or many."""
         lines = self._lines(start, end, path)
         legs: list[_Leg] = []
         line = lines[0]
         for (_, node), following in zip(path, lines[1:], strict=False):
             bend = abs(turn(bearing(line[-2], line[-1]), bearing(following[0], following[1])))
             straight = bend < BEND and _straight((*line, *following[1:]))
-            # Now and then a junction is worth a sentence although one walks straight on: it has a landmark.
+            # Some junctions with a landmark get a sentence although the walker goes straight on there.
             pause = straight and rng.random() < 0.12 and self._sighting(node, bearing(line[0], line[-1])) is not None
             if straight and not pause:
                 line = (*line, *following[1:])
@@ -235,15 +239,15 @@ class _Walker:
         return legs if sound and TURNS[0] <= len(legs) <= TURNS[1] else None
 
     def _milestones(self, start: _Stop, end: _Stop, legs: list[_Leg], name: str, rng: Random) -> Route | None:
-        """The route of these legs, unless one of its turns could be taken for another."""
+        """The route of these legs; None if one of its turns is ambiguous."""
         headings = [round(bearing(leg.line[0], leg.line[-1])) % 360 for leg in legs]
         for i, (leg, heading) in enumerate(zip(legs, headings, strict=True)):
             if not (self._turns_clearly(legs[i - 1], leg, headings[i - 1], heading) if i else _clear(heading, leg)):
                 return None
         aside = rng.choice((-20, 20))
-        # The authors' files say 0 where the first heading is to be drawn at random; a given one is never 0.
-        set_down = (headings[0] + aside) % 360 or 1
-        milestones = [self._milestone(legs[0].line[0], (), set_down, headings[0], legs[0])]
+        # In the authors' files 0 means a random first heading, so a given one is never 0.
+        first_heading = (headings[0] + aside) % 360 or 1
+        milestones = [self._milestone(legs[0].line[0], (), first_heading, headings[0], legs[0])]
         for before, leg, arriving, leaving in zip(legs, legs[1:], headings, headings[1:], strict=False):
             seen = self._sighting(before.node, arriving)
             milestones.append(self._milestone(leg.line[0], (seen,) if seen else (), arriving, leaving, leg))
@@ -253,7 +257,7 @@ class _Walker:
         return Route(name, self.city.name, self._place(start), self._place(end), tuple(milestones))
 
     def _turns_clearly(self, before: _Leg, leg: _Leg, arriving: int, leaving: int) -> bool:
-        """Whether the words for this turn fit one street of the junction only, and there is a choice."""
+        """Whether the junction has three streets or more and the words for this turn fit only one of them."""
         exits = [self._departure(number, before.node) for number in self.exits[before.node]]
         if len(exits) < 3 or not _clear(leaving, leg):
             return False
@@ -265,12 +269,12 @@ class _Walker:
         )
 
     def _departure(self, number: int, node: int) -> float:
-        """Heading of a street where it leaves a node."""
+        """The heading of a street where it leaves a node."""
         points = self.city.streets[number].points
         return bearing(points[0], points[1]) if self.city.streets[number].a == node else bearing(points[-1], points[-2])
 
     def _sighting(self, node: int, heading: float) -> Sighting | None:
-        # From the place as routes give it: a centimetre off the node decides where a relation is in doubt.
+        # Use the rounded place that a route stores: at the border of a sector a centimetre decides.
         return sighting(self.city, self._latlng(self.city.nodes[node]), round(heading))
 
     def _milestone(
@@ -299,11 +303,11 @@ class _Walker:
 
 
 def _straight(line: tuple[Point, ...]) -> bool:
-    """Whether a polyline keeps to the straight line between its ends."""
+    """Whether a polyline stays within :data:`BOW` of the straight line between its ends."""
     return all(point_distance(point, line[0], line[-1]) <= BOW for point in line[1:-1])
 
 
 def _clear(heading: int, leg: _Leg) -> bool:
-    """Whether the street leaves under the leg's compass word, and neither heading is at the word's edge."""
+    """Whether street and leg have the same compass word, with both headings clear of its sector's border."""
     out = bearing(leg.line[0], leg.line[1])
     return compass(out) == compass(heading) and min(edge_margin(out), edge_margin(heading)) >= MARGIN / 2

@@ -1,4 +1,4 @@
-"""The street network as points to walk: where one can stand, and which points lie next to each other."""
+"""The street network of free navigation: points where a walker can stand, and which points are neighbours."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from labkit.envs.virl.records import City, LatLng, Point, Route, to_latlng, to_p
 from labkit.errors import UsageError
 
 PACE = 20.0
-"""Metres between points, at most."""
+"""Metres between neighbouring points, at most."""
 JOIN = 4.0
-"""Metres; less than from one street to the next, more than a straight leg strays from a bent street."""
+"""Metres: nearer milestones are one point. Two streets are further apart; a leg and its street are nearer."""
 FAR = 100.0
-"""Farther from every street than this, in metres, a place is not in the city."""
+"""Metres: a place that is farther from every street is outside the city."""
 
 
 class Streets:
-    """A network of points; compared by identity, since one is made for each city.
+    """A network of points, compared by identity.
 
     Args:
-        lines: centre lines; lines meet where their end points are the same.
-        origin: what the points are metres from.
+        lines: centre lines of streets. Lines meet where their end points are equal.
+        origin: the place that the points' coordinates, in metres, are relative to.
     """
 
     def __init__(self, lines: Iterable[Sequence[Point]], origin: LatLng) -> None:
@@ -53,10 +53,10 @@ class Streets:
 
     @classmethod
     def of_routes(cls, routes: Sequence[Route]) -> Streets:
-        """The streets that routes lead along, for a place of which nothing else is known.
+        """The streets along routes, where no city is known.
 
-        Milestones within :data:`JOIN` metres of each other are one point, and a leg that passes one so closely
-        leads through it: routes along the same street share it, and can be left for each other.
+        Milestones within :data:`JOIN` metres of each other are one point, and a leg that comes that near a point leads
+        through it. So routes along one street share it, and a walker can change from one to the other.
         """
         origin = routes[0].milestones[0].place
         places: Index[Point] = Index()
@@ -72,34 +72,34 @@ class Streets:
         return cls(dict.fromkeys(piece for leg in legs for piece in _pieces(*leg, places)), origin)
 
     def ways(self, point: int) -> tuple[tuple[int, float], ...]:
-        """The points next to a point, and the bearing of each."""
+        """The neighbours of a point, each with its bearing in degrees."""
         return self._ways[point]
 
     def bearings(self, point: int) -> list[float]:
-        """The bearings of the streets that leave a point."""
+        """The bearings, in degrees, of the streets that leave a point."""
         return [way for _, way in self._ways[point]]
 
     def place(self, point: int) -> LatLng:
-        """Where a point lies."""
+        """The coordinates of a point."""
         return to_latlng(self.points[point], self.origin)
 
     def nearest(self, place: LatLng) -> int:
         """The point nearest to a place.
 
         Raises:
-            UsageError: it is more than :data:`FAR` metres away.
+            UsageError: the point is more than :data:`FAR` metres away.
         """
         wanted = to_point(place, self.origin)
         distance, found = min((math.dist(point, wanted), n) for n, point in enumerate(self.points))
         if distance > FAR:
-            raise UsageError(f"no street within {FAR:g} m of {place.lat:.6f}, {place.lng:.6f}")
+            raise UsageError(f"no street within {FAR:g} m of {place.lat:.6f}, {place.lng:.6f}; check these coordinates")
         return found
 
     def path(self, a: int, b: int) -> tuple[int, ...]:
         """The points along the shortest way from a to b, both included.
 
         Raises:
-            UsageError: there is none.
+            UsageError: no way leads from a to b.
         """
         came, cost, frontier = {a: a}, {a: 0.0}, [(0.0, a)]
         while frontier:
@@ -112,7 +112,7 @@ class Streets:
                     cost[following], came[following] = total, at
                     heapq.heappush(frontier, (total, following))
         if b not in came:
-            raise UsageError("two milestones of the route are not joined by streets")
+            raise UsageError("no streets join two milestones of the route; check the route's milestones")
         back = [b]
         while back[-1] != a:
             back.append(came[back[-1]])
@@ -120,7 +120,7 @@ class Streets:
 
 
 def _pieces(a: Point, b: Point, places: Index[Point]) -> Iterator[tuple[Point, Point]]:
-    """A leg, cut at the places that it passes; each piece in the same direction, whichever way it is walked."""
+    """A leg, cut at the places that it passes. A piece has its ends in a fixed order, for either direction."""
     passed = [p for p in places.near(Box.around((a, b), JOIN)) if point_distance(p, a, b) < JOIN]
-    for here, there in pairwise([a, *sorted({*passed} - {a, b}, key=lambda p: math.dist(a, p)), b]):
-        yield min(here, there), max(here, there)
+    for start, end in pairwise([a, *sorted({*passed} - {a, b}, key=lambda p: math.dist(a, p)), b]):
+        yield min(start, end), max(start, end)

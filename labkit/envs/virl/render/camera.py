@@ -1,11 +1,10 @@
-"""Which way each pixel of a view looks: a ray per column of pixels, a slope per border between rows.
+"""The viewing directions of a picture: a ray for each column of pixels, a slope for each border between rows.
 
-A camera stands level, so that every pixel of a column looks along one vertical plane. A point at distance
-``t`` along the column's ray and at height z above the eye is then seen at slope z / t, whether the picture is
-a perspective view (t counts along the heading) or an equirectangular panorama (t counts along the ground).
+The camera is level, so all pixels of a column lie in one vertical plane. A point at distance ``t`` along the column's
+ray and at height z above the eye has slope z / t. In a perspective view t is measured along the heading, in an
+equirectangular panorama along the ground.
 
-Sines come from the machine's library, whose last bit differs between machines: all that follows from them is
-rounded first.
+The last bit of a sine differs between machines, so sines are rounded before they are used.
 """
 
 from __future__ import annotations
@@ -16,50 +15,50 @@ from dataclasses import dataclass
 import numpy as np
 
 EYE = 2.5
-"""Height of the camera above the road, metres, as on a car's mast."""
+"""Metres: the height of the camera above the road, as on the mast of a car."""
 OVERSAMPLE = 2
-"""Rays to a column of pixels: their mean smooths upright edges."""
+"""Rays for a column of pixels. Their mean smooths vertical edges."""
 DIGITS = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """The rays of one picture, from left to right, and its slopes, from top to bottom."""
+    """The rays of a picture, from left to right, and its slopes, from top to bottom."""
 
     east: np.ndarray
-    """Shape (rays,): how far east the ray gets while t grows by 1."""
+    """Shape (rays,): metres to the east for each unit of t."""
     north: np.ndarray
+    """Shape (rays,): metres to the north for each unit of t."""
     borders: np.ndarray
-    """Shape (rows + 1,): falling slopes of the rows' borders."""
+    """Shape (rows + 1,): slopes of the borders between rows, in falling order."""
     sweep: np.ndarray
-    """Shape (rays,): angle from one ray to the next, radians."""
+    """Shape (rays,): radians from a ray to the next."""
     wedge: bool
-    """Whether the rays fan out over less than half a turn."""
+    """Whether the rays cover less than 180 degrees."""
 
     @property
     def slopes(self) -> np.ndarray:
-        """Shape (rows,): of the middle of each row."""
+        """Shape (rows,): the slope of each row's middle."""
         return (self.borders[1:] + self.borders[:-1]) / 2
 
     @property
     def lengths(self) -> np.ndarray:
-        """Shape (rays,): metres over the ground while t grows by 1."""
+        """Shape (rays,): metres over the ground for each unit of t."""
         return np.sqrt(self.east**2 + self.north**2)
 
     @property
     def step(self) -> float:
-        """Of the slope, from one row to the next at the horizon."""
+        """The difference of slope between two rows at the horizon."""
         middle = len(self.borders) // 2
         return float(self.borders[middle - 1] - self.borders[middle])
 
     def row(self, slope: np.ndarray) -> np.ndarray:
-        """Where slopes fall, counted in rows from the top; beyond the picture, its border. In 1/256 of a
-        row."""
+        """The rows of slopes, counted from the top in 1/256 of a row. Slopes outside the picture give its border."""
         return np.rint(np.interp(-slope, -self.borders, np.arange(len(self.borders))) * 256)
 
 
 def perspective_camera(heading: float, size: int, fov: float) -> Camera:
-    """A square view: heading and field of view in degrees, size in pixels."""
+    """The camera of a square view; heading and field of view in degrees, size in pixels."""
     reach = round(math.tan(math.radians(fov) / 2), DIGITS)
     angle = math.radians(heading)
     ahead_east, ahead_north = round(math.sin(angle), DIGITS), round(math.cos(angle), DIGITS)
@@ -72,10 +71,10 @@ def perspective_camera(heading: float, size: int, fov: float) -> Camera:
 
 
 def equirectangular_camera(height: int) -> Camera:
-    """All around, twice as wide as high: the left border looks north, the middle south."""
+    """The camera of a panorama, twice as wide as high: the left border is north, the middle south."""
     rays = 2 * height * OVERSAMPLE
     angles = [math.tau * (ray + 0.5) / rays for ray in range(rays)]
-    # Straight up and down have no slope: the outermost borders stop a quarter of a row short of them.
+    # Straight up and down have no slope, so the outermost borders are a quarter of a row away from them.
     steps = [min(max(row, 0.25), height - 0.25) / height for row in range(height + 1)]
     return Camera(
         np.array([round(math.sin(angle), DIGITS) for angle in angles]),

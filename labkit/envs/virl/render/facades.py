@@ -1,8 +1,7 @@
-"""What a wall looks like up close: tiles one bay wide and one floor high, in a city's styles.
+"""Textures of walls: tiles one bay wide and one floor high, in a city's styles.
 
-A tile holds paint (trim, glass, doors) over bare wall, whose colour is the building's own. Each tile is kept
-in every combination of halvings across and down, since a wall along the street is seen much narrower than
-high.
+A tile has trim, glass and doors; where it has none of these, the building's colour shows. Each tile is stored in every
+combination of halvings across and down, since a wall along the street looks much narrower than high.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import numpy as np
 from labkit.envs.virl.render.textures import Canvas, colour, halved, mixed
 
 SIDE = 64
-"""Texture pixels along a tile."""
+"""Texture pixels along a side of a tile."""
 LEVELS = SIDE.bit_length()
 VARIANTS = 4
 GROUND, MIDDLE, TOP, ATTIC = range(4)
-"""Rows of a facade: on the street, between, under the roof, in the roof."""
+"""Rows of a facade: at the street, between, below the roof, in the roof."""
 SHADOW = (52, 56, 66)
 STYLE: Mapping[str, Any] = {
     "walls": ("#b5654a", "#c9a37c", "#a9a39a", "#8d5a48"),
@@ -35,10 +34,9 @@ STYLE: Mapping[str, Any] = {
     "shutters": None,
     "shops": 0.5,
 }
-"""A style's settings where a city does not say otherwise: colours; the shape of its ``window`` (``tall``,
-``square``, ``wide``, ``arched``, ``ribbon``) and of its ``top`` (``cornice``, ``flat``, ``gable``,
-``mansard``, ``tiles``); metres of a ``floor`` and a ``bay``; whether it has balconies; the colour of its
-shutters; the share of ``shops`` on the ground floor."""
+"""The default settings of a style: colours; the shape of its ``window`` (``tall``, ``square``, ``wide``, ``arched``,
+``ribbon``) and of its ``top`` (``cornice``, ``flat``, ``gable``, ``mansard``, ``tiles``); metres of a ``floor`` and a
+``bay``; whether it has balconies; the colour of its shutters; the share of ``shops`` on the ground floor."""
 WINDOWS = {
     "tall": (0.30, 0.16, 0.70, 0.86),
     "square": (0.24, 0.26, 0.76, 0.80),
@@ -46,17 +44,18 @@ WINDOWS = {
     "arched": (0.30, 0.30, 0.70, 0.86),
     "ribbon": (0.0, 0.30, 1.0, 0.84),
 }
+"""The left, top, right and bottom of a window, as fractions of its tile."""
 
 
 class Facades:
-    """The tiles of a city's styles, one behind the other, ready to be looked up by number."""
+    """The tiles of a city's styles in one array, at every level of halving."""
 
     def __init__(self, styles: Mapping[str, Mapping[str, Any]]) -> None:
         self.styles = {name: {**STYLE, **style} for name, style in styles.items()}
         tiles = np.array([tile for style in self.styles.values() for tile in drawn_tiles(style)])
         self.first = {name: number * 4 * VARIANTS for number, name in enumerate(self.styles)}
         self.start = np.zeros((LEVELS, LEVELS), dtype=np.int64)
-        """Where the tiles of a level (down, across) begin."""
+        """Shape (LEVELS, LEVELS): index of the first texel of a level (halvings down, halvings across)."""
         pieces, at, tall = [], 0, tiles
         for down in range(LEVELS):
             both = tall
@@ -67,11 +66,11 @@ class Facades:
                 both = halved(both, 2)
             tall = halved(tall, 1)
         self.texels = np.concatenate(pieces).astype(np.float32)
-        """Shape (texels, 4): paint times cover, and 255 minus the cover: how much bare wall shows."""
+        """Shape (texels, 4): red, green and blue times opacity, and the transparency; 0 to 255."""
 
 
 def drawn_tiles(style: Mapping[str, Any]) -> list[np.ndarray]:
-    """A style's tiles, row by row, each in its variants; shape of one (SIDE, SIDE, 4), values 0 to 255."""
+    """The tiles of a style, row by row, each in its variants; shape of one (SIDE, SIDE, 4), values 0 to 255."""
     tiles = []
     for row in (GROUND, MIDDLE, TOP, ATTIC):
         for variant in range(VARIANTS):

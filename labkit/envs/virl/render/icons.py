@@ -1,8 +1,8 @@
-"""The sign of each category of landmark: a colour, a white pictogram, and what kind of structure it marks.
+"""The look of each category of landmark: a colour, a white pictogram and a kind of structure.
 
-A pictogram is a list of shapes in the unit square, y downwards: ``P`` a polygon, ``L`` a line (first its
-thickness), ``D`` a disc (centre, radius, perhaps its height), a capital for white and a small letter for the
-sign's own colour, which cuts holes.
+A pictogram is a list of shapes in the unit square, y downwards: ``P`` a polygon, ``L`` a line (first its thickness),
+``D`` a disc (centre, radius, for an ellipse also its half height). A capital paints in white, a small letter in the
+sign's colour, which makes holes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ WHITE = (255, 255, 255)
 
 
 class Kind(NamedTuple):
-    """How landmarks of a category look."""
+    """The look of a category of landmark."""
 
     paint: str
-    """Colour of the sign and of the shopfront."""
+    """The colour of the sign and of the shopfront."""
     structure: str
-    """``shop``, ``portico`` (columns under a pediment), ``hall`` (a wide entrance), ``canopy``; or what rises
-    behind the front: ``spire``, ``dome``, ``pagoda``, ``tower``."""
+    """The front: ``shop``, ``portico`` (columns under a pediment), ``hall`` (a wide entrance) or ``canopy``; or a
+    structure behind it: ``spire``, ``dome``, ``pagoda`` or ``tower``."""
     pictogram: str
 
 
@@ -197,11 +197,11 @@ KINDS = {
     ),
 }
 OTHER = ("#7d6b2f", "#2f7d6b", "#6b2f7d", "#7d2f3c", "#2f4f7d", "#4f7d2f")
-"""Colours of signs of categories that have no pictogram: these show an initial."""
+"""The colours of signs with an initial, for categories without a pictogram."""
 
 
 def kind_of(category: str) -> Kind:
-    """How a category looks; one that is not known gets a shop with its initial on the sign."""
+    """The look of a category. An unknown one is a shop whose sign shows the category's initial."""
     name = category.lower()
     if name in KINDS:
         return KINDS[name]

@@ -1,7 +1,7 @@
-"""Capitals, digits and a few marks as strokes of a pen, for the signs of the embedded cities.
+"""Capitals, digits and a few marks as strokes, for the signs of the generated cities.
 
-The paths lie on a grid 4 wide and 6 high, y downwards. A font would have to be loaded, and font engines
-differ between machines.
+The strokes lie on a grid 4 wide and 6 high, y downwards. A font is not used, since font engines differ between
+machines.
 """
 
 from __future__ import annotations
@@ -56,20 +56,21 @@ STROKES = {
     " ": "",
 }
 UNKNOWN = "00 40 46 06 00"
-"""Stands for a character that this pen cannot write."""
+"""The strokes of a character that is not in :data:`STROKES`: a box."""
 ADVANCE = 5.6
-"""From one letter to the next, in steps of the grid."""
+"""The distance between the left sides of two letters, in steps of the grid."""
 HIGH = 6.0
+"""The height of a capital, in steps of the grid."""
 
 
 def plain(text: str) -> str:
-    """The text in capitals and without accents, the way that the pen writes it."""
+    """The text in capitals and without accents."""
     apart = unicodedata.normalize("NFKD", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")).upper()
     return "".join(mark for mark in apart if not unicodedata.combining(mark))
 
 
 def written(text: str, left: float, top: float, height: float) -> list[list[tuple[float, float]]]:
-    """The pen's paths for one line of text whose capitals are ``height`` high."""
+    """The strokes of a line of text whose capitals are ``height`` high."""
     step, paths = height / HIGH, []
     for place, mark in enumerate(plain(text)):
         start = left + place * ADVANCE * step
@@ -79,13 +80,12 @@ def written(text: str, left: float, top: float, height: float) -> list[list[tupl
 
 
 def width(text: str, height: float) -> float:
-    """Of a line of text whose capitals are ``height`` high."""
+    """The width of a line of text whose capitals are ``height`` high."""
     return max(0.0, len(plain(text)) * ADVANCE - (ADVANCE - 4)) * height / HIGH
 
 
 def wrapped(text: str, lines: int) -> list[str]:
-    """The text in at most so many lines, broken between words so that the longest line is as short as can
-    be."""
+    """The text in at most ``lines`` lines, broken between words so that the longest line is as short as possible."""
     words = text.split() or [""]
     if lines == 1 or len(words) == 1:
         return [" ".join(words)]

@@ -1,11 +1,11 @@
-"""From a scene to pixels: sky, ground, the walls on it, and the things before them, ray by ray.
+"""The pixels of a scene: sky, ground, walls and sprites, ray by ray.
 
-Every ray is a vertical plane, in which the ground is a line and a wall is a stroke (:mod:`camera`). So the
-ground is drawn by where its areas' borders cross the rays, and of the walls that a ray meets each shows what
-rises above all nearer ones. Windows are looked up in tiles, halved as often as they are seen small.
+A ray is a vertical plane, in which the ground is a line and a wall is a vertical segment (:mod:`camera`). The ground is
+drawn from the crossings of rays with the borders of its areas. Of each wall that a ray meets, the part above all nearer
+walls is drawn. Windows are looked up in tiles, at the level of halving that fits their size in the picture.
 
-Pictures have the shape (3, rays, rows) until they are done. All geometry is products, sums, quotients and
-square roots of doubles, which round alike everywhere; crossings on the ground are rounded to 1/256 of a row.
+A picture has the shape (3, rays, rows) until it is finished. The geometry uses only products, sums, quotients and
+square roots of doubles, which round alike on every machine. Crossings on the ground are rounded to 1/256 of a row.
 """
 
 from __future__ import annotations
@@ -18,48 +18,50 @@ from labkit.envs.virl.records import Point
 from labkit.envs.virl.render.camera import EYE, OVERSAMPLE, Camera
 from labkit.envs.virl.render.facades import LEVELS, SIDE, VARIANTS
 from labkit.envs.virl.render.scene import Ground, Scene
-from labkit.envs.virl.render.sprites import Standing, standing
+from labkit.envs.virl.render.sprites import Sprite, sprites_at
 from labkit.envs.virl.render.textures import Colour
 
 WALLS_TO = 300.0
-"""Metres: how far buildings are drawn."""
+"""Metres within which buildings are drawn."""
 
 
 class Hits(NamedTuple):
-    """Where rays meet upright segments: arrays of shape (hits,)."""
+    """The hits of rays on vertical segments: arrays of shape (hits,)."""
 
     number: np.ndarray
-    """Of the segment."""
+    """Index of the segment."""
     ray: np.ndarray
+    """Index of the ray."""
     t: np.ndarray
+    """Distance along the ray, see :class:`Camera`."""
     share: np.ndarray
-    """How far along the segment."""
+    """The place along the segment, 0 to 1."""
     distance: np.ndarray
     """Metres over the ground."""
 
 
 class Skyline(NamedTuple):
-    """Per ray the walls by distance: arrays of shape (deepest, rays), padded with no wall at infinity."""
+    """The walls of each ray, the nearest first: arrays of shape (most walls of a ray + 1, rays), padded at infinity."""
 
     t: np.ndarray
     top: np.ndarray
-    """Greatest slope that this wall or a nearer one reaches."""
+    """The greatest slope of this wall and all nearer ones."""
     hit: np.ndarray
-    """Index into the hits, -1 for none."""
+    """Index into the hits; -1 for none."""
 
 
 def render(scene: Scene, eye: Point, camera: Camera) -> np.ndarray:
-    """The picture that a camera takes at a point: shape (rows, rays / 2, 3), uint8."""
+    """The picture of a camera at a point: shape (rows, rays / 2, 3), uint8."""
     picture = _backdrop(scene, eye, camera)
     hits = _walls_met(scene, eye, camera)
     skyline = _skyline(scene, hits, camera)
     _paint_walls(picture, scene, hits, skyline, camera)
-    things = standing(scene, eye)
-    met = _met(camera, *np.array([thing.ends for thing in things]).reshape(-1, 4).T)
-    bounds = np.searchsorted(met.number, np.arange(len(things) + 1))
-    for thing, start, end in zip(things, bounds, bounds[1:], strict=False):
+    sprites = sprites_at(scene, eye)
+    met = _met(camera, *np.array([sprite.ends for sprite in sprites]).reshape(-1, 4).T)
+    bounds = np.searchsorted(met.number, np.arange(len(sprites) + 1))
+    for sprite, start, end in zip(sprites, bounds, bounds[1:], strict=False):
         if start < end:
-            _paint_thing(picture, thing, Hits(*(part[start:end] for part in met)), scene, skyline, camera)
+            _paint_sprite(picture, sprite, Hits(*(part[start:end] for part in met)), scene, skyline, camera)
     _, rays, rows = picture.shape
     smooth = picture.reshape(3, rays // OVERSAMPLE, OVERSAMPLE, rows).mean(axis=2)
     return np.ascontiguousarray(np.rint(smooth).astype(np.uint8).transpose(2, 1, 0))
@@ -70,12 +72,12 @@ def _plane(paint: Colour) -> np.ndarray:
 
 
 def _haze(scene: Scene, distance: np.ndarray) -> np.ndarray:
-    """The share of a colour that the air takes."""
+    """The share of the horizon's colour at a distance."""
     return (distance / (distance + scene.haze)).astype(np.float32)
 
 
 def _backdrop(scene: Scene, eye: Point, camera: Camera) -> np.ndarray:
-    """Sky and ground."""
+    """The picture of sky and ground."""
     slopes, horizon = camera.slopes, _plane(scene.colours["horizon"])
     start = int(np.searchsorted(-slopes, 0, side="right"))
     picture = np.empty((3, len(camera.east), len(slopes)), dtype=np.float32)
@@ -92,12 +94,12 @@ def _backdrop(scene: Scene, eye: Point, camera: Camera) -> np.ndarray:
 
 
 def _sides(camera: Camera, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Positive where points lie left of rays; shape (points, rays)."""
+    """The side of points from rays, positive to the left; shape (points, rays)."""
     return y[:, None] * camera.east - x[:, None] * camera.north
 
 
 def _in_wedge(camera: Camera, px: np.ndarray, py: np.ndarray, qx: np.ndarray, qy: np.ndarray) -> np.ndarray:
-    """Which segments rays may meet: those not wholly left of the first ray or right of the last."""
+    """Whether rays may meet each segment: not if it is left of the first ray or right of the last."""
     if not camera.wedge:
         return np.ones(len(px), dtype=bool)
     (first_east, last_east), (first_north, last_north) = camera.east[[0, -1]], camera.north[[0, -1]]
@@ -107,10 +109,9 @@ def _in_wedge(camera: Camera, px: np.ndarray, py: np.ndarray, qx: np.ndarray, qy
 
 
 def _cover(layer: Ground, eye: Point, camera: Camera, start: int) -> np.ndarray | None:
-    """How much of each pixel below the horizon an area covers, 0 to 1; None where it is nowhere near.
+    """The share, 0 to 1, of each pixel below the horizon that an area covers; None where no area is near.
 
-    Down a ray's column from the horizon, an area begins where the ray leaves it and ends where the ray enters
-    it.
+    Down a column from the horizon, an area begins where the ray leaves it and ends where the ray enters it.
     """
     x, y, radius = layer.circles
     near = (x - eye.x) ** 2 + (y - eye.y) ** 2 < (radius + layer.reach) ** 2
@@ -129,7 +130,7 @@ def _cover(layer: Ground, eye: Point, camera: Camera, start: int) -> np.ndarray 
     at = camera.row(-EYE / t).astype(np.intp)
     row = np.maximum(at // 256, start)
     part = at - 256 * row
-    # A column has two entries more than rows, for what begins at its lower border.
+    # A column has two entries more than rows, for areas that begin at its lower border.
     deep = len(camera.borders) - 1 - start + 2
     cell, size = ray * deep + row - start, deep * len(camera.east)
     change = np.bincount(cell, sign * (256 - part), size) + np.bincount(cell + 1, sign * part, size)
@@ -138,19 +139,19 @@ def _cover(layer: Ground, eye: Point, camera: Camera, start: int) -> np.ndarray 
 
 
 def _met(camera: Camera, px: np.ndarray, py: np.ndarray, qx: np.ndarray, qy: np.ndarray) -> Hits:
-    """Where rays meet segments whose beginning is on the left; by segment, then by ray."""
+    """The hits of rays on segments that begin on the left, by segment, then by ray."""
     before, after = _sides(camera, px, py), _sides(camera, qx, qy)
     number, ray = np.divmod(np.flatnonzero((before >= 0) & (after < 0)), len(camera.east))
     left, right = before[number, ray], -after[number, ray]
     t = (py * qx - px * qy)[number] / (left + right)
-    # Of a segment with its back to the viewer, rays meet only what lies behind them.
+    # A segment that shows its back has only hits behind the viewer.
     front = t > 1e-6
     number, ray, t, share = number[front], ray[front], t[front], (left / (left + right))[front]
     return Hits(number, ray, t, share, t * camera.lengths[ray])
 
 
 def _walls_met(scene: Scene, eye: Point, camera: Camera) -> Hits:
-    """By ray, the nearest first."""
+    """The hits of rays on walls, by ray, the nearest first."""
     px, py, qx, qy = scene.walls.ends - np.array([[eye.x], [eye.y], [eye.x], [eye.y]])
     near = np.minimum(px**2 + py**2, qx**2 + qy**2) < WALLS_TO**2
     kept = np.flatnonzero((px * qy < py * qx) & near & _in_wedge(camera, px, py, qx, qy))
@@ -176,7 +177,7 @@ def _skyline(scene: Scene, hits: Hits, camera: Camera) -> Skyline:
 def _paint_walls(picture: np.ndarray, scene: Scene, hits: Hits, skyline: Skyline, camera: Camera) -> None:
     slopes, rays = camera.slopes.astype(np.float32), len(camera.east)
     depth = np.zeros((rays, len(slopes)), dtype=np.int8)
-    # A wall is higher than the eye, so what lies below the horizon is never seen over one.
+    # Every wall is higher than the eye, so it hides all that is behind it below the horizon.
     upper = depth[:, slopes > 0] if (slopes > 0).any() else depth[:, :0]
     for top in skyline.top[:-1].astype(np.float32):
         below = top[:, None] <= slopes[: upper.shape[1]]
@@ -192,11 +193,11 @@ def _paint_walls(picture: np.ndarray, scene: Scene, hits: Hits, skyline: Skyline
 
 
 def _facade(scene: Scene, hits: Hits, hit: np.ndarray, slope: np.ndarray, camera: Camera) -> np.ndarray:
-    """Colours of pixels on walls; shape (3, pixels).
+    """The colours of pixels on walls; shape (3, pixels).
 
     Args:
-        hit: shape (pixels,), which of the hits a pixel shows.
-        slope: shape (pixels,).
+        hit: shape (pixels,), the index of each pixel's hit.
+        slope: shape (pixels,), the slope of each pixel.
     """
     walls, facades, wall = scene.walls, scene.facades, hits.number
     floor_height = walls.height[wall] / walls.floors[wall]
@@ -209,7 +210,7 @@ def _facade(scene: Scene, hits: Hits, hit: np.ndarray, slope: np.ndarray, camera
     variation = (bay * 7 + walls.seed[wall]) % 1024
     haze = _haze(scene, hits.distance)
     light = walls.light[wall] * (1 - haze)
-    # From here on, one entry for each pixel.
+    # From here on arrays have one entry for each pixel.
     start, climb = ((part / floor_height).astype(np.float32) for part in (EYE, hits.t))
     level = start[hit] + climb[hit] * slope
     np.maximum(level, 0, out=level)
@@ -231,52 +232,52 @@ def _facade(scene: Scene, hits: Hits, hit: np.ndarray, slope: np.ndarray, camera
 
 
 def _stretch(scene: Scene, hits: Hits, camera: Camera) -> np.ndarray:
-    """Bays of a wall from one ray to the next, or more where neighbours show other walls."""
+    """The number of a wall's bays between a ray and the next."""
     wide = scene.walls.bays[hits.number] / scene.walls.length[hits.number]
     turn = camera.sweep[hits.ray] * hits.distance
     return wide * turn / np.maximum(_cosine(scene, hits, camera), 0.02)
 
 
 def _halvings(footprint: np.ndarray) -> np.ndarray:
-    """How often to halve a tile of which a pixel sees this share."""
+    """The number of halvings of a tile, from the share of the tile in a pixel."""
     return np.clip(np.frexp(footprint * (SIDE * 0.7))[1], 0, LEVELS - 1)
 
 
 def _cosine(scene: Scene, hits: Hits, camera: Camera) -> np.ndarray:
-    """Of the angle at which rays fall on walls: 1 where they look straight at them."""
+    """The cosine of the angle between rays and the walls' normals: 1 where a ray is at right angles to the wall."""
     px, py, qx, qy = scene.walls.ends[:, hits.number]
     east, north = camera.east[hits.ray], camera.north[hits.ray]
     square = (qy - py) * east - (qx - px) * north
     return np.abs(square) / (scene.walls.length[hits.number] * camera.lengths[hits.ray])
 
 
-def _paint_thing(
+def _paint_sprite(
     picture: np.ndarray,
-    thing: Standing,
+    sprite: Sprite,
     met: Hits,
     scene: Scene,
     skyline: Skyline,
     camera: Camera,
 ) -> None:
     ray, t = met.ray, met.t
-    nearest, farthest, high = t.min(), t.max(), thing.high - thing.low
-    edges = [(edge - EYE) / at for edge in (thing.low, thing.high) for at in (nearest, farthest)]
+    nearest, farthest, high = t.min(), t.max(), sprite.high - sprite.low
+    edges = [(edge - EYE) / at for edge in (sprite.low, sprite.high) for at in (nearest, farthest)]
     limits = camera.row(np.array(edges))
     first, last = int(limits.min()) // 256, -(-int(limits.max()) // 256)
     if first >= last:
         return
     slope = camera.slopes[first:last]
-    down = (thing.high - EYE - t[:, None] * slope) / high
-    footprint = float(nearest) * camera.step / high * thing.texture.height
-    seen = thing.texture.sample(met.share[:, None], down, footprint)
-    if thing.behind:
+    down = (sprite.high - EYE - t[:, None] * slope) / high
+    footprint = float(nearest) * camera.step / high * sprite.texture.height
+    seen = sprite.texture.sample(met.share[:, None], down, footprint)
+    if sprite.behind:
         nearer = (skyline.t[:, ray] < t).sum(axis=0)
         roof = np.where(nearer > 0, skyline.top[nearer - 1, ray], -np.inf)
         seen *= slope > roof[:, None]
-    haze = _haze(scene, met.distance)[:, None] * np.float32(1 if thing.behind else 0.3)
+    haze = _haze(scene, met.distance)[:, None] * np.float32(1 if sprite.behind else 0.3)
     alpha = seen[3]
     shown = seen[:3] * (1 - haze) + _plane(scene.colours["horizon"]) * (alpha * haze)
-    # In a panorama a thing may stand across the seam.
+    # In a panorama a sprite may cross the seam.
     whole = len(ray) == ray[-1] - ray[0] + 1
     area = picture[:, ray[0] : ray[-1] + 1, first:last] if whole else picture[:, ray, first:last]
     area *= 1 - alpha

@@ -1,11 +1,10 @@
-"""A city as the drawing needs it: arrays of walls, of painted ground, and of the upright things that stand
-about.
+"""A city as arrays for drawing: walls, areas of the ground, and upright things such as trees.
 
-``City.look`` may hold, all of it optional: ``sky`` with colours ``top`` and ``horizon``; ``palette`` with
-colours ``ground``, ``pavement``, ``kerb``, ``road``, ``marking``, ``grass``, ``water``, ``leaf``; ``signage``
-with colours ``board`` and ``ink`` and a ``script``, see :data:`signs.PENS`; ``haze``, metres at which half of
-a colour is lost to the air; ``trees``, metres between street trees (0: none); and ``styles``, a mapping from
-a building's style to settings that are described at :data:`facades.STYLE`.
+All settings of ``City.look`` are optional: ``sky`` with colours ``top`` and ``horizon``; ``palette`` with colours
+``ground``, ``pavement``, ``kerb``, ``road``, ``marking``, ``grass``, ``water``, ``leaf``; ``signage`` with colours
+``board`` and ``ink`` and a ``script``, see :data:`signs.PENS`; ``haze``, the metres at which a colour is half the
+horizon's; ``trees``, metres between street trees (0: none); and ``styles``, a mapping from a building's style to the
+settings of :data:`facades.STYLE`.
 """
 
 from __future__ import annotations
@@ -38,73 +37,75 @@ PALETTE = {
     "leaf": "#4f8a3f",
 }
 HAZE = 420.0
+"""Metres: the default of ``haze``."""
 TREES = 16.0
+"""Metres: the default of ``trees``."""
 SUN = 215.0
-"""Heading of the sun."""
+"""Degrees: the heading of the sun."""
 LOWEST = 3.0
-"""Metres: walls are at least so high, above the eye."""
+"""Metres: the least height of a wall, which is above the eye."""
 CORNERS = 12
-"""Of the polygon that rounds off a bend."""
+"""Corners of the polygon that rounds off a bend."""
 CROSSING_NEAR, CROSSING_FAR = 1.5, 4.5
-"""A crossing's borders, metres from the kerb line of the street that is met."""
+"""Metres from the kerb of the crossing street to the near and the far border of a zebra crossing."""
 FRONT = (5.0, 5.0)
-"""Half the width and the height of a landmark's front, metres."""
+"""Metres: half the width of a landmark's front, and its height."""
 
 
 class Ground(NamedTuple):
-    """Areas of one colour: the edges of polygons that run counter-clockwise."""
+    """Areas of one colour: the edges of counter-clockwise polygons."""
 
     paint: Colour
     edges: np.ndarray
-    """Shape (4, edges): x and y of the beginning and of the end."""
+    """Shape (4, edges): x and y of the start and of the end."""
     circles: np.ndarray
-    """Shape (3, edges): x, y and radius of a circle around the polygon that the edge belongs to."""
+    """Shape (3, edges): x, y and radius of a circle around the edge's polygon."""
     reach: float
-    """Metres within which they are drawn."""
+    """Metres within which the areas are drawn."""
 
 
 class Walls(NamedTuple):
-    """Arrays, one entry for each wall; seen from outside it begins on the left."""
+    """Arrays with an entry for each wall. Seen from outside, a wall starts on the left."""
 
     ends: np.ndarray
-    """Shape (4, walls): x and y of the beginning and of the end."""
+    """Shape (4, walls): x and y of the start and of the end."""
     length: np.ndarray
     height: np.ndarray
     attic: np.ndarray
-    """Metres above the height that the roof adds."""
+    """Metres: the height of the roof above the wall."""
     peaked: np.ndarray
     """1 where the roof rises to the middle of the wall, 0 where it is level."""
     bays: np.ndarray
     floors: np.ndarray
     first: np.ndarray
-    """Number of the style's first tile."""
+    """Index of the style's first tile."""
     seed: np.ndarray
-    """Whole number that varies which windows look how."""
+    """A whole number from which each window's variant follows."""
     paint: np.ndarray
     """Shape (walls, 3)."""
     light: np.ndarray
-    """How bright it is, by how it stands to the sun; at most 1."""
+    """Brightness, from the angle to the sun; at most 1."""
 
 
 class Things(NamedTuple):
-    """Arrays, one entry for each flat upright thing."""
+    """Arrays with an entry for each upright flat picture: fronts, towers, trees, lamps, barriers."""
 
     place: np.ndarray
-    """Shape (2, things): the middle of its foot."""
+    """Shape (2, things): x and y of the middle of its foot."""
     side: np.ndarray
-    """Shape (2, things): from there to its right end, as seen from the front; zero where it turns to the
-    viewer."""
+    """Shape (2, things): from there to the right end, seen from the front; zero if it always faces the viewer."""
     half: np.ndarray
-    """Half its width."""
+    """Metres: half the width."""
     high: np.ndarray
+    """Metres: the height."""
     reach: np.ndarray
-    """Metres beyond which it is not drawn."""
+    """Metres within which it is drawn."""
     textures: list[Texture]
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that a view of a city is drawn from."""
+    """All data for views of a city."""
 
     colours: dict[str, Colour]
     haze: float
@@ -115,11 +116,11 @@ class Scene:
     signage: signs.Signage
     landmarks: tuple[Landmark, ...]
     anchors: np.ndarray
-    """Shape (landmarks, 2): where their signs stand."""
+    """Shape (landmarks, 2): x and y of their signs."""
 
 
 def scene_of(city: City) -> Scene:
-    """Work out a city's scene."""
+    """The scene of a city."""
     look = city.look
     palette = {**PALETTE, **SKY, **look.get("palette", {}), **look.get("sky", {})}
     colours = {name: colour(code) for name, code in palette.items()}
@@ -140,12 +141,12 @@ def scene_of(city: City) -> Scene:
 
 
 def carriageway(width: float) -> float:
-    """Between the kerbs of a street that measures ``width`` between the facades."""
+    """Metres between the kerbs of a street that is ``width`` metres wide between the facades."""
     return width - 2 * min(4.0, max(1.4, 0.22 * width))
 
 
 def _grounds(city: City, colours: dict[str, Colour]) -> Iterable[Ground]:
-    """From the bottom to the top."""
+    """The areas of the ground, in the order of painting."""
     yield _ground(colours["grass"], [_counter_clockwise(park) for park in city.parks], 300.0)
     yield _ground(colours["water"], [_counter_clockwise(water) for water in city.water], 300.0)
     meeting = _meeting(city)
@@ -179,7 +180,7 @@ def _counter_clockwise(outline: Sequence[Point]) -> Sequence[Point]:
 
 
 def _band(points: Sequence[Point], half: float) -> Iterable[list[tuple[float, float]]]:
-    """A line made wide: a rectangle for each stretch."""
+    """A rectangle along each segment of a line."""
     for a, b in pairwise(points):
         if a != b:
             yield _rectangle(a, b, 0.0, math.dist(a, b), -half, half)
@@ -199,7 +200,7 @@ def _rectangle(
     right: float,
     left: float,
 ) -> list[tuple[float, float]]:
-    """Along the line from a to b, between two distances from a and two offsets to the left."""
+    """The corners of a rectangle along the line from a to b: two distances from a, two offsets to the left."""
     step = math.dist(a, b)
     ux, uy = (b.x - a.x) / step, (b.y - a.y) / step
     return [
@@ -217,7 +218,7 @@ def _meeting(city: City) -> dict[int, list[Street]]:
 
 
 def _markings(street: Street, meeting: dict[int, list[Street]]) -> Iterable[list[tuple[float, float]]]:
-    """Zebra crossings and stop lines where the street meets two others or more, dashes down its middle."""
+    """Zebra crossings and stop lines where the street meets two others or more, and dashes along its middle."""
     half = carriageway(street.width) / 2
     total, margins = length(street.points), []
     for node, points in ((street.a, street.points), (street.b, street.points[::-1])):
@@ -259,8 +260,7 @@ def _walls(city: City, facades: Facades) -> Walls:
             long = math.dist(a, b)
             if not long:
                 continue
-            # The outside is on the right of a counter-clockwise edge, so from there the wall begins on the
-            # left.
+            # The outside is to the right of a counter-clockwise edge; seen from there the wall starts on the left.
             glow = max(0.0, ((b.y - a.y) * light[0] - (b.x - a.x) * light[1]) / long)
             shade = round(0.72 + 0.28 * glow, 3)
             peaked = style["top"] == "gable" and long < 16
@@ -287,8 +287,8 @@ def _walls(city: City, facades: Facades) -> Walls:
     return Walls(*[table[:4], *table[4:8], *whole, paint, light])
 
 
-class _Stand(NamedTuple):
-    """A thing on its way into :class:`Things`."""
+class _Thing(NamedTuple):
+    """An entry of :class:`Things`."""
 
     place: Point
     facing: float | None
@@ -299,33 +299,33 @@ class _Stand(NamedTuple):
 
 
 def _things(city: City, leaves: Colour) -> Things:
-    stands = [*_fronts(city), *_dead_ends(city), *_greenery(city, leaves)]
-    # The right end, as seen from the front, lies to the left of one who looks out of it.
+    things = [*_fronts(city), *_dead_ends(city), *_greenery(city, leaves)]
+    # The right end, seen from the front, is to the left of the direction that the thing faces.
     sides = [
-        (0.0, 0.0) if stand.facing is None else ahead(Point(0, 0), stand.facing - 90, stand.half) for stand in stands
+        (0.0, 0.0) if thing.facing is None else ahead(Point(0, 0), thing.facing - 90, thing.half) for thing in things
     ]
     return Things(
-        np.array([stand.place for stand in stands], dtype=float).reshape(-1, 2).T.copy(),
+        np.array([thing.place for thing in things], dtype=float).reshape(-1, 2).T.copy(),
         np.round(np.array(sides).reshape(-1, 2).T, 9),
-        np.array([stand.half for stand in stands]),
-        np.array([stand.high for stand in stands]),
-        np.array([stand.reach for stand in stands]),
-        [stand.texture for stand in stands],
+        np.array([thing.half for thing in things]),
+        np.array([thing.high for thing in things]),
+        np.array([thing.reach for thing in things]),
+        [thing.texture for thing in things],
     )
 
 
-def _fronts(city: City) -> Iterable[_Stand]:
+def _fronts(city: City) -> Iterable[_Thing]:
     for landmark in city.landmarks:
         if kind_of(landmark.category).structure in signs.TALL:
             texture = signs.tall(landmark.category)
             half = 6.5
             high = 2 * half * texture.height / texture.width
-            yield _Stand(ahead(landmark.point, landmark.facing, -9.0), None, half, high, 220.0, texture)
+            yield _Thing(ahead(landmark.point, landmark.facing, -9.0), None, half, high, 220.0, texture)
         front = ahead(landmark.point, landmark.facing, 0.3)
-        yield _Stand(front, landmark.facing, *FRONT, 160.0, signs.front(landmark.category))
+        yield _Thing(front, landmark.facing, *FRONT, 160.0, signs.front(landmark.category))
 
 
-def _dead_ends(city: City) -> Iterable[_Stand]:
+def _dead_ends(city: City) -> Iterable[_Thing]:
     for node, streets in _meeting(city).items():
         if len(streets) > 1:
             continue
@@ -333,11 +333,11 @@ def _dead_ends(city: City) -> Iterable[_Stand]:
         points = street.points if street.b == node else street.points[::-1]
         end, heading = along(points, length(points))
         half = max(2.5, carriageway(street.width) / 2)
-        yield _Stand(ahead(end, heading, 4.0), (heading + 180) % 360, half, 1.3, 120.0, signs.barrier())
+        yield _Thing(ahead(end, heading, 4.0), (heading + 180) % 360, half, 1.3, 120.0, signs.barrier())
 
 
-def _greenery(city: City, leaves: Colour) -> Iterable[_Stand]:
-    """Trees along the kerbs and in the parks, lamps between."""
+def _greenery(city: City, leaves: Colour) -> Iterable[_Thing]:
+    """Trees along the kerbs and in the parks, and lamps between them."""
     rng = random.Random(f"{city.name}/{city.seed}/trees")
     spacing = float(city.look.get("trees", TREES))
     crowns = [signs.tree(leaves, shape) for shape in range(3)]
@@ -353,9 +353,9 @@ def _greenery(city: City, leaves: Colour) -> Iterable[_Stand]:
             if not keep_clear.near(Box.around((spot,))):
                 if spacing and number % 3 < 2:
                     half = rng.uniform(1.8, 2.6) if street.width > 11 else rng.uniform(1.2, 1.6)
-                    yield _Stand(spot, None, half, 2 * half, 110.0, rng.choice(crowns))
+                    yield _Thing(spot, None, half, 2 * half, 110.0, rng.choice(crowns))
                 else:
-                    yield _Stand(spot, None, 0.8, 6.4, 80.0, signs.lamp())
+                    yield _Thing(spot, None, 0.8, 6.4, 80.0, signs.lamp())
             at, number = at + (spacing or 24.0) / 2, number + 1
     for park in city.parks:
         box = Box.around(park)
@@ -363,4 +363,4 @@ def _greenery(city: City, leaves: Colour) -> Iterable[_Stand]:
             spot = Point(rng.uniform(box.left, box.right), rng.uniform(box.bottom, box.top))
             if inside(spot, park):
                 half = rng.uniform(2.2, 3.6)
-                yield _Stand(spot, None, half, 2 * half, 180.0, rng.choice(crowns))
+                yield _Thing(spot, None, half, 2 * half, 180.0, rng.choice(crowns))

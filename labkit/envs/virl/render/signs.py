@@ -1,7 +1,6 @@
-"""Pictures of upright things that views place in a scene: signs, shopfronts, towers, trees, lamps, barriers.
+"""Textures of the upright things in a scene: signs, shopfronts, towers, trees, lamps, barriers.
 
-Each is drawn once and kept; a :class:`~labkit.envs.virl.render.textures.Texture` is sampled at the size it is seen
-at.
+Each :class:`~labkit.envs.virl.render.textures.Texture` is drawn once, cached, and sampled at any size.
 """
 
 from __future__ import annotations
@@ -17,11 +16,9 @@ from labkit.envs.virl.render.textures import Canvas, Colour, Texture, colour, mi
 SHADOW = (40, 42, 50)
 STONE = (222, 214, 196)
 SIGN_ROWS = 64
-"""Texture pixels over the height of a sign."""
+"""Texture pixels: the height of a sign."""
 LONGEST = 30
-"""Characters of a name that a sign has room for."""
-
-
+"""Characters of a name on a sign, at most."""
 PENS = {
     "block": (0.066, 0.0, 1.0),
     "roman": (0.054, 0.0, 1.0),
@@ -34,11 +31,11 @@ PENS = {
     "copperplate": (0.05, 0.22, 1.0),
     "wide": (0.06, 0.0, 1.16),
 }
-"""How a city writes: thickness of the pen, slant, and stretch of the letters."""
+"""The lettering of a city: thickness of the strokes, slant, and stretch of the letters."""
 
 
 class Signage(NamedTuple):
-    """How a city's signs look."""
+    """The look of a city's signs."""
 
     board: Colour
     ink: Colour
@@ -47,7 +44,7 @@ class Signage(NamedTuple):
 
 
 def signage(look: Mapping[str, Any]) -> Signage:
-    """From a city's ``look["signage"]``: white on dark in block letters where it says nothing."""
+    """The signage of a city's ``look["signage"]``; the default is white block letters on dark."""
     script = look.get("script", "block")
     return Signage(
         colour(look.get("board", "#1f2a38")), colour(look.get("ink", "#ffffff")), script if script in PENS else "block"
@@ -56,8 +53,7 @@ def signage(look: Mapping[str, Any]) -> Signage:
 
 @lru_cache(maxsize=1024)
 def sign(name: str, category: str, style: Signage) -> Texture:
-    """A landmark's sign: the pictogram of its category, and its name in at most two lines in the city's
-    hand."""
+    """A landmark's sign: the pictogram of its category, and its name in at most two lines of the city's lettering."""
     kind = kind_of(category)
     thick, slant, stretch = PENS[style.script]
     lines = wrapped(name[:LONGEST], 2)
@@ -78,7 +74,7 @@ def sign(name: str, category: str, style: Signage) -> Texture:
 
 @lru_cache(maxsize=256)
 def front(category: str) -> Texture:
-    """A landmark's front, twice as wide as high: what stands on the street."""
+    """A landmark's front at the street, twice as wide as high."""
     kind, canvas = kind_of(category), Canvas(96, 2.0)
     own = colour(kind.paint)
     draw = _portal if kind.structure in TALL else FRONTS[kind.structure]
@@ -143,12 +139,12 @@ def _portal(canvas: Canvas, own: Colour) -> None:
 FRONTS = {"shop": _shopfront, "portico": _portico, "hall": _entrance, "canopy": _canopy}
 
 TALL = {"spire": 2.6, "dome": 1.2, "pagoda": 1.6, "tower": 3.0}
-"""Structures that rise behind a front: height over width."""
+"""The structures behind a front: height over width."""
 
 
 @lru_cache(maxsize=64)
 def tall(category: str) -> Texture:
-    """The part of a landmark that shows above the roofs."""
+    """The part of a landmark above the roofs."""
     kind = kind_of(category)
     ratio = TALL[kind.structure]
     canvas = Canvas(160, 1 / ratio)
@@ -235,7 +231,7 @@ def lamp() -> Texture:
 
 @lru_cache(maxsize=1)
 def barrier() -> Texture:
-    """A red and white fence, six times as wide as high: here the street ends."""
+    """A red and white fence at the end of a street, six times as wide as high."""
     canvas = Canvas(32, 6.0)
     for post in (0.3, 2.1, 3.9, 5.7):
         canvas.box(post - 0.06, 0.05, post + 0.06, 1, SHADOW)
@@ -248,7 +244,7 @@ def barrier() -> Texture:
 
 @lru_cache(maxsize=1)
 def post() -> Texture:
-    """A plain pole; ten times as high as wide."""
+    """A plain pole, four times as high as wide."""
     canvas = Canvas(32, 0.25)
     canvas.box(0.09, 0, 0.16, 1, SHADOW)
     return canvas.texture()

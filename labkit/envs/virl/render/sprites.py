@@ -1,8 +1,7 @@
-"""The upright things that can be seen from a point, in the order of painting: trees, lamps, fronts, towers,
-signs.
+"""The sprites that are visible from a point, in the order of painting: trees, lamps, fronts, towers, signs.
 
-A sign stands over every landmark whose front no wall hides. It faces the viewer, and within :data:`SIGN_FAR`
-grows with the distance, so that it is as easy to read from across a junction as from before the door.
+Every landmark whose front no wall hides has a sign above it. A sign faces the viewer. Up to :data:`SIGN_FAR` its size
+grows with the distance, so that it is as easy to read from across a junction as from the door.
 """
 
 from __future__ import annotations
@@ -18,37 +17,39 @@ from labkit.envs.virl.render.scene import Scene
 from labkit.envs.virl.render.textures import Texture
 
 SIGNS_TO = 75.0
-"""Metres."""
+"""Metres within which signs are drawn."""
 SIGN_NEAR, SIGN_FAR = 4.0, 32.0
 """Metres between which a sign grows with the distance."""
 SIGN_LOW = 0.13
-"""Slope at which signs begin."""
+"""The slope of a sign's lower edge."""
 SIGN_TALL = 0.17
-"""How high a sign is, seen from one metre."""
+"""The height of a sign over its distance, up to :data:`SIGN_FAR`."""
 SIGN_LEVELS = 3
-"""Signs that would cover each other stand one above the other, so many at most."""
+"""Signs that would overlap are placed one above the other, on this many levels."""
 POST = 0.004
-"""Half the width of a sign's post, seen from one metre."""
+"""Half the width of a sign's post over its distance, up to :data:`SIGN_FAR`."""
 
 
-class Standing(NamedTuple):
-    """A thing as it stands before the viewer, who is at the origin."""
+class Sprite(NamedTuple):
+    """An upright picture in the coordinates of the viewer, who is at the origin."""
 
     ends: tuple[float, float, float, float]
-    """x and y of the left end and of the right end."""
+    """Metres: x and y of the left end and of the right end."""
     low: float
+    """Metres above the ground: the lower edge."""
     high: float
+    """Metres above the ground: the upper edge."""
     texture: Texture
     behind: bool
     """Whether walls may hide it."""
 
 
-def standing(scene: Scene, eye: Point) -> list[Standing]:
-    """Things around a point, the farthest first; then the signs, which nothing covers but nearer signs."""
+def sprites_at(scene: Scene, eye: Point) -> list[Sprite]:
+    """The sprites around a point, the farthest first; then the signs, which only nearer signs cover."""
     things = scene.things
     x, y = things.place[0] - eye.x, things.place[1] - eye.y
     away = np.sqrt(x**2 + y**2)
-    # Nothing stands in the viewer's face.
+    # Leave out what is too near the viewer.
     near = np.flatnonzero((away < things.reach) & (away > things.half * 0.3 + 0.5))
     x, y, away = x[near], y[near], away[near]
     side = things.side[:, near]
@@ -57,15 +58,15 @@ def standing(scene: Scene, eye: Point) -> list[Standing]:
     px, py, qx, qy = x - right[0], y - right[1], x + right[0], y + right[1]
     shown = np.flatnonzero(px * qy < py * qx)
     return [
-        Standing((px[i], py[i], qx[i], qy[i]), 0.0, things.high[near[i]], things.textures[near[i]], True)
+        Sprite((px[i], py[i], qx[i], qy[i]), 0.0, things.high[near[i]], things.textures[near[i]], True)
         for i in shown[np.argsort(-away[shown], kind="stable")]
     ] + _signs(scene, eye)
 
 
-def _signs(scene: Scene, eye: Point) -> list[Standing]:
-    """The farthest first. The nearest choose their level first, however."""
+def _signs(scene: Scene, eye: Point) -> list[Sprite]:
+    """The signs, the farthest first. The nearest get their level first."""
     placed: list[tuple[float, float, float, int]] = []
-    found: list[Standing] = []
+    found: list[Sprite] = []
     for away, x, y, landmark in visible(scene, eye):
         texture = signs.sign(landmark.name, landmark.category, scene.signage)
         scale = min(max(away, SIGN_NEAR), SIGN_FAR)
@@ -92,21 +93,20 @@ def _facing(
     low: float,
     high: float,
     texture: Texture,
-) -> Standing:
+) -> Sprite:
     east, north = right[0] * half, right[1] * half
-    return Standing((x - east, y - north, x + east, y + north), low, high, texture, behind=False)
+    return Sprite((x - east, y - north, x + east, y + north), low, high, texture, behind=False)
 
 
 def _overlap(x: float, y: float, half: float, x2: float, y2: float, half2: float) -> bool:
-    """Whether two signs cover each other from left to right, by the tangent of the angle between them."""
+    """Whether two signs overlap horizontally, by the tangent of the angle between them."""
     across, along = abs(x * y2 - y * x2), x * x2 + y * y2
     reach = half / (x * x + y * y) ** 0.5 + half2 / (x2 * x2 + y2 * y2) ** 0.5
     return along > 0 and across < reach * along
 
 
 def visible(scene: Scene, eye: Point) -> list[tuple[float, float, float, Landmark]]:
-    """Landmarks within 75 m with no wall before their fronts: distance, x and y from the eye; the nearest
-    first."""
+    """The landmarks near a point whose front no wall hides: distance, x and y from the eye; the nearest first."""
     px, py, qx, qy = scene.walls.ends - np.array([[eye.x], [eye.y], [eye.x], [eye.y]])
     front = (px * qy < py * qx) & (np.minimum(px**2 + py**2, qx**2 + qy**2) < (2 * SIGNS_TO) ** 2)
     px, py, qx, qy = px[front], py[front], qx[front], qy[front]

@@ -1,7 +1,6 @@
-"""Small pictures that are shown at many sizes: drawn once, kept with the smaller copies that views sample.
+"""Small pictures that are shown at many sizes: drawn once, with smaller copies to sample from.
 
-They are made by filling rectangles and by distances to lines and polygons' borders, in arithmetic that rounds
-the same on every machine; no font is loaded.
+Shapes are drawn from distances to their borders, in arithmetic that rounds alike on every machine. No font is used.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ Colour = tuple[int, int, int]
 
 
 def colour(code: str | Sequence[int]) -> Colour:
-    """``#rrggbb`` or three numbers from 0 to 255.
+    """The colour of ``#rrggbb`` or of three numbers from 0 to 255.
 
     Raises:
-        ValueError: neither.
+        ValueError: the code is neither.
     """
     if isinstance(code, str):
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
@@ -37,15 +36,14 @@ def mixed(one: Colour, other: Colour, share: float) -> Colour:
 
 
 class Canvas:
-    """A picture with transparency that shapes are painted on. Positions are fractions of its height, y
-    downwards."""
+    """A picture with transparency to paint shapes on. Positions are fractions of its height, y downwards."""
 
     def __init__(self, height: int, aspect: float = 1.0) -> None:
         self.height = height
         self.aspect = aspect
         width = round(height * aspect)
         self.pixels = np.zeros((height, width, 4))
-        """Red, green, blue (0 to 255), each times alpha; alpha (0 to 1)."""
+        """Shape (rows, columns, 4): red, green, blue (0 to 255), each times alpha; alpha (0 to 1)."""
         self.x = (np.arange(width) + 0.5) / height
         self.y = (np.arange(height) + 0.5)[:, None] / height
 
@@ -55,11 +53,11 @@ class Canvas:
         self.pixels += cover * np.array([*paint, 1.0])
 
     def _cover(self, distance: np.ndarray) -> np.ndarray:
-        """How much of a pixel lies inside a border ``distance`` away, negative inside."""
+        """The share of a pixel inside a border. The distance is negative inside."""
         return np.clip(0.5 - distance * self.height, 0, 1)
 
     def box(self, left: float, top: float, right: float, bottom: float, paint: Colour) -> None:
-        """An upright rectangle."""
+        """Paint a rectangle."""
         distance = np.maximum(
             np.abs(self.x - (left + right) / 2) - (right - left) / 2,
             np.abs(self.y - (top + bottom) / 2) - (bottom - top) / 2,
@@ -67,13 +65,13 @@ class Canvas:
         self._paint(self._cover(distance), paint)
 
     def disc(self, x: float, y: float, radius: float, paint: Colour, high: float = 0) -> None:
-        """A circle, or an ellipse that is ``high`` in its other half axis."""
+        """Paint a circle, or an ellipse with the vertical half axis ``high``."""
         stretch = radius / (high or radius)
         away = np.sqrt((self.x - x) ** 2 + ((self.y - y) * stretch) ** 2) - radius
         self._paint(self._cover(away), paint)
 
     def polygon(self, points: Sequence[tuple[float, float]], paint: Colour) -> None:
-        """A closed polygon; where it crosses itself, an odd count of turns is inside."""
+        """Paint a closed polygon, by the even-odd rule where it crosses itself."""
         part = self._part(points, 0)
         inside = np.zeros(part.pixels.shape[:2], dtype=bool)
         near = np.full(inside.shape, np.inf)
@@ -85,7 +83,7 @@ class Canvas:
         part._paint(part._cover(np.where(inside, -near, near)), paint)
 
     def line(self, points: Sequence[tuple[float, float]], thickness: float, paint: Colour) -> None:
-        """A line with round ends and bends."""
+        """Paint a line with round ends and bends."""
         part = self._part(points, thickness / 2)
         near = np.full(part.pixels.shape[:2], np.inf)
         for (ax, ay), (bx, by) in pairwise(points):
@@ -93,7 +91,7 @@ class Canvas:
         part._paint(part._cover(near - thickness / 2), paint)
 
     def _part(self, points: Sequence[tuple[float, float]], margin: float) -> Canvas:
-        """The piece of the canvas that holds the points and a margin; painting it paints the whole."""
+        """The part of the canvas around the points, with a margin. It shares its pixels with the canvas."""
         left, right = min(x for x, _ in points) - margin, max(x for x, _ in points) + margin
         top, bottom = min(y for _, y in points) - margin, max(y for _, y in points) + margin
         columns = slice(max(0, int(left * self.height) - 1), max(0, int(right * self.height) + 2))
@@ -103,18 +101,18 @@ class Canvas:
         return part
 
     def _distance(self, ax: float, ay: float, bx: float, by: float) -> np.ndarray:
-        """Of each pixel from a stretch of a line."""
+        """The distance of each pixel from a segment."""
         square = (bx - ax) ** 2 + (by - ay) ** 2
         along = np.clip(((self.x - ax) * (bx - ax) + (self.y - ay) * (by - ay)) / max(square, 1e-12), 0, 1)
         return np.sqrt((self.x - ax - along * (bx - ax)) ** 2 + (self.y - ay - along * (by - ay)) ** 2)
 
     def texture(self) -> Texture:
-        """What has been painted."""
+        """The picture as a texture."""
         return Texture(self.pixels)
 
 
 class Texture:
-    """A picture and its halvings, each with a clear border of a pixel, to be sampled at any size."""
+    """A picture and its halvings, each with a transparent border of one pixel, to be sampled at any size."""
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.levels: list[np.ndarray] = []
@@ -127,12 +125,12 @@ class Texture:
             pixels = halved(halved(pixels, 0), 1)
 
     def sample(self, across: np.ndarray, down: np.ndarray, footprint: float) -> np.ndarray:
-        """Colours times alpha, and alpha.
+        """Sampled colours times alpha, and alpha.
 
         Args:
-            across: fractions of the width, shape (n, 1); outside 0 to 1 there is nothing.
+            across: fractions of the width, shape (n, 1); outside 0 to 1 samples are transparent.
             down: fractions of the height, shape (n, rows).
-            footprint: pixels of the texture that a sample stands for.
+            footprint: pixels of the texture in a sample.
 
         Returns:
             Shape (4, n, rows).
@@ -157,7 +155,7 @@ class Texture:
 
 
 def halved(pixels: np.ndarray, axis: int) -> np.ndarray:
-    """Means of neighbours along an axis; of an odd number, the last stands alone."""
+    """The means of pairs of neighbours along an axis. The last of an odd number is kept."""
     if pixels.shape[axis] == 1:
         return pixels
     if pixels.shape[axis] % 2:

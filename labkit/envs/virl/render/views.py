@@ -1,7 +1,7 @@
-"""What a walker sees: one view, or the four of them in a square, from any point of a city.
+"""Street views from any point of a city: one view, or four in a square.
 
-Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), appendix B: the picture of an observation is a 2 x
-2 grid of street views. There, the photographs are Google's; here, all is drawn.
+Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), appendix B: the picture of an observation is a 2 x 2 grid of
+street views. The paper uses Google's photographs; here the views are drawn.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from labkit.envs.virl.render.textures import Canvas
 from labkit.errors import UsageError
 
 SIZES = (32, 4096)
+"""Pixels: the smallest and the largest side of a view."""
 CITIES = 12
-"""Scenes that are kept."""
+"""Scenes in the cache."""
 VIEWS = 128
-"""Pictures that are kept, of all cities together."""
+"""Pictures in each cache, of all cities together."""
 SIDES = (("front", 0), ("right", 90), ("back", 180), ("left", 270))
-"""Of the grid, row by row: what each view is called and where it looks, degrees from the heading."""
+"""The views of the grid, row by row: name, and degrees from the heading."""
 _scenes: dict[int, tuple[City, Scene]] = {}
 
 
 def scene(city: City) -> Scene:
-    """A city's scene, kept: the same object for the same city object."""
+    """The cached scene of a city object."""
     known = _scenes.pop(id(city), None) or (city, scene_of(city))
     _scenes[id(city)] = known
     while len(_scenes) > CITIES:
@@ -39,14 +40,14 @@ def scene(city: City) -> Scene:
 
 
 def street_view(city: City, point: Point, heading: float, size: int = 224, fov: float = 90.0) -> Image.Image:
-    """The view from a point, an RGB picture of size x size pixels; equal arguments give equal pixels.
+    """The view from a point: an RGB picture of size x size pixels. Equal arguments give equal pixels.
 
     Args:
-        heading: degrees clockwise from north that the middle of the picture shows.
-        fov: width of the field of view, degrees.
+        heading: degrees clockwise from north of the picture's middle.
+        fov: degrees of the field of view.
 
     Raises:
-        UsageError: a size from 32 to 4096 or a field of view from 10 to 150 was expected.
+        UsageError: the size is not from 32 to 4096, or the field of view not from 10 to 150.
     """
     _check(size, fov)
     return Image.fromarray(_view(scene(city), _spot(point), heading % 360, size, fov))
@@ -55,26 +56,26 @@ def street_view(city: City, point: Point, heading: float, size: int = 224, fov: 
 def grid_view(city: City, point: Point, heading: float, size: int = 448) -> Image.Image:
     """Four views of 90 degrees in one picture of size x size pixels: front, right; back, left.
 
-    A line of background lies between them, and each carries its name in its upper left corner.
+    White lines separate them, and each has its name in the upper left corner.
 
     Raises:
         UsageError: the size is odd, or not from 64 to 4096.
     """
     if size not in range(2 * SIZES[0], SIZES[1] + 1, 2) or not isinstance(size, int):
-        raise UsageError(f"grid size = {size!r}: give an even number from {2 * SIZES[0]} to {SIZES[1]}")
+        raise UsageError(f"grid size is {size!r}; give an even number from {2 * SIZES[0]} to {SIZES[1]}")
     return Image.fromarray(_grid(scene(city), _spot(point), heading % 360, size))
 
 
 def _spot(point: Point) -> Point:
-    """To the millimetre: a point that comes from degrees differs in its last digits between machines."""
+    """The point to the millimetre: after a conversion from degrees its last digits differ between machines."""
     return Point(round(point.x, 3), round(point.y, 3))
 
 
 def _check(size: int, fov: float) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or not SIZES[0] <= size <= SIZES[1]:
-        raise UsageError(f"view size = {size!r}: give a whole number from {SIZES[0]} to {SIZES[1]}")
+        raise UsageError(f"view size is {size!r}; give a whole number from {SIZES[0]} to {SIZES[1]}")
     if not 10 <= fov <= 150:
-        raise UsageError(f"field of view = {fov!r}: give degrees from 10 to 150")
+        raise UsageError(f"field of view is {fov!r}; give degrees from 10 to 150")
 
 
 @lru_cache(maxsize=VIEWS)

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from labkit.envs.settings import fill
 from labkit.envs.virl import prompts, rail, verifier
 from labkit.envs.virl.answers import answer_text, mistaken
-from labkit.envs.virl.city.themes import CATEGORIES, WORDS
+from labkit.envs.virl.city.names import CATEGORIES, WORDS
 from labkit.envs.virl.geometry import COMPASS, RELATIONS
 from labkit.envs.virl.headings import ACTIONS, TURNS, other_actions, turn_word
 from labkit.envs.virl.instruction import sentences
@@ -43,7 +43,7 @@ LEGS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5)
 TURN = 0.5
 """Share of the single steps at which a turn is right; there is least to read where one only walks on."""
 
-_FIRST_WORDS = sorted({word for words in WORDS.values() for word in words.split()})
+_FIRST_WORDS = sorted({word for words in WORDS.values() for word in words})
 _KINDS = sorted({kind for kinds in CATEGORIES.values() for kind in kinds})
 
 _LAYOUTS: dict[str, tuple[str, ...]] = {

@@ -11,7 +11,8 @@ import math
 import numpy as np
 import pytest
 
-from labkit.envs.virl.city.themes import CATEGORIES, LOOKS
+from labkit.envs.virl.city.looks import LOOKS
+from labkit.envs.virl.city.names import CATEGORIES
 from labkit.envs.virl.records import City, Landmark, Point
 from labkit.envs.virl.render import views
 from labkit.envs.virl.render.icons import KINDS, kind_of

@@ -1,4 +1,4 @@
-"""How the streets of each kind of city are laid: a function a plan, from a seeded generator to a drawing."""
+"""The street plans: one function for each kind of city, from a seeded generator to a :class:`Drawing`."""
 
 from __future__ import annotations
 

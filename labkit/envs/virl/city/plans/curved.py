@@ -1,4 +1,4 @@
-"""Plans drawn freehand or with compasses: radial, canals, organic, hills, crescents."""
+"""Plans with curves or irregular lines: radial, canals, organic, hills, crescents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from labkit.envs.virl.city.plans.drawing import Drawing, arc, curve, line, polar
 
 
 def radial(rng: Random) -> Drawing:
-    """Five avenues meet in a star; rings cross them and let more spokes in; the ramparts run in zigzag."""
+    """Five avenues meet in a star. Rings cross them, with more spokes further out; the ramparts run in zigzag."""
     plan = Drawing()
     rings = [125.0, 215.0, 310.0, 405.0]
     walls = 500.0
@@ -36,11 +36,11 @@ def radial(rng: Random) -> Drawing:
 
 
 def canals(rng: Random) -> Drawing:
-    """Half a spider's web about a harbour: five-sided belts, a canal beside each, bridges at the spokes."""
+    """Half a spider's web around a harbour: five-sided belts, a canal beside each, bridges at the spokes."""
     plan = Drawing()
     belts = [110.0, 225.0, 340.0, 455.0, 545.0]
     facets = [90.0 + 36 * i for i in range(6)]
-    # Belts run straight between their corners; spokes leave from corners and from the sides' middles.
+    # Belts run straight between their corners. Spokes leave from the corners and from the middles of the sides.
     for number, radius in enumerate(belts):
         plan.way([polar(radius, heading) for heading in facets], 18.0, "gracht")
         if number < len(belts) - 1:
@@ -74,7 +74,7 @@ def canals(rng: Random) -> Drawing:
 
 
 def organic(rng: Random) -> Drawing:
-    """Lanes that grew: no line is straight, junctions lie where they may (a Gabriel graph, bent, thinned)."""
+    """Irregular lanes: a Gabriel graph over random points, thinned, with bent edges."""
     plan = Drawing()
     points = [(0.0, 0.0)]
     for _ in range(6000):
@@ -97,7 +97,7 @@ def organic(rng: Random) -> Drawing:
 
 
 def _bent(a: tuple[float, float], b: tuple[float, float], bend: float) -> list[tuple[float, float]]:
-    """A parabola from a to b that leaves the straight line by ``bend`` of its length."""
+    """A parabola from a to b. Its height is ``bend`` times the distance."""
     nx, ny = (a[1] - b[1]) * bend, (b[0] - a[0]) * bend
     return [
         (x + nx * 4 * t * (1 - t), y + ny * 4 * t * (1 - t))
@@ -106,7 +106,7 @@ def _bent(a: tuple[float, float], b: tuple[float, float], bend: float) -> list[t
 
 
 def hills(rng: Random) -> Drawing:
-    """Terraces that follow the slopes, joined by few steep links and hairpins; between them, dead ends."""
+    """Terraces that follow the slopes, with few steep links and hairpins between them, and dead ends."""
     plan = Drawing()
     phase = rng.uniform(0, math.tau)
     levels = [-380.0, -250.0, -125.0, 0.0, 120.0, 245.0, 370.0]
@@ -157,7 +157,7 @@ def hills(rng: Random) -> Drawing:
 
 
 def crescents(rng: Random) -> Drawing:
-    """Two circuses on a parade, and crescents that swing out from it about greens."""
+    """Two round places on a parade, with crescents and parks around them."""
     plan = Drawing()
     shift = rng.uniform(-12, 12)
     west, east = (-250.0, shift), (250.0, shift)

@@ -1,4 +1,4 @@
-"""What a plan hands over, and the strokes that plans share."""
+"""The result of a plan, and the lines that plans share."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from labkit.envs.virl.records import Point
 
 @dataclass
 class Drawing:
-    """Ways, water and parks of one plan; kinds of street are named later, by the city's own words."""
+    """The ways, water and parks of one plan. Streets get their names later, from the city's words."""
 
     ways: list[Way] = field(default_factory=list)
     water: list[tuple[Point, ...]] = field(default_factory=list)
-    """Convex pieces, a few metres long each; those that a street crosses are left out as bridges."""
+    """Convex pieces, each a few metres long. A piece that a street crosses is left out: a bridge."""
     parks: list[tuple[Point, ...]] = field(default_factory=list)
 
     def way(self, points: Iterable[tuple[float, float]], width: float, kind: str = "street") -> None:
-        """Lay one. Each call gets a name of its own: ``kind`` and a number, such as ``lane 7``."""
+        """Add a way. Its name is ``kind`` and a number, such as ``lane 7``."""
         number = sum(way.name.startswith(kind) for way in self.ways)
         self.ways.append(Way(tuple(rounded(*point) for point in points), f"{kind} {number}", width))
 
     def canal(self, line: Sequence[tuple[float, float]], width: float) -> None:
-        """Water along a line, in pieces."""
+        """Add water along a line, in pieces."""
         banks = (
             [rounded(*p) for p in _offset(line, width / 2)],
             [rounded(*p) for p in _offset(line, -width / 2)],
@@ -35,12 +35,12 @@ class Drawing:
             self.water.append((banks[1][i], banks[1][i + 1], banks[0][i + 1], banks[0][i]))
 
     def park(self, outline: Iterable[tuple[float, float]]) -> None:
-        """An open green; buildings keep off."""
+        """Add a park, where no building stands."""
         self.parks.append(tuple(rounded(*point) for point in outline))
 
 
 def joined(pieces: Sequence[tuple[Point, ...]]) -> tuple[tuple[Point, ...], ...]:
-    """Pieces of water that follow each other in a straight line, made one; all stay convex quadrilaterals."""
+    """The pieces of water, those in a straight line joined. All are convex quadrilaterals."""
     whole: list[tuple[Point, ...]] = []
     for piece in pieces:
         right, right_end, left_end, left = piece
@@ -54,7 +54,7 @@ def joined(pieces: Sequence[tuple[Point, ...]]) -> tuple[tuple[Point, ...], ...]
 
 
 def _offset(line: Sequence[tuple[float, float]], by: float) -> list[tuple[float, float]]:
-    """A line moved to its left."""
+    """A line moved to its left by some metres."""
     moved = []
     for i, (x, y) in enumerate(line):
         (ax, ay), (bx, by_) = line[max(i - 1, 0)], line[min(i + 1, len(line) - 1)]
@@ -64,7 +64,7 @@ def _offset(line: Sequence[tuple[float, float]], by: float) -> list[tuple[float,
 
 
 def rotated(point: tuple[float, float], degrees: float) -> tuple[float, float]:
-    """About the origin, clockwise like a heading: what pointed north points to ``degrees``."""
+    """A point rotated about the origin, clockwise: what pointed north points to the heading ``degrees``."""
     sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
     return point[0] * cos + point[1] * sin, point[1] * cos - point[0] * sin
 
@@ -78,19 +78,19 @@ def polar(radius: float, heading: float, centre: tuple[float, float] = (0.0, 0.0
 def arc(
     radius: float, start: float, end: float, centre: tuple[float, float] = (0.0, 0.0), step: float = 12.0
 ) -> list[tuple[float, float]]:
-    """An arc between two headings from its centre, in steps of about ``step`` metres."""
+    """The points of an arc between two headings from its centre, about ``step`` metres apart."""
     count = max(2, round(radius * math.radians(abs(end - start)) / step))
     return [polar(radius, start + (end - start) * i / count, centre) for i in range(count + 1)]
 
 
 def line(a: tuple[float, float], b: tuple[float, float], step: float = 8.0) -> list[tuple[float, float]]:
-    """A straight line in steps: for what bends or is cut up afterwards."""
+    """The points of a straight line, about ``step`` metres apart."""
     count = max(1, round(math.dist(a, b) / step))
     return [(a[0] + (b[0] - a[0]) * i / count, a[1] + (b[1] - a[1]) * i / count) for i in range(count + 1)]
 
 
 def curve(shape: Callable[[float], float], start: float, end: float, step: float = 12.0) -> list[tuple[float, float]]:
-    """The graph of y = shape(x)."""
+    """The points of y = shape(x), about ``step`` metres of x apart."""
     count = max(1, round(abs(end - start) / step))
     xs = [start + (end - start) * i / count for i in range(count + 1)]
     return [(x, shape(x)) for x in xs]
@@ -99,7 +99,11 @@ def curve(shape: Callable[[float], float], start: float, end: float, step: float
 def clipped(
     a: tuple[float, float], b: tuple[float, float], corners: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """The part of an endless line in a convex counter-clockwise polygon, and 4 m beyond on each side."""
+    """The part of an infinite line inside a convex polygon, 4 m longer at each end; None if it is below 30 m.
+
+    Args:
+        corners: counter-clockwise.
+    """
     dx, dy = b[0] - a[0], b[1] - a[1]
     low, high = -math.inf, math.inf
     for (px, py), (qx, qy) in zip(corners, [*corners[1:], corners[0]], strict=True):
@@ -119,5 +123,5 @@ def clipped(
 
 
 def rectangle(box: Box) -> list[tuple[float, float]]:
-    """Its corners, counter-clockwise."""
+    """The corners of a box, counter-clockwise."""
     return [(box.left, box.bottom), (box.right, box.bottom), (box.right, box.top), (box.left, box.top)]

@@ -1,4 +1,4 @@
-"""Plans ruled with a straight edge: grid, superblocks, boulevards, riverside, honeycomb."""
+"""Plans of straight lines: grid, superblocks, boulevards, riverside, honeycomb."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labkit.envs.virl.geometry import Box
 def grid(rng: Random) -> Drawing:
     """Two grids that meet at an angle along a seam, and one avenue across the blocks of the larger.
 
-    The larger runs northeast, the smaller due north: all eight compass words occur about equally often.
+    The larger runs northeast and the smaller north, so that the eight compass words are about equally frequent.
     """
     plan = Drawing()
     tilt = 38.0
@@ -44,7 +44,7 @@ def grid(rng: Random) -> Drawing:
 
 
 def superblocks(rng: Random) -> Drawing:
-    """Very wide avenues round blocks of 270 m, and within each its own loop, off the avenues."""
+    """Very wide avenues around blocks of 270 m, with a loop of streets inside each block."""
     plan = Drawing()
     tilt, side = 7.0, 270.0
     lines = [(-2 + i) * side for i in range(5)]
@@ -58,7 +58,7 @@ def superblocks(rng: Random) -> Drawing:
 
 
 def _courtyard(plan: Drawing, rng: Random, x: float, y: float, side: float, tilt: float) -> None:
-    """One superblock: a square loop with a park in it, or a cross of lanes that leaves through two sides."""
+    """The streets of one superblock: a square loop with two ways out, and a passage or a park in the middle."""
 
     def spot(u: float, v: float) -> tuple[float, float]:
         return rotated((x + u, y + v), tilt)
@@ -78,7 +78,7 @@ def _courtyard(plan: Drawing, rng: Random, x: float, y: float, side: float, tilt
 
 
 def boulevards(rng: Random) -> Drawing:
-    """Square blocks cut by two great diagonals that cross in a plaza, and a belt that cuts the corners."""
+    """Square blocks, two wide diagonals that cross in a plaza, and a belt that cuts the corners."""
     plan = Drawing()
     tilt, side, reach = 12.0, 112.0, 4
     edge = reach * side
@@ -86,7 +86,7 @@ def boulevards(rng: Random) -> Drawing:
     for step in range(-reach, reach + 1):
         at = step * side
         width = 24.0 if step in (-reach, reach) else 18.0
-        # Round the plaza two streets give way, so that five and four ways meet there, not eight.
+        # Two streets stop short of the plaza: there are four and five streets at a junction, not eight.
         for kind, ends in (("calle", ((at, -edge), (at, edge))), ("carrer", ((-edge, at), (edge, at)))):
             halves = (
                 [ends]
@@ -145,7 +145,7 @@ def riverside(rng: Random) -> Drawing:
 
 
 def honeycomb(rng: Random) -> Drawing:
-    """Hexagons: every junction has three ways, 120 degrees apart; some cells are gardens."""
+    """Hexagons: three streets at every junction, 120 degrees apart; some cells are gardens."""
     plan = Drawing()
     side, tilt = 92.0, 2.0
     high = side * math.sqrt(3)

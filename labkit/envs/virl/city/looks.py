@@ -1,62 +1,9 @@
-"""What sets the cities apart besides their plans: colours, facades, skies, signs, and the words on them."""
+"""How each kind of city looks: colours of sky, ground and signs, and the styles of its buildings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from random import Random
+from collections.abc import Mapping
 from typing import Any
-
-CATEGORIES: Mapping[str, tuple[str, ...]] = {
-    "bakery": ("Bakery", "Bread House"),
-    "bank": ("Bank", "Savings Bank"),
-    "barber": ("Barbers", "Hair Salon"),
-    "bar": ("Bar", "Wine Room"),
-    "bookshop": ("Books", "Book Cellar"),
-    "cafe": ("Cafe", "Coffee House"),
-    "chapel": ("Chapel", "Meeting House"),
-    "church": ("Church", "Minster"),
-    "cinema": ("Cinema", "Picture House"),
-    "clinic": ("Clinic", "Surgery"),
-    "clock tower": ("Clock Tower", "Clock Gate"),
-    "fire station": ("Fire Station", "Engine House"),
-    "florist": ("Flowers", "Florist"),
-    "gallery": ("Gallery", "Art Rooms"),
-    "grocer": ("Grocer", "Provisions"),
-    "gym": ("Gym", "Boxing Hall"),
-    "hardware": ("Hardware", "Tools"),
-    "hotel": ("Hotel", "Guest House"),
-    "library": ("Library", "Reading Room"),
-    "market hall": ("Market Hall", "Arcade"),
-    "mosque": ("Mosque", "Prayer Hall"),
-    "museum": ("Museum", "Collection"),
-    "pharmacy": ("Pharmacy", "Chemist"),
-    "police station": ("Police Station", "Watch House"),
-    "post office": ("Post Office", "Mail Depot"),
-    "restaurant": ("Restaurant", "Kitchen"),
-    "school": ("School", "Academy"),
-    "station": ("Station", "Tram Depot"),
-    "tailor": ("Tailor", "Cloth House"),
-    "temple": ("Temple", "Shrine"),
-    "theatre": ("Theatre", "Playhouse"),
-    "toy shop": ("Toys", "Toy Box"),
-}
-"""Kinds of landmark, and what their signs may call them. A city has most of them, not all."""
-
-PER_CITY = 26
-"""Kinds of landmark in one city."""
-
-
-def names(words: Sequence[str], rng: Random) -> Iterator[tuple[str, str]]:
-    """Names for landmarks with their categories, without end and without repetition; kinds in turn."""
-    kinds = rng.sample(sorted(CATEGORIES), PER_CITY)
-    used: set[str] = set()
-    while True:
-        for category in rng.sample(kinds, len(kinds)):
-            name = f"{rng.choice(words)} {rng.choice(CATEGORIES[category])}"
-            while name in used:
-                name = f"{rng.choice(words)} & {rng.choice(words)} {rng.choice(CATEGORIES[category])}"
-            used.add(name)
-            yield name, category
 
 
 def _style(
@@ -71,7 +18,7 @@ def _style(
     bay: float = 3.4,
     **more: Any,
 ) -> Mapping[str, Any]:
-    """A facade style; ``walls`` lists its wall colours."""
+    """A style of facade, see :data:`labkit.envs.virl.render.facades.STYLE`. ``walls`` lists its wall colours."""
     return {
         "walls": tuple(walls.split()),
         "trim": trim,
@@ -101,7 +48,7 @@ def _look(
     styles: Mapping[str, Mapping[str, Any]],
     **more: Any,
 ) -> Mapping[str, Any]:
-    """All that the drawing reads; colours as #rrggbb. ``more``: see :mod:`labkit.envs.virl.render.scene`."""
+    """The settings of :mod:`labkit.envs.virl.render.scene`; colours are #rrggbb. ``more`` sets further ones."""
     return {
         "sky": {"top": sky, "horizon": horizon},
         "palette": {
@@ -181,7 +128,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
             ),
         },
         trees=12.0,
-        sun=160.0,
     ),
     "organic": _look(
         "#9aaec0",
@@ -214,7 +160,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         },
         trees=0.0,
         haze=260.0,
-        sun=120.0,
     ),
     "canals": _look(
         "#a9bfd0",
@@ -238,7 +183,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         },
         trees=14.0,
         haze=320.0,
-        sun=190.0,
     ),
     "hills": _look(
         "#6fb4e0",
@@ -281,7 +225,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         trees=24.0,
         tree="palm",
         haze=600.0,
-        sun=250.0,
     ),
     "superblocks": _look(
         "#b4c0c8",
@@ -324,7 +267,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         },
         trees=18.0,
         haze=240.0,
-        sun=140.0,
     ),
     "boulevards": _look(
         "#4fa3dc",
@@ -368,7 +310,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         trees=10.0,
         tree="palm",
         haze=520.0,
-        sun=225.0,
     ),
     "riverside": _look(
         "#7f96aa",
@@ -392,7 +333,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         },
         trees=0.0,
         haze=180.0,
-        sun=100.0,
     ),
     "crescents": _look(
         "#9cc0dc",
@@ -425,7 +365,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         },
         trees=20.0,
         haze=480.0,
-        sun=200.0,
     ),
     "honeycomb": _look(
         "#c6a9c9",
@@ -459,51 +398,6 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
         },
         trees=13.0,
         haze=300.0,
-        sun=285.0,
     ),
 }
-"""By plan. The training city's greys and reds, its sky and its flat roofs are found in none of the others."""
-
-WORDS: Mapping[str, str] = {
-    "grid": "Harlow Finch Quenby Delmar Sorrel Beckman Carver Tallow Union Corbin Madder Irwin Teasel Halden "
-    "Amberly Varney Duncan Pruitt Empire Golden Copper Blue Red Silver Corner Lucky Marlow Keating",
-    "radial": "Adler Stern Kaiser Linden Falken Rosen Eich Silber Konrad Amalie Leopold Brunn Winter Ulmen "
-    "Greif "
-    "Marsch Kron Morgen Birken Falk",
-    "organic": "Wend Thorn Ashby Oxley Barrow Cuthbert Hollin Raven Mallow Pike Tanner Old Crooked Saddler "
-    "Weaver "
-    "Abbot Hob Lamb Fenn Quill",
-    "canals": "Zwaan Reiger Kuiper Molen Tulp Anker Haring Brouwer Visser Kade Noorder Zuider Linde Gouden "
-    "Witte "
-    "Rode Tolhuis Spiegel Pauw Eiland",
-    "hills": "Sol Luna Mirador Cielo Alta Verde Sombra Corazon Palma Vista Oro Piedra Tierra Jacaranda "
-    "Brisa Estrella Colibri Rosal Nube Agua",
-    "superblocks": "Zorya Volna Putnik Mira Rassvet Kedr Kolos Beryoza Druzh Granit Polyus Znamen Orlik "
-    "Raduga Sever Metal Oktava Iskra Lada Yantar",
-    "boulevards": "Alzina Lledoner Fustera Mercat Garrofa Aurora Xiprer Ponent Roure Sarment Coral Taronja "
-    "Olivera Garbi Tramunt Rosella Pineda Mimosa Ametlla Font",
-    "riverside": "Tide Wharf Osprey Ferry Lock Salter Chandler Anchor Heron Mudlark Barge Keel Pilot Cable "
-    "Beacon "
-    "Gannet Eel Rope Sail Lantern",
-    "crescents": "Pellow Larkdown Brookside Assembly Marchmain Regent Wexcote Millstow Prior Clarabel "
-    "Lorimer "
-    "Henriet Grove Sedley Northam Covenly Marl Belfort Argent Vane",
-    "honeycomb": "Ambra Miele Fiore Cera Api Trifo Dorata Serena Liliana Verbena Nettar Sestina Alveo Timo "
-    "Salvia "
-    "Ginestra Polline Regina Favo Melissa",
-}
-"""First words of the landmarks' names, by plan."""
-
-STREETS: Mapping[str, str] = {
-    "grid": "Street",
-    "radial": "Weg",
-    "organic": "Lane",
-    "canals": "Straat",
-    "hills": "Calle",
-    "superblocks": "Prospekt",
-    "boulevards": "Carrer",
-    "riverside": "Row",
-    "crescents": "Terrace",
-    "honeycomb": "Via",
-}
-"""What a street is called, by plan."""
+"""The look of a city, by plan. No other city has the training city's greys and reds, its sky or its flat roofs."""
