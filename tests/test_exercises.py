@@ -49,7 +49,7 @@ def test_a_wrong_answer_is_told_the_example_what_was_expected_and_the_next_hint(
         with pytest.raises(NotYet) as wrong:
             check("demo.double", squared)
         assert str(wrong.value).splitlines() == [
-            "✗ Not yet: squared(3) gives 9; it should give 6",
+            "✗ Not yet: squared(3) returns 9; it should return 6",
             "Expected: Twice the number.",
             f"Hint: {hint}",
         ]
@@ -67,7 +67,7 @@ def test_a_learners_error_is_told_with_its_example(demo):
 
 
 def test_something_else_than_a_function_is_said_so(demo):
-    with pytest.raises(NotYet, match="a function is wanted, not 7"):
+    with pytest.raises(NotYet, match="give a function, not 7"):
         check("demo.double", 7)
 
 
@@ -151,9 +151,9 @@ def test_the_mistakes_that_one_makes_are_caught():
         (
             "virl.relative_word",
             plain_difference,
-            r"plain_difference\(350, 10\) gives 'left'; it should .* 'slightly right'",
+            r"plain_difference\(350, 10\) returns 'left'; it should .* 'slightly right'",
         ),
-        ("virl.arrives", lambda p, steps: p**steps, "it should give 0.75"),
+        ("virl.arrives", lambda p, steps: p**steps, "it should return 0.75"),
         ("virl.column", lambda heading, width: (width / 2 - (heading - 180) * width / 360) % width, r"\(90, 1024\)"),
         ("tour.formula", "8*8/3-3", "the verifier says"),
         ("tour.formula", ["8"], "in quotes"),

@@ -7,11 +7,11 @@ number. To add one, write it there; it is found by its name::
     @exercise("Bring the difference into the half-open interval from -180 to 180.")   # hints, the gentlest first
     def relative_word(learner):
         \"\"\"The relative word for a turn from one heading to another.\"\"\"            # what is expected, in words
-        expect(learner, (350, 10), "slightly right")                                # telling examples first
-        return "right for 350 to 10"                                                # the line that praises
+        expect(learner, (350, 10), "slightly right")                                # small examples first
+        return "right for 350 to 10"                                                # printed for a right answer
 
-Right values come from the library or are worked out by hand. Something that is not a function is judged by whatever
-the check likes, and a wrong one raises :class:`NotYet`.
+Right values come from the library or are worked out by hand. An answer that is not a function is judged by the check's
+own code, which raises :class:`NotYet` if it is wrong.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _LONGEST = 300
 
 
 class NotYet(AssertionError):
-    """A wrong answer to an exercise; the message says what was expected and what to think of next.
+    """A wrong answer to an exercise. The message says what is expected and gives a hint.
 
-    A notebook shows the message alone, since a traceback through the check would help nobody.
+    A notebook shows only the message: a traceback through the check does not help a learner.
     """
 
     def _render_traceback_(self) -> list[str]:
@@ -53,22 +53,22 @@ class Exercise:
         self.hints = hints
         self.task = " ".join((judge.__doc__ or "").split())
         self.missed = 0
-        """Wrong tries so far: each brings the next hint."""
+        """Wrong tries so far; each gives the next hint."""
 
     def __call__(self, answer: Any) -> str:
-        """What there is to say of a right answer.
+        """The sentence that is printed for a right answer.
 
         Raises:
-            NotYet: it is wrong.
-            NotImplementedError: it is a stub.
+            NotYet: the answer is wrong.
+            NotImplementedError: the answer is a stub.
         """
         try:
             return self._judged(answer)
         except NotYet as wrong:
             hint = self.hints[min(self.missed, len(self.hints) - 1)]
             self.missed += 1
-            said = f"✗ Not yet: {wrong}\nExpected: {self.task}\nHint: {hint}"
-            raise NotYet(said) from wrong.__cause__
+            message = f"✗ Not yet: {wrong}\nExpected: {self.task}\nHint: {hint}"
+            raise NotYet(message) from wrong.__cause__
 
     def _judged(self, answer: Any) -> str:
         try:
@@ -76,15 +76,15 @@ class Exercise:
         except (NotYet, NotImplementedError):
             raise
         except Exception as error:
-            # Checks take right types for granted.
+            # Checks assume that an answer has the right type.
             raise NotYet(f"{_shown(answer)} cannot be judged ({type(error).__name__}: {error})") from error
 
 
 def exercise(*hints: str) -> Callable[[Callable[[Any], str]], Exercise]:
-    """Make a check of a function, whose docstring says what is expected.
+    """Make an exercise from a check function; its docstring says what is expected.
 
     Args:
-        hints: one or more; a wrong try is told the next of them, and the last from then on.
+        hints: one or more. Each wrong try gives the next one; after the last it is repeated.
     """
     if not hints:
         raise TypeError("an exercise has at least one hint")
@@ -92,15 +92,15 @@ def exercise(*hints: str) -> Callable[[Callable[[Any], str]], Exercise]:
 
 
 def check(name: str, answer: Any) -> None:
-    """Judge an answer and print how it went; a stub, or None, is not done yet and stops nothing.
+    """Judge an answer and print the result. A stub, or None, counts as not done and raises nothing.
 
     Args:
         name: ``MODULE.EXERCISE``.
-        answer: whatever the exercise asks for, as a rule a function.
+        answer: what the exercise asks for, usually a function.
 
     Raises:
         NotYet: the answer is wrong.
-        UsageError: there is no such exercise.
+        UsageError: no exercise has that name.
     """
     judge = _find(name)
     if answer is None:
@@ -115,7 +115,7 @@ def check(name: str, answer: Any) -> None:
 
 
 def names(module: str) -> list[str]:
-    """The exercises of a module, in the order of its file; none where there is no such module."""
+    """The exercises of a module, in the order of its file; none if the module does not exist."""
     if not re.fullmatch("[a-z_]+", module) or find_spec(f"{__name__}.{module}") is None:
         return []
     members = vars(import_module(f"{__name__}.{module}"))
@@ -141,13 +141,13 @@ def expect(learner: Callable[..., Any], given: tuple[Any, ...], right: Any, tole
             ``tolerance``, absolute or relative; shapes may not.
 
     Raises:
-        NotYet: it gives something else, or fails.
-        NotImplementedError: it is a stub.
+        NotYet: the function returns another value, or raises an exception.
+        NotImplementedError: the function is a stub.
     """
     call = f"{getattr(learner, '__name__', 'your function')}({', '.join(map(_shown, given))})"
-    should = f"it should give {_shown(right)}"
+    should = f"it should return {_shown(right)}"
     if not callable(learner):
-        raise NotYet(f"a function is wanted, not {_shown(learner)}")
+        raise NotYet(f"give a function, not {_shown(learner)}")
     try:
         got = learner(*deepcopy(given))
     except NotImplementedError:
@@ -155,11 +155,11 @@ def expect(learner: Callable[..., Any], given: tuple[Any, ...], right: Any, tole
     except Exception as error:
         raise NotYet(f"{call} raises {type(error).__name__}: {error}; {should}") from error
     if not same(got, right, tolerance):
-        raise NotYet(f"{call} gives {_shown(got)}; {should}")
+        raise NotYet(f"{call} returns {_shown(got)}; {should}")
 
 
 def same(got: Any, right: Any, tolerance: float = 1e-6) -> bool:
-    """Whether a learner's value is the right one; see :func:`expect`."""
+    """Whether a learner's value equals the right one; see :func:`expect`."""
     if isinstance(right, bool):
         return isinstance(got, bool | np.bool_) and bool(got) == right
     if isinstance(right, str):
@@ -180,8 +180,8 @@ def same(got: Any, right: Any, tolerance: float = 1e-6) -> bool:
         return bool(got == right)
     if not _numeric(got):
         return False
-    mine, known = _array(got), _array(right)
-    return mine.shape == known.shape and np.allclose(mine, known, rtol=tolerance, atol=tolerance, equal_nan=True)
+    given, known = _array(got), _array(right)
+    return given.shape == known.shape and np.allclose(given, known, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 def _array(value: Any) -> np.ndarray:
@@ -196,14 +196,14 @@ def _numeric(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A value as a learner reads it: numbers to four places, long ones cut."""
+    """A value as text for a learner: numbers in few digits, long values cut."""
     if isinstance(value, float):
-        said = f"{value:.6g}"
+        shown = f"{value:.6g}"
     elif isinstance(value, np.ndarray) or hasattr(value, "detach"):
         values = _array(value)
         # On one line, whatever its shape.
-        said = " ".join(np.array2string(values, precision=4, separator=", ", threshold=24).split())
-        said = f"{said} (shape {list(values.shape)})"
+        shown = " ".join(np.array2string(values, precision=4, separator=", ", threshold=24).split())
+        shown = f"{shown} (shape {list(values.shape)})"
     else:
-        said = repr(value)
-    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"
+        shown = repr(value)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} …"

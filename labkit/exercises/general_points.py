@@ -18,10 +18,10 @@ _CATEGORIES = ("unreadable", "illegal_formula", "wrong_numbers", "wrong_value", 
 def formula(answer: Any) -> str:
     """A formula as text, in which 13, 6, 2 and 4 occur once each, and which makes 24."""
     if not isinstance(answer, str):
-        raise NotYet(f"a text in quotation marks is wanted, not {answer!r}")
-    said = json.dumps({"cards": ["K", "6", "2", "4"], "number": [13, 6, 2, 4], "formula": answer})
+        raise NotYet(f"give a text in quotation marks, not {answer!r}")
+    written = json.dumps({"cards": ["K", "6", "2", "4"], "number": [13, 6, 2, 4], "formula": answer})
     task = game("gp-l").task(hand=["K", "6", "2", "4"], faces="eleven-twelve-thirteen")
-    verdict = judge(start(task), said).attempts[-1].verdict
+    verdict = judge(start(task), written).attempts[-1].verdict
     if not verdict.success:
         raise NotYet(f"{answer!r} is {verdict.category}. {verdict.feedback}")
     return f"{answer} makes 24 where K counts as 13"
@@ -32,7 +32,7 @@ def formula(answer: Any) -> str:
     "Exhausted: len(categories) == attempts and the last is not correct.",
 )
 def episode_return(learner: Any) -> str:
-    """The sum of the rewards of all answers, and REWARD["exhausted"] once if all attempts are used up in vain."""
+    """The sum of the rewards of all answers, and REWARD["exhausted"] once if no attempt is right."""
     shown = [["correct"], ["wrong_value", "correct"], ["wrong_value"] * 5, ["wrong_value"] * 4 + ["correct"]]
     for categories in [
         *shown,
@@ -59,7 +59,7 @@ _ANSWERS = {
 
 
 def _earned(categories: list[str], attempts: int) -> float:
-    """What the game itself pays for such answers."""
+    """The return of such answers, from the game itself."""
     episode = start(game("gp-l").task(hand=["3", "3", "8", "8"], attempts=attempts))
     for category in categories:
         episode = judge(episode, _ANSWERS[category])
@@ -73,12 +73,12 @@ def _earned(categories: list[str], attempts: int) -> float:
 )
 def can_make(learner: Any) -> str:
     """True or False: can all the numbers, each used once, make the target with + - * / and brackets, exactly?"""
-    telling = [
+    examples = [
         ([6, 4], 24), ([24], 24), ([5, 4], 24), ([10, 6, 2, 4], 24), ([1, 1, 1, 1], 24), ([3, 3, 8, 8], 24),
         ([1, 3, 4, 6], 24), ([1, 5, 5, 5], 24), ([4, 4, 10, 10], 24), ([2, 2, 2, 2], 24), ([2, 8, 3], 4),
     ]  # fmt: skip
     known = {(6, 4): True, (24,): True, (5, 4): False}
-    for numbers, target in telling:
+    for numbers, target in examples:
         right = known.get(tuple(numbers))
         expect(learner, (numbers, target), solver.solvable(numbers, target) if right is None else right)
     for step in range(30):
@@ -100,22 +100,22 @@ def plays_by_old_rule(learner: Any) -> str:
         "(10-4)*(6-2)", "10+6+2+4", "13*2-6+4", "13+6+2+4", "10*2+4", "(10*2", "8/(3-8/3)", "3+3+8+8",
         "(10+10+2)*1", "11+12+2-1", "(10+2)*(10/(6-1))", "10/(6-6)+2+4",
     ]  # fmt: skip
-    said = [json.dumps({"formula": formula}) for formula in formulas] + ["nothing to read"]
+    answers = [json.dumps({"formula": formula}) for formula in formulas] + ["nothing to read"]
     kept = 0
     for hand in hands:
         for faces in ("eleven-twelve-thirteen", "ten"):
             opened = start(game("gp-l").task(hand=hand, faces=faces))
-            for text in said:
+            for text in answers:
                 episode = judge(opened, text)
                 right = trials_of(episode.task, "kept_old_rule")[1](episode).hits == 1
                 expect(learner, (_Shown(episode.attempts[0]),), right)
                 kept += right
-    return f"right for {len(hands) * 2 * len(said)} answers, of which {kept} kept the other rule"
+    return f"right for {len(hands) * 2 * len(answers)} answers, of which {kept} kept the other rule"
 
 
 @dataclass
 class _Shown:
-    """An attempt that a message shows in few words."""
+    """An attempt with a short ``repr`` for messages."""
 
     attempt: Any
 

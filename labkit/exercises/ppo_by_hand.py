@@ -17,7 +17,7 @@ from labkit.training.rl import advantages, objectives
     "A[k] = sum over l of (gamma * lam) ** l * delta[k + l], as far as there are errors.",
 )
 def gae_as_sum(learner: Any) -> str:
-    """An array [K]: each turn's error plus all later ones, weighed down by (gamma * lam) ** distance."""
+    """An array [K]: each turn's error plus all later ones, times (gamma * lam) ** distance."""
     for delta, gamma, lam in [([1.0, 1.0, 1.0], 0.5, 1.0), ([0.0, 0.0, 1.0], 0.9, 0.95), ([2.0], 0.9, 0.5)]:
         expect(learner, (np.array(delta), gamma, lam), _sum(delta, gamma, lam))
     noise = np.random.default_rng(0)
@@ -28,20 +28,20 @@ def gae_as_sum(learner: Any) -> str:
 
 
 def _sum(delta: Any, gamma: float, lam: float) -> np.ndarray:
-    """Discounting errors by gamma * lam is what returns do with rewards."""
+    """The discounted sum of errors, computed as returns are from rewards."""
     delta_EK = torch.tensor(np.array(delta))[None]
     return advantages.returns(delta_EK, torch.ones_like(delta_EK, dtype=torch.bool), gamma * lam)[0].numpy()
 
 
 @exercise(
-    "Only the last error changes: behind the last turn stands next_value, not 0.",
+    "Only the last error changes: the value after the last turn is next_value, not 0.",
     "delta of the last turn is reward + gamma * next_value - value; nothing else is added to it.",
 )
 def cut_gae(learner: Any) -> str:
-    """An array [K]: GAE where the value of what follows the last turn is next_value, and its errors are not known."""
+    """An array [K]: GAE of a cut episode: the value after the last turn is next_value, later errors are unknown."""
     cases = [([0.0, 0.0], [0.0, 0.0], 1.0), ([-0.2, 1.0], [0.3, 0.4], 0.0), ([-0.2, -0.2, -0.4], [0.3, 0.1, 0.0], 0.5)]
     for (rewards, values, follows), gamma, lam in product(cases, (0.5, 0.9, 1.0), (0.0, 0.95, 1.0)):
-        # A turn more, which earns exactly what it was valued at, has the error 0.
+        # One more turn, whose reward equals its value, has the error 0.
         reward_EK, value_EK = (torch.tensor([[*given, follows]], dtype=torch.double) for given in (rewards, values))
         mask_EK = torch.ones_like(reward_EK, dtype=torch.bool)
         right = advantages.turn_gae(reward_EK, value_EK, mask_EK, gamma, lam)[0][0, :-1]
@@ -55,10 +55,10 @@ def cut_gae(learner: Any) -> str:
 )
 def has_no_gradient(learner: Any) -> str:
     """True or False: is the minimum of ratio * A and clamped ratio * A the clamped one, and the ratio clamped?"""
-    telling = [(1.3, 1.0), (0.7, 1.0), (1.3, -1.0), (0.7, -1.0), (1.0, 1.0)]
+    examples = [(1.3, 1.0), (0.7, 1.0), (1.3, -1.0), (0.7, -1.0), (1.0, 1.0)]
     grid = list(product((0.05, 0.79, 0.81, 0.95, 1.0, 1.19, 1.21, 5.0), (-2.0, -0.1, 0.1, 2.0)))
     for clip in (0.2, 0.1):
-        for ratio, advantage in telling + grid:
+        for ratio, advantage in examples + grid:
             logp, old = torch.tensor([ratio], dtype=torch.double).log(), torch.zeros(1, dtype=torch.double)
             clipped = objectives.clipped(logp, old, torch.tensor([advantage], dtype=torch.double), clip)[1]
             expect(learner, (ratio, advantage, clip), bool(clipped))

@@ -29,11 +29,11 @@ def smoothed(learner: Any) -> str:
     noise = np.random.default_rng(0).normal(size=20).round(2).tolist()
     for weight in (0.0, 0.6, 0.95):
         expect(learner, (noise, weight), library_smoothed(noise, weight))
-    return "as the dashboard draws it, and right from the first point on"
+    return "equal to the dashboard's curve, from the first point on"
 
 
 @exercise(
-    "Playing reads every token once, each scoring pass once more: 2 FLOPs a parameter. Learning costs 6 in each epoch.",
+    "Playing reads every token once, each scoring pass once more: 2 FLOPs a parameter. An epoch of learning costs 6.",
     "2 N D (1 + scored) + 6 N D epochs.",
 )
 def update_flops(learner: Any) -> str:
@@ -62,12 +62,12 @@ def paired_interval(learner: Any) -> str:
         before, after = (noise.random(n) < p for p in (0.3, 0.5))
         found = mean((after.astype(float) - before.astype(float)).tolist())
         expect(learner, (before.tolist(), after.tolist()), (found.value, *found.ci95), 1e-3)
-    return "as the library has it, for up to 300 hands"
+    return "equal to the library's interval, for up to 300 hands"
 
 
 @exercise(
     "Average ID success over the seeds of each learning rate first.",
-    "What happens under the changed rule is what the experiment asks: a choice that looks at it has seen the answer.",
+    "The experiment asks about the changed rule, so a choice that uses it has seen the answer.",
 )
 def choose_rate(learner: Any) -> str:
     """The learning rate with the highest mean ID success over its seeds; the changed rule plays no part."""
@@ -84,4 +84,4 @@ def choose_rate(learner: Any) -> str:
     expect(learner, (rows,), 2e-4)
     expect(learner, (rows[::-1],), 2e-4)
     expect(learner, (rows[:4],), 4e-4)
-    return "neither the best single seed nor the changed rule led you astray"
+    return "chosen by the mean over seeds, without the changed rule"

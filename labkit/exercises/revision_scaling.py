@@ -25,12 +25,12 @@ def chance_of_attempt(learner: Any) -> str:
 
 
 @exercise(
-    "One hand of chance p is missed by all k tries with probability (1 - p) ** k.",
+    "All k tries miss a hand of chance p with probability (1 - p) ** k.",
     "Take the mean over hands of 1 - (1 - p) ** k; not the mean of p first.",
 )
 def expected_within(learner: Any) -> str:
     """The mean over hands of the chance that k independent tries hold a right one."""
-    # By hand: chances 0 and 1 stay at 1/2 for ever; 1/2 gives 1/2, 3/4, 7/8.
+    # By hand: chances 0 and 1 stay at 1/2; 1/2 gives 1/2, 3/4, 7/8.
     for p, k, right in (([0.5], 3, 7 / 8), ([0.0, 1.0], 9, 0.5), ([0.5, 0.0], 2, 3 / 8), ([0.2, 0.4], 1, 0.3)):
         expect(learner, (p, k), right)
     for p, k in product(([0.1, 0.9], [0.3, 0.3, 0.6], [0.05] * 4), (2, 5, 10)):
@@ -61,8 +61,8 @@ def flops(learner: Any) -> str:
     expect(learner, (10, 100, [30, 30, 30], [20, 20], False), 2 * 10 * (130 + 180 + 230))
     for prompt, (answers, feedback) in product((1, 79), (([35, 20], [17]), ([5, 6, 7, 8], [1, 2, 3]))):
         texts = [["p"] * prompt + ["a"] * answers[0]]
-        for said, answer in zip(feedback, answers[1:], strict=True):
-            texts.append(texts[-1] + ["f"] * said + ["a"] * answer)
+        for reply, answer in zip(feedback, answers[1:], strict=True):
+            texts.append(texts[-1] + ["f"] * reply + ["a"] * answer)
         for kept, tokens in ((True, len(texts[-1])), (False, sum(map(len, texts)))):
             right = Meter(967_808, sampled_tokens=tokens).inference_flops
             expect(learner, (967_808, prompt, answers, feedback, kept), right)

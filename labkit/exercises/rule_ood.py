@@ -16,16 +16,24 @@ _HANDS = (["K", "6", "2", "4"], ["J", "Q", "A", "2"], ["10", "K", "K", "3"], ["3
 
 
 @exercise(
-    "Under each rule, write down the four numbers of the cards; the order does not matter, how often each occurs does.",
+    "Under each rule, write down the four numbers of the cards; the order does not matter, the counts do.",
     "sorted(numbers) == sorted(used), with 10, 10, 10 in one rule and 11, 12, 13 in the other; A is 1 in both.",
 )
 def rules_of(learner: Any) -> str:
     """ "both", "old", "new" or "neither": under which rule these numbers are those of the cards, each card once."""
-    telling = [[10, 6, 2, 4], [6, 4, 2, 13], [13, 6, 2], [11, 12, 1, 2], [10, 10, 10, 3], [10, 13, 13, 3], [3, 3, 8, 8]]
+    tried = [
+        [10, 6, 2, 4],
+        [6, 4, 2, 13],
+        [13, 6, 2],
+        [11, 12, 1, 2],
+        [10, 10, 10, 3],
+        [10, 13, 13, 3],
+        [3, 3, 8, 8],
+    ]
     cases: list[tuple[Sequence[str], Sequence[int]]] = [
-        (_HANDS[0], telling[0]),
-        (_HANDS[0], telling[1]),
-        *product(_HANDS, telling),
+        (_HANDS[0], tried[0]),
+        (_HANDS[0], tried[1]),
+        *product(_HANDS, tried),
     ]
     cases += [(hand, cards.numbers_of(hand, rule)[::-1]) for hand in _HANDS for rule in (_OLD, _NEW)]
     for hand, used in cases:
@@ -50,12 +58,12 @@ def failure(learner: Any) -> str:
         failed = [not legal, not number_right, not complete, not makes_24, True]
         right = next(name for name, fails in zip(names, failed, strict=True) if fails)
         expect(learner, (legal, number_right, complete, makes_24), right)
-    return "right for every answer that there can be"
+    return "right for every possible answer"
 
 
 @exercise(
     "An answer is right if its numbers are those of the cards, in any order; None (no list could be read) is wrong.",
-    "Divide by all answers: leaving out those that cannot be read would praise a player for silence.",
+    "Divide by all answers: leaving out unreadable ones would reward a player for unreadable answers.",
 )
 def translation_accuracy(learner: Any) -> str:
     """The share of answers whose numbers are those of the cards under the rule, in any order; None is a wrong one."""
@@ -70,8 +78,8 @@ def translation_accuracy(learner: Any) -> str:
 
 
 @exercise(
-    "Hands on which both did alike say nothing about which is better; count the others in two heaps.",
-    "If neither is better, each changed hand is a fair coin: sum comb(m, k) for k up to the smaller heap, over 2 ** m.",
+    "Hands on which both did alike say nothing about which is better; count the others in two groups.",
+    "If neither is better, each changed hand is a fair coin: sum comb(m, k) up to the smaller group, over 2 ** m.",
     "Both tails: twice that sum, and never more than 1.",
 )
 def mcnemar(learner: Any) -> str:
@@ -85,7 +93,7 @@ def mcnemar(learner: Any) -> str:
         # Two-sided: all outcomes that are no likelier than the one seen.
         p = sum(h for h in heads if h <= heads[better] * (1 + 1e-9))
         expect(learner, (before, after), ((better - worse) / len(before), p))
-    return "right for six pairs of players, the coin's outcomes summed one by one"
+    return "right for six pairs of players, with all outcomes of the coin summed"
 
 
 @exercise(

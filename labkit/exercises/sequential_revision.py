@@ -10,7 +10,7 @@ from labkit.exercises import exercise, expect
 
 
 @exercise(
-    "The first prompt is said by the user; so is feedback.",
+    "The user says the first prompt and the feedback.",
     "Each answer is followed by the feedback to it: user, assistant, user, assistant, user.",
 )
 def dialogue(learner: Any) -> str:
@@ -45,10 +45,10 @@ def success_within(learner: Any) -> str:
     "There are comb(n, k) ways to choose, and comb(n - c, k) of them are all wrong.",
 )
 def pass_at_k(learner: Any) -> str:
-    """The probability that k samples, chosen from n without putting back, hold at least one of the c right ones."""
-    telling = [(2, 1, 2), (5, 0, 3), (5, 5, 1), (5, 1, 1), (5, 2, 3)]
+    """The probability that k samples, drawn from n without replacement, contain at least one of the c right ones."""
+    examples = [(2, 1, 2), (5, 0, 3), (5, 5, 1), (5, 1, 1), (5, 2, 3)]
     every = [(n, c, k) for n in range(1, 7) for c, k in product(range(n + 1), range(1, n + 1))]
-    for n, c, k in telling + every:
+    for n, c, k in examples + every:
         ways = list(combinations(range(n), k))
         expect(learner, (n, c, k), sum(min(chosen) < c for chosen in ways) / len(ways))
     return f"right for all {len(every)} cases up to 6 samples, counted one by one"
@@ -66,5 +66,5 @@ def expected_return(learner: Any) -> str:
     for p, attempts in product((0.1, 0.25, 0.9), (1, 3, 5, 10)):
         outcomes = [((1 - p) ** n * p, 5.0 - n) for n in range(attempts)] + [((1 - p) ** attempts, -attempts - 1.0)]
         expect(learner, (p, attempts), sum(chance * earned for chance, earned in outcomes))
-    said = ", ".join(f"{learner(p, 5):+.2f} for p = {p}" for p in (0.1, 0.3, 0.6))
-    return f"with five attempts {said}"
+    returns = ", ".join(f"{learner(p, 5):+.2f} for p = {p}" for p in (0.1, 0.3, 0.6))
+    return f"with five attempts {returns}"

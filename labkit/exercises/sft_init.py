@@ -43,7 +43,7 @@ def loss_mask(learner: Any) -> str:
     for example in encode(tokenizer, made):
         tokens = tokenizer.convert_ids_to_tokens(example.ids.tolist())
         expect(learner, (tokens,), example.loss.tolist())
-    return f"as the trainer has it, for {len(made)} dialogues with up to four answers"
+    return f"equal to the trainer's mask, for {len(made)} dialogues with up to four answers"
 
 
 def _tokenizer() -> Any:
@@ -77,7 +77,7 @@ def answer_loss(learner: Any) -> str:
 
 
 def _loss_is(learner: Any, given: tuple[np.ndarray, np.ndarray, np.ndarray], right: float) -> None:
-    """As ``expect``, without a table of logits in the message."""
+    """Compare like ``expect``, without the logits in the message."""
     got, (logits_TV, ids_T, loss_T) = learner(*deepcopy(given)), given
     # The trainer's loss is in single precision.
     if not same(got, right, 1e-4):
@@ -96,8 +96,8 @@ def chance_of_both(learner: Any) -> str:
     for p, n in product((0.02, 0.35, 0.8), range(1, 9)):
         outcomes = (o for o in product((True, False), repeat=n) if any(o) and not all(o))
         expect(learner, (p, n), sum(prod(p if hit else 1 - p for hit in o) for o in outcomes))
-    said = ", ".join(f"{learner(p, 8):.0%} for p = {p:.0%}" for p in (0.02, 0.5, 0.98))
-    return f"with 8 samples {said}"
+    chances = ", ".join(f"{learner(p, 8):.0%} for p = {p:.0%}" for p in (0.02, 0.5, 0.98))
+    return f"with 8 samples {chances}"
 
 
 @exercise(
@@ -114,7 +114,7 @@ def funnel(learner: Any) -> str:
         chosen = [str(c) for c in noise.choice(every, size=7)]
         tasks = (game("gp-l").task(hand=["3", "3", "8", "8"], attempts=1) for _ in chosen)
         played = [judge(start(t), ANSWERS[c]) for t, c in zip(tasks, chosen, strict=True)]
-        # One by one: seven episodes of one deal would be taken as its samples.
+        # One by one: seven episodes of one deal would count as its samples.
         found = [measure([e]) for e in played]
         right = {
             "readable": sum(c != "unreadable" for c in chosen) / 7,
@@ -122,4 +122,4 @@ def funnel(learner: Any) -> str:
             "right": sum(f.value for f in found) / 7,
         }
         expect(learner, (chosen,), right)
-    return "as the evaluation counts them"
+    return "equal to the evaluation's shares"

@@ -15,10 +15,10 @@ from labkit.exercises import NotYet, exercise
 def formula(answer: str) -> str:
     """A formula of 3, 3, 8 and 8, each used once, that makes 24."""
     if not isinstance(answer, str):
-        raise NotYet(f"a formula in quotes is wanted, not {answer!r}")
+        raise NotYet(f"give a formula in quotes, not {answer!r}")
     cards = ["3", "3", "8", "8"]
-    said = json.dumps({"cards": cards, "number": [3, 3, 8, 8], "formula": answer})
-    verdict = judge(start(game("gp-l").task(hand=cards)), said).attempts[-1].verdict
+    written = json.dumps({"cards": cards, "number": [3, 3, 8, 8], "formula": answer})
+    verdict = judge(start(game("gp-l").task(hand=cards)), written).attempts[-1].verdict
     if not verdict.success:
-        raise NotYet(f'to "{answer}" the verifier says: {verdict.feedback}')
+        raise NotYet(f'the verifier says to "{answer}": {verdict.feedback}')
     return f"{answer} makes exactly 24"

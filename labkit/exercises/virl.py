@@ -14,22 +14,22 @@ from labkit.exercises import exercise, expect
 )
 def relative_word(learner: Callable[[float, float], str]) -> str:
     """The relative word for a turn from one heading to another: left, right, slightly left or slightly right."""
-    telling = [(0, 90), (90, 0), (350, 10), (10, 350), (20, 65), (200, 20), (50, 50)]
-    for pair in [*telling, *((before, after) for before in range(360) for after in range(360))]:
+    examples = [(0, 90), (90, 0), (350, 10), (10, 350), (20, 65), (200, 20), (50, 50)]
+    for pair in [*examples, *((before, after) for before in range(360) for after in range(360))]:
         expect(learner, pair, turn_word(*pair))
     return "right for all 129,600 pairs of whole degrees"
 
 
 @exercise(
     "A step fails only if both attempts are wrong.",
-    "A step is passed with probability 1 − (1 − p)², and every step has to be.",
+    "A step is passed with probability 1 − (1 − p)², and every step has to be passed.",
 )
 def arrives(learner: Callable[[float, int], float]) -> str:
     """The probability of walking all steps, with two attempts at each, every one right with probability p."""
     for given, right in {(1.0, 13): 1.0, (0.5, 1): 0.75, (0.5, 2): 0.5625, (0.9, 10): 0.99**10}.items():
         expect(learner, given, right)
-    said = ", ".join(f"{learner(p, 13):.2g} for p = {p}" for p in (0.1, 0.5, 0.8, 0.9))
-    return f"over 13 steps {said}"
+    chances = ", ".join(f"{learner(p, 13):.2g} for p = {p}" for p in (0.1, 0.5, 0.8, 0.9))
+    return f"over 13 steps {chances}"
 
 
 @exercise(
@@ -41,4 +41,4 @@ def column(learner: Callable[[float, int], float]) -> str:
     for heading, share in ((180, 0.5), (90, 0.25), (0, 0.0), (300, 5 / 6)):
         for width in (1024, 2048):
             expect(learner, (heading, width), width * share, tolerance=1e-3)
-    return "the left border looks north, the middle south"
+    return "right: the left border is north, the middle south"

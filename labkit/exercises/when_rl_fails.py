@@ -45,8 +45,8 @@ _DISEASES = {"A": "hacked reward", "B": "no signal", "C": "learning rate", "D": 
 
 
 @exercise(
-    "Count updates in a row below the bound; an update that is not below it begins the count anew.",
-    "The run stops as soon as the count reaches patience, and is not looked at any more.",
+    "Count updates in a row below the bound; an update that is not below it resets the count.",
+    "The run stops as soon as the count reaches patience, and later updates do not count.",
 )
 def stops_after(learner: Any) -> str:
     """The number of updates done when the last `patience` all lie below the bound for the first time, or None."""
@@ -72,11 +72,11 @@ def can_be_hacked(learner: Any) -> str:
     small = {"correct": 1.0, "exhausted": 0.0, "wrong_value": 0.4}
     for table, attempts in product([*tables, small], (1, 2, 5)):
         expect(learner, (table, attempts), _best(table, attempts) > table["correct"] + 1e-9)
-    return "right for seven tables, every way of playing tried"
+    return "right for seven tables, with every sequence of answers tried"
 
 
 def _best(table: dict[str, float], attempts: int) -> float:
-    """The most that can be earned, all sequences of answers tried."""
+    """The highest return of all sequences of answers."""
     wrong = [name for name in table if name not in ("correct", "exhausted")]
     earned = []
     for length in range(attempts):
@@ -97,17 +97,17 @@ def k3(learner: Any) -> str:
     for new, old in cases:
         right = objectives.kl_k3(*(torch.tensor(x, dtype=torch.double) for x in (new, old))).mean()
         expect(learner, (new, old), float(right))
-    return "right for five answers, one of them with a token that the initial policy held for certain"
+    return "right for five answers, one with a token to which the initial policy gave probability 1"
 
 
 @exercise(
-    "Begin with the one whose return and success part.",
+    "Begin with the run whose return and success move apart.",
     "B's gradient is 0 although it plays well enough, C's because it always earns the same.",
 )
 def diagnosis(answer: dict[str, str]) -> str:
     """For each of A, B, C, D one of "healthy", "learning rate", "hacked reward", "no signal"."""
     if not isinstance(answer, dict) or set(answer) != set(_DISEASES):
-        raise NotYet(f"a dictionary with the keys A, B, C and D is wanted, not {answer!r}")
+        raise NotYet(f"give a dictionary with the keys A, B, C and D, not {answer!r}")
     if strange := sorted({str(v) for v in answer.values()} - set(_DISEASES.values())):
         raise NotYet(f"{strange[0]!r} is none of the four")
     right = sum(answer[patient] == disease for patient, disease in _DISEASES.items())

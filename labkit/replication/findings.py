@@ -42,6 +42,8 @@ class Finding:
     """How many training seeds the change is over, of each side where these differ; empty where none is trained."""
     beside: Mapping[str, Estimate | None] = field(default_factory=dict)
     """The same change of the game's other rates; None where the stored runs do not have it."""
+    temperatures: tuple[float, ...] = ()
+    """The sampling temperature, of each of the two sides where these differ; empty where no episodes are compared."""
 
 
 def findings(data: Data) -> list[Finding]:
@@ -88,7 +90,8 @@ def _finding(data: Data, claim: Claim, cell: str) -> Finding:
     sentence = _sentence(data, claim, cell, compared, decided)
     trained = compared.seeds if _of_training(data, claim, cell) else ()
     beside = {name: change_of_rate(compared.pairs, name) for name in measures_of(cell).BESIDE} if compared.pairs else {}
-    return Finding(claim, cell, compared.change, decided, on_these_deals, sentence, trained, beside)
+    temperatures = tuple(dict.fromkeys(end.temperature for before, after in compared.pairs for end in (after, before)))
+    return Finding(claim, cell, compared.change, decided, on_these_deals, sentence, trained, beside, temperatures)
 
 
 def _at_the_ends(data: Data, claim: Claim, cell: str) -> _Compared:

@@ -40,6 +40,7 @@ _READING = """## How to read the numbers
 * **Changes** are percentage points with 95% intervals, paired by deal and seed. With three training seeds or more the
   interval is about other seeds and other deals; with fewer it is about deals only, and decides nothing about training.
   [docs/evaluation.md](docs/evaluation.md) has the formulas and their simulated coverage.
+* **Temperature** is that of sampling; 0 is greedy decoding.
 * **Headline** is success within the attempts (GeneralPoints) and the paper's per-step accuracy (V-IRL), which counts
   every attempt, so a player who fails at the first turn is never asked the steps that it knows. The columns beside it
   ask about the rule where it matters. *Not measured*: the stored runs have no such episodes.

@@ -84,6 +84,12 @@ class Endpoint:
     file: Path
     """Where the number can be read again: the episodes, or the metrics."""
 
+    @property
+    def temperature(self) -> float:
+        """The sampling temperature of its episodes; 0 is greedy decoding."""
+        config = self.run.config
+        return (config.get("probe") or config).get("temperature", 0.0)
+
 
 @dataclass(frozen=True)
 class Data:

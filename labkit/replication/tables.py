@@ -115,7 +115,8 @@ def signs(found: Sequence[Finding]) -> list[dict[str, str]]:
     out = []
     for one in found:
         trained = " against ".join(map(str, one.seeds)) or "–"
-        row = {"change": _against(one), "seeds": trained, "headline": _told(one.change)}
+        sampled = " against ".join(f"{t:g}" for t in one.temperatures) or "–"
+        row = {"change": _against(one), "temperature": sampled, "seeds": trained, "headline": _told(one.change)}
         out.append(row | {label_of(one.cell, name): _told(moved) for name, moved in one.beside.items()})
     return out
 

@@ -21,6 +21,7 @@ from labkit.replication.page import Entry, html, pictures
 from labkit.replication.report import HEADLINE, results
 from labkit.replication.series import collect
 from labkit.replication.show import show_figure
+from labkit.runs import Run
 from labkit.views.palette import METHODS
 from tests.replication.stored_runs import FIGURE, HANDS, evaluate, every, hand_of, lay_out, share_with, train
 
@@ -300,6 +301,13 @@ def test_the_table_of_signs_has_the_rates_beside_the_headline(repository, tmp_pa
     told = dict(zip(names, (cell.strip() for cell in row.split("|")[1:-1]), strict=True))
     gap = 100 * (share_with("rule-ood", "K") - share_with("rule-ood", "A"))
     assert told["change"] == "SFT against Init, gp-l rule-ood" and told["seeds"] == "1"
+    # The evaluation names no temperature, which is greedy decoding; a probe has its own, whatever training samples at.
+    assert told["temperature"] == "0"
+    (end, *_), *_ = (ends for ends in _data(repository, "06").ends.values() if ends)
+    probed = {"temperature": 1.0, "probe": {"temperature": 0.2}}
+    for config, temperature in (({"temperature": 0.6}, 0.6), (probed, 0.2)):
+        run = Run.create(tmp_path, "sampled", yaml.safe_dump(config))
+        assert replace(end, run=run).temperature == temperature
     # With one attempt the first is all there is.
     assert told["headline"] == told["success at the first attempt"]
     assert told["headline"].startswith(f"{gap:+.1f}".replace("-", "−"))

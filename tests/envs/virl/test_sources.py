@@ -102,3 +102,15 @@ def test_a_landmark_is_seen_alike_on_the_rail_and_in_free_navigation():
             seen = sources.sightings(LatLng(*milestone.place), milestone.arriving, there.name)
             if milestone.sightings and milestone is not route.milestones[-1]:
                 assert seen == milestone.sightings
+
+
+def test_test_routes_share_most_junctions_with_training_and_unseen_routes_none():
+    """The shares that docs/game.md gives: a junction is a place, the way in and the way out."""
+
+    def junctions(split):
+        return [(m.place, m.arriving, m.leaving) for r in sources.routes("id", split) for m in r.milestones[1:-1]]
+
+    known = set(junctions("train"))
+    shares = {split: [junction in known for junction in junctions(split)] for split in ("test", "unseen")}
+    assert len(shares["test"]) == 511 and round(sum(shares["test"]) / 511, 2) == 0.92
+    assert len(shares["unseen"]) > 400 and not any(shares["unseen"])
