@@ -46,9 +46,9 @@ def cell_of(name: str) -> str:
 
 def suite_of(cell: str, name: str) -> str:
     """Check the name of a suite."""
-    from labkit.envs import game
+    from labkit.envs import ladder
 
-    return known(f"suite of {cell}", name, game(cell).suites)
+    return known(f"suite of {cell}", name, ladder.suites(cell))
 
 
 def split_of(cell: str, name: str) -> str:

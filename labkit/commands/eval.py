@@ -9,6 +9,7 @@ examples:
   labkit eval gp-l --player tiny:gp-l/init --temperature 0.6 --revision independent
   labkit eval gp-l --player run:sft-gp-l --reference tiny:gp-l/init
   labkit eval virl-vl --player OWNER/MODEL --blind --episodes 50
+  labkit eval gp-vl --player OWNER/MODEL --suite tilt,noise --episodes 200
   labkit eval gp-l --player run:20261121-101502-sft-gp-l@400 --json > results.json
   labkit eval --resume 20261121-101502-eval-gp-l
 
@@ -22,7 +23,8 @@ reads the prompt's words only (words). Where positions follow each other (V-IRL)
 with the expert's history.
 Episodes and results are stored as a run for each player and temperature (see `labkit runs`). --resume RUN plays the
 deals that an interrupted evaluation still lacks and takes every setting from the run; of several runs of the same
-deals, each but the first is compared with the first. docs/evaluation.md explains every measure.
+deals, each but the first is compared with the first. --suite tilt plays id and the rungs tilt@2 to tilt@30,
+each with the deals of id, and --suite ladder the rungs of all axes. docs/evaluation.md explains every measure.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="who plays (see `labkit players`); of several, the first is what the others are compared with",
     )
     parser.add_argument(
-        "--suite", metavar="S,S", help="one or more of id, rule-ood and (pictures) visual-ood; default: all"
+        "--suite",
+        metavar="S,S",
+        help="one or more of id, rule-ood and (pictures) visual-ood, the default; or of the ladder of visual shifts: "
+        "a rung such as tilt@4, an axis such as tilt, or ladder",
     )
     parser.add_argument("--split", default="all", help=common.SPLIT_HELP)
     parser.add_argument(
@@ -200,7 +205,7 @@ def _suites(args: argparse.Namespace, cell: str) -> list[str]:
     Raises:
         UsageError: the cell has no such suite, or the deals cannot be read.
     """
-    from labkit.envs import game
+    from labkit.envs import game, ladder
     from labkit.evaluation.suites import read_deals
 
     if args.deals:
@@ -212,8 +217,10 @@ def _suites(args: argparse.Namespace, cell: str) -> list[str]:
             if args.suite
             else there
         )
-    names = args.suite.split(",") if args.suite else game(cell).suites
-    return list(dict.fromkeys(common.suite_of(cell, name.strip()) for name in names))
+    several = ladder.groups(cell)
+    names = [name.strip() for name in args.suite.split(",")] if args.suite else game(cell).suites
+    found = [suite for name in names for suite in several.get(name, (name,))]
+    return list(dict.fromkeys(common.suite_of(cell, name) for name in found))
 
 
 def _episodes(text: str) -> int | str:
@@ -275,6 +282,7 @@ def _evaluate(
         run: to go on with, whose episodes ``kept`` are not played again.
     """
     from labkit.evaluation import evaluate
+    from labkit.evaluation.ladder import climb
     from labkit.evaluation.suites import ASKED_ONCE
     from labkit.players.simple import Script
     from labkit.runs.store import write_json
@@ -312,6 +320,8 @@ def _evaluate(
             "run": str(stored.path),
             "suites": {suite: result.to_dict() for suite, result in results.items()},
         }
+        if steps := climb(results):
+            document["ladder"] = [step.to_dict() for step in steps]
         write_json(stored.path / "results.json", document)
     common.say_notes(player)
     return document, results
@@ -320,7 +330,7 @@ def _evaluate(
 def _of_several(row: eval_rows.Row, document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A row's part of the document of several."""
     chosen = {"chosen_on_dev": dict(row.dev)} if row.dev else {}
-    found = {key: document[key] for key in ("player", "run", "suites")}
+    found = {key: document[key] for key in ("player", "run", "suites", "ladder") if key in document}
     return found | {"temperature": row.temperature, **chosen, "changes": changes}
 
 

@@ -22,8 +22,40 @@ LABELS = {
 
 
 def report(results: Mapping[str, SuiteResult]) -> str:
-    """One player: the headline with its interval, by split, and what lies behind it, suite by suite."""
-    return "\n\n".join(map(_suite, results.values()))
+    """One player: the headline with its interval, by split, what lies behind it, and the ladder."""
+    return "\n\n".join([*map(_suite, _own(results).values()), *_ladder(results)])
+
+
+def _own(results: Mapping[str, SuiteResult]) -> dict[str, SuiteResult]:
+    """The results on suites that are not rungs of a ladder."""
+    from labkit.envs.ladder import rungs
+
+    return {suite: result for suite, result in results.items() if suite not in rungs(result.cell)}
+
+
+def _ladder(results: Mapping[str, SuiteResult]) -> list[str]:
+    """A player on the rungs of a ladder, over distance; nothing where none was played."""
+    from labkit.evaluation.games import label_of, measures_of
+    from labkit.evaluation.ladder import climb
+
+    steps = climb(results)
+    if not steps:
+        return []
+    some = next(iter(results.values()))
+    sight = label_of(some.cell, getattr(measures_of(some.cell), "SIGHT", ""))
+    rows = []
+    for rung, headline, change, seen in steps:
+        row = {"axis": rung.axis, "step": rung.step, "distance": float(rung.distance), **_numbers(headline)}
+        if change is not None and change.value is not None:
+            low, high = change.ci95
+            row |= {"change": f"{change.value:+.3f}", "its interval": f"[{low:+.3f}, {high:+.3f}]"}
+            row["clear"] = "clear" if low > 0 or high < 0 else ""
+        rows.append(row | ({sight: seen.value} if seen else {}))
+    columns = dict.fromkeys(name for row in rows for name in row)
+    head = (
+        f"{some.cell}, {_short(some.player)}: {some.metric.replace('_', ' ')} by distance from the suite under the rung"
+    )
+    return [f"{head}\n{common.table(rows, columns)}"]
 
 
 def comparison(
@@ -33,7 +65,8 @@ def comparison(
     labels = _labels(rows)
     some = next(iter(results[0].values()))
     shown = []
-    for suite in results[0]:
+    own = _own(results[0])
+    for suite in own:
         for label, result, moved in zip(labels, results, changes, strict=True):
             row = {"suite": suite, "player": label, **_numbers(_headline(result[suite]))}
             if change := moved.get(suite):
@@ -41,6 +74,9 @@ def comparison(
                 row |= {"change": f"{change['value']:+.3f}", "its interval": f"[{low:+.3f}, {high:+.3f}]"}
                 row[""] = "clear" if low > 0 or high < 0 else ""
             shown.append(row)
+    ladders = [table for result in results for table in _ladder(result)]
+    if not shown:
+        return "\n\n".join(ladders)
     columns = ("suite", "player", "value", "95% interval", "n", "change", "its interval", "")
     same = " at the same temperature" if len({row.asked for row in rows}) > 1 else ""
     return "\n".join(
@@ -49,7 +85,8 @@ def comparison(
             common.table(shown, columns),
             f"change: from {_short(rows[0].player)}{same}, deal by deal; clear: its 95% interval leaves out 0. It is",
             "an interval over deals: a row is one checkpoint, and other training runs may differ",
-            *(f"\n{_behind(suite, labels, [result[suite] for result in results])}" for suite in results[0]),
+            *(f"\n{_behind(suite, labels, [result[suite] for result in results])}" for suite in own),
+            *(f"\n{table}" for table in ladders),
         ]
     )
 
@@ -63,7 +100,7 @@ def _labels(rows: Sequence[Row]) -> list[str]:
 
 def summary(results: Iterable[SuiteResult]) -> str:
     """One line: a player's headline in each suite."""
-    results = list(results)
+    results = list(_own({result.suite: result for result in results}).values()) or list(results)
     said = ", ".join(f"{r.suite} {r.value:.3f}" for r in results if r.value is not None)
     return f"{_short(results[0].player)}: {results[0].metric.replace('_', ' ')} {said}"
 

@@ -52,7 +52,7 @@ def task(args: argparse.Namespace) -> Task:
     Raises:
         UsageError: an argument is invalid.
     """
-    from labkit.envs import game
+    from labkit.envs import game, ladder
 
     cell = common.cell_of(args.cell)
     chosen = settings(args, cell)
@@ -62,4 +62,4 @@ def task(args: argparse.Namespace) -> Task:
         if option.task and getattr(args, option.name) is not None:
             place = {"suite": suite, "split": split, "seed": args.seed}
             return option.task(game(cell), getattr(args, option.name), **place, **chosen)
-    return next(game(cell).tasks(suite or game(cell).suites[0], split or "all", seed=args.seed, **chosen))
+    return next(ladder.tasks(cell, suite or game(cell).suites[0], split or "all", seed=args.seed, **chosen))

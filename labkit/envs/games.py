@@ -59,6 +59,8 @@ class Row:
     traits: Any = None
     """A function of a stored task and its first position's state, both as plain data: names and values of what the
     deal is like, by which stored episodes are filtered and counted; see :mod:`labkit.runs.index`."""
+    ladder: Any = None
+    """A function of a cell: its rungs; see :mod:`labkit.envs.ladder`."""
     deal: str = "deal"
     """What one task of the game is called."""
     every: str = "every deal once"
@@ -93,6 +95,7 @@ _ROWS = [
         options="labkit.envs.general_points.options:OPTIONS",
         line="labkit.envs.general_points.options:line",
         traits="labkit.envs.general_points.traits:traits",
+        ladder="labkit.envs.general_points.ladder:rungs",
         deal="hand",
         every="every hand once, weighted by the deck",
         rereading=6.0,

@@ -12,6 +12,7 @@ from typing import Any
 
 from labkit.envs import game
 from labkit.envs.general_points import cards, thoughts, verifier
+from labkit.envs.ladder import suite_under
 from labkit.episode import Attempt, Episode, Task, Verdict
 from labkit.evaluation import copies
 from labkit.evaluation.metrics import Estimate, Trials, mean, measured, per_answer, per_episode, share
@@ -183,6 +184,8 @@ LABELS = {
 
 PICTURES = ("recognition", "recognition_per_card", "translation", "formula_given_numbers", "formula_success")
 """The shares that are of pictures only."""
+SIGHT = "recognition"
+"""The measure of what only the picture tells; see :mod:`labkit.evaluation.ladder`."""
 
 
 def headline(task: Task) -> str:
@@ -269,8 +272,9 @@ def deal_weights(episodes: Sequence[Episode]) -> list[float]:
         return []
     task = episodes[0].task
     cell: Any = game(task.cell)
-    suits = cell.suits_of(task.suite)
-    found = cards.hands(task.suite, task.split, faces=task.rule["faces"], target=task.rule["target"], suits=suits)
+    suite = suite_under(task.cell, task.suite)
+    suits = cell.suits_of(suite)
+    found = cards.hands(suite, task.split, faces=task.rule["faces"], target=task.rule["target"], suits=suits)
     weight = {hand.ranks: hand.weight for hand in found}
     total = sum(weight.values())
     ranks = [tuple(sorted(e.positions[0].state["cards"], key=cards.RANKS.index)) for e in episodes]

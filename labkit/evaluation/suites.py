@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from labkit.envs import game
+from labkit.envs import ladder
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
 from labkit.evaluation.controls import REVISIONS, Independent, every_position
@@ -214,10 +214,10 @@ def tasks_of(
         changed = {key: settings[key] for key in ("attempts", "prompts") if settings.get(key) is not None}
         return [replace(task, **changed) for task in read_deals(deals, cell) if task.suite == suite]
     if episodes == "all":
-        return [task for task, _ in game(cell).enumerate_tasks(suite, split, seed=seed, **settings)]
+        return [task for task, _ in ladder.enumerate_tasks(cell, suite, split, seed=seed, **settings)]
     if episodes < 1:
         raise UsageError(f"episodes is a whole number from 1, or all, not {episodes}")
-    return list(islice(game(cell).tasks(suite, split, seed=seed, **settings), episodes))
+    return list(islice(ladder.tasks(cell, suite, split, seed=seed, **settings), episodes))
 
 
 def read_deals(path: str | Path, cell: str) -> list[Task]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+from labkit.envs.ladder import suite_under
 from labkit.envs.virl import sources
 from labkit.envs.virl.walk import instruction_of
 from labkit.episode import Attempt, Episode, Position, Task
@@ -154,12 +155,14 @@ LABELS = {
 
 PICTURES = ("stop_or_go", "stop_right", "go_right")
 """The shares that are of pictures only."""
+SIGHT = "stop_or_go"
+"""The measure of what only the picture tells; see :mod:`labkit.evaluation.ladder`."""
 
 
 def headline(task: Task) -> str:
     """Route success in other cities and in free navigation, per-step accuracy elsewhere."""
     free = task.rule.get("walk") == "free"
-    return "route_success" if free or task.suite == "visual-ood" else "per_step_accuracy"
+    return "route_success" if free or suite_under(task.cell, task.suite) == "visual-ood" else "per_step_accuracy"
 
 
 def measures(
@@ -189,7 +192,7 @@ def _steps_before_failure(
 def split_of(episode: Episode) -> str:
     """The split that the episode's route belongs to."""
     task = episode.task
-    return sources.split_of(task.suite, task.deal["route"]["id"], task.deal.get("data"))
+    return sources.split_of(suite_under(task.cell, task.suite), task.deal["route"]["id"], task.deal.get("data"))
 
 
 def deal_weights(episodes: Sequence[Episode]) -> list[float]:

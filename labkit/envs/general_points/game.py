@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+RED = {"S": "H", "C": "D"}
+"""The red suit that a black one is shown as; no two cards become the same."""
+
+
 class GeneralPoints:
     """The game of the cells ``gp-l`` and ``gp-vl``; see :class:`labkit.envs.Game`."""
 
@@ -89,6 +93,7 @@ class GeneralPoints:
         faces: cards.Rule | None = None,
         target: int = 24,
         suits: str | None = None,
+        red: int = 0,
         deck: str = "cards",
         first: int = 0,
         **settings: Any,
@@ -97,6 +102,9 @@ class GeneralPoints:
 
         ``id`` and ``rule-ood`` fix the face rule unless ``faces`` names another. On ``gp-vl``, ``id`` and
         ``rule-ood`` deal black suits and ``visual-ood`` red ones (paper, section 5.2).
+
+        Args:
+            red: so many cards of each deal are shown in a red suit, hearts for spades, diamonds for clubs; seeded.
         """
         self._check_suite(suite)
         faces = cards.suite_rule(suite) if faces is None else faces
@@ -104,7 +112,8 @@ class GeneralPoints:
         dealt = cards.deals(suite, split, faces=faces, target=target, seed=seed, suits=suits, deck=deck, first=first)
         for index, hand in dealt:
             place: dict[str, Any] = {"suite": suite, "split": split, "seed": seed, "index": index}
-            yield self.task(hand=hand, faces=faces, target=target, **settings, **place)
+            shown = _reddened(hand, red, f"{seed}/{index}")
+            yield self.task(hand=shown, faces=faces, target=target, **settings, **place)
 
     def enumerate_tasks(
         self,
@@ -114,6 +123,7 @@ class GeneralPoints:
         seed: int = 0,
         faces: cards.Rule | None = None,
         target: int = 24,
+        red: int = 0,
         **settings: Any,
     ) -> Iterator[tuple[Task, float]]:
         """Every hand of a suite once, in a seeded order of cards, with its share of the deals (shares add up to 1)."""
@@ -125,6 +135,7 @@ class GeneralPoints:
         for index, hand in enumerate(found):
             place: dict[str, Any] = {"suite": suite, "split": split, "seed": seed, "index": index}
             shown = _shuffled(hand.ranks, cards.SUITS[suits], f"every/{seed}/{index}")
+            shown = _reddened(shown, red, f"every/{seed}/{index}")
             yield self.task(hand=shown, faces=faces, target=target, **settings, **place), hand.weight / total
 
     def suits_of(self, suite: str) -> str:
@@ -249,6 +260,12 @@ def _shuffled(ranks: Sequence[str], suits: str, key: str) -> list[tuple[str, str
     hand = [(rank, left[rank].pop()) for rank in ranks]
     rng.shuffle(hand)
     return hand
+
+
+def _reddened(hand: Sequence[tuple[str, str]], count: int, key: str) -> list[tuple[str, str]]:
+    """The hand with so many of its cards in a red suit; of a larger count, those of a smaller one and others."""
+    chosen = Random(f"red/{key}").sample(range(len(hand)), len(hand))[:count] if count else ()
+    return [(rank, RED.get(suit, suit) if at in chosen else suit) for at, (rank, suit) in enumerate(hand)]
 
 
 def check_prompts(templates: Mapping[str, str] | None) -> None:

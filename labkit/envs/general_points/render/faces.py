@@ -55,6 +55,7 @@ class Palette(NamedTuple):
 
 BLACK = Palette("#17181c", "#3f5878", "#d5dbe4")
 RED = Palette("#c8102e", "#7c0f22", "#f3d3d0")
+BACK = "#2c4a7c"
 
 PIP, ACE = 86, 260
 """Heights of a pip and of an ace's only one, in units."""
@@ -96,6 +97,20 @@ def card_layers(rank: str, suit: str, glyphs: str = "plain") -> tuple[Layer, ...
     else:
         pips = [PIP * (z if at.imag <= 0 else -z) + at for at in _pips(int(rank)) for z in suit_shape(suit)]
         layers.append(Layer(palette.ink, tuple(pips)))
+    return tuple(Layer(fill, tuple(np.round(z, 2) for z in shape), line) for fill, shape, line in layers)
+
+
+@lru_cache(maxsize=1)
+def back_layers() -> tuple[Layer, ...]:
+    """The layers of a card that lies face down: a blue panel with a lattice on it."""
+    panel = rounded_box(WIDTH - 60, HEIGHT - 60, 16)
+    lattice = _lozenges(90, *(complex(x, y) for x in range(-160, 161, 80) for y in range(-250, 251, 100)))
+    layers = [
+        Layer(EDGE, (rounded_box(WIDTH, HEIGHT, CORNER),)),
+        Layer(PAPER, (rounded_box(WIDTH - 5, HEIGHT - 5, CORNER - 2.5),)),
+        Layer(BACK, (panel,)),
+        Layer(PAPER, lattice),
+    ]
     return tuple(Layer(fill, tuple(np.round(z, 2) for z in shape), line) for fill, shape, line in layers)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from labkit.envs.general_points.cards import RANKS
-from labkit.envs.general_points.render.faces import CORNER, HEIGHT, LINE, WIDTH, card_layers
+from labkit.envs.general_points.render.faces import CORNER, HEIGHT, LINE, WIDTH, back_layers, card_layers
 from labkit.envs.general_points.render.glyphs import PENS, Pen, Shape, stroke, thinned
 from labkit.errors import UsageError
 
@@ -51,14 +51,24 @@ class Picture:
     """The hand that the ranks are written in: ``plain``, ``serif`` or ``hand``."""
     noise: float = 0.0
     """Standard deviation of the seeded noise on each channel of each pixel, 0 to 1; black to white is 1."""
+    backs: int = 0
+    """Cards that lie face down above and below those in a row, 0 to 8."""
+    occlusion: float = 0.0
+    """Share of each card that is covered by a seeded patch in the table's colour, 0 to 0.9."""
     seed: int = 0
-    """Of the tilt and the noise; a whole number from 0."""
+    """Of tilt, noise, patches, and where cards lie face down; a whole number from 0."""
 
     def __post_init__(self) -> None:
         self._check("size", 32, 4096, whole=True)
         self._check("card_scale", 0.3, 1)
         self._check("tilt", 0, 30)
         self._check("noise", 0, 1)
+        self._check("backs", 0, 8, whole=True)
+        self._check("occlusion", 0, 0.9)
+        if self.backs and self.layout != "row":
+            raise UsageError(
+                f"picture backs = {self.backs}: there is room for them beside a row only, not a {self.layout}"
+            )
         self._check("seed", 0, 2**63 - 1, whole=True)
         self._check_choice("layout", LAYOUTS)
         self._check_choice("glyphs", tuple(PENS))
@@ -127,13 +137,32 @@ def draw(cards: Sequence[tuple[str, str]], picture: Picture = Picture()) -> Imag
     image = Image.new("RGB", (size, size), picture.background)
     share, places = _arranged(len(cards), picture)
     width = max(round(share * size), 1)
-    for (rank, suit), place in zip(cards, places, strict=True):
-        sprite = _sprite(rank, suit, width, place.angle, picture.glyphs)
-        left = round((0.5 + place.centre.real) * size - sprite.face.width / 2)
-        top = round((0.5 + place.centre.imag) * size - sprite.face.height / 2)
-        image.paste("black", (left, top), sprite.shadow)
-        image.paste(sprite.face, (left, top), sprite.mask)
+    for place in _face_down(picture):
+        _lay(image, _sprite("", "", width, place.angle, picture.glyphs), place)
+    for number, ((rank, suit), place) in enumerate(zip(cards, places, strict=True)):
+        _lay(image, _sprite(rank, suit, width, place.angle, picture.glyphs), place)
+        if picture.occlusion:
+            _cover(image, number, width, place, picture)
     return _noisy(image, picture) if picture.noise else image
+
+
+def _lay(image: Image.Image, sprite: _Sprite, place: _Place) -> None:
+    """A card on the table, with its shadow."""
+    left = round((0.5 + place.centre.real) * image.width - sprite.face.width / 2)
+    top = round((0.5 + place.centre.imag) * image.height - sprite.face.height / 2)
+    image.paste("black", (left, top), sprite.shadow)
+    image.paste(sprite.face, (left, top), sprite.mask)
+
+
+def _cover(image: Image.Image, number: int, width: int, place: _Place, picture: Picture) -> None:
+    """A patch of a card's form over a share of a card, at a seeded place on it."""
+    rng = random.Random(f"patch/{picture.seed}/{number}")
+    side = math.sqrt(picture.occlusion)
+    middle = complex((rng.random() - 0.5) * WIDTH * (1 - side), (rng.random() - 0.5) * HEIGHT * (1 - side))
+    corners = [middle + side / 2 * complex(x * WIDTH, y * HEIGHT) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    on_table = np.array(corners) * (_turn(place.angle) * (width / WIDTH)) + (place.centre + 0.5 + 0.5j) * image.width
+    edges = np.round(np.array([on_table, np.roll(on_table, -1)]), 4)
+    _paint(image, picture.background, edges)
 
 
 def card_svg(rank: str, suit: str, height: int) -> str:
@@ -216,6 +245,17 @@ def _fan(count: int, picture: Picture) -> tuple[float, list[_Place]]:
     return width, places
 
 
+def _face_down(picture: Picture) -> list[_Place]:
+    """Where cards lie face down: in the middle of the room above and below a row of four."""
+    places = [_Place(complex((column - 1.5) * _TABLE / 4, y), 0.0) for y in (-0.33, 0.33) for column in range(4)]
+    return random.Random(f"backs/{picture.seed}").sample(places, len(places))[: picture.backs]
+
+
+def _turn(angle: float) -> complex:
+    """What turns a point by so many degrees; rounded, since sines differ in their last bit between machines."""
+    return complex(round(math.cos(math.radians(angle)), 9), round(math.sin(math.radians(angle)), 9))
+
+
 def _tilts(count: int, most: float, seed: int) -> list[float]:
     """An angle for each card, in half degrees so that a card drawn before can serve again."""
     rng, halves = random.Random(f"tilt/{seed}"), int(2 * most)
@@ -232,8 +272,8 @@ _SNUG = 0.94
 
 @lru_cache(maxsize=128)
 def _sprite(rank: str, suit: str, width: int, angle: float, glyphs: str) -> _Sprite:
-    """A card ``width`` pixels wide, turned by ``angle`` degrees."""
-    turn = complex(round(math.cos(math.radians(angle)), 9), round(math.sin(math.radians(angle)), 9))
+    """A card ``width`` pixels wide, turned by ``angle`` degrees; face down if it has no rank."""
+    turn = _turn(angle)
     high, pad = _TALL * width, 2 * math.ceil(0.08 * width)
     columns = math.ceil(round(width * abs(turn.real) + high * abs(turn.imag), 6)) + pad
     rows = math.ceil(round(width * abs(turn.imag) + high * abs(turn.real), 6)) + pad
@@ -255,7 +295,7 @@ def _paints(rank: str, suit: str, glyphs: str) -> tuple[tuple[str, np.ndarray], 
     """What to paint in which colour, from the paper up: starts and ends of edges, shape (2, edges)."""
     pen = Pen(LINE / 2, LINE / 2)
     shapes: list[tuple[str, Shape]] = []
-    for fill, shape, line in card_layers(rank, suit, glyphs):
+    for fill, shape, line in card_layers(rank, suit, glyphs) if rank else back_layers():
         shapes.append((fill, shape))
         if line:
             shapes.append((line, tuple(side for z in shape for side in stroke(z, pen, closed=True))))

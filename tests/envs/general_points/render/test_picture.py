@@ -119,6 +119,8 @@ def test_a_hash_is_of_size_and_pixels() -> None:
         ("tilt", float("nan"), "0 to 30"),
         ("glyphs", "gothic", "plain, serif, hand"),
         ("glyphs", ["plain"], "plain, serif, hand"),
+        ("backs", 9, "whole number from 0 to 8"),
+        ("occlusion", 0.95, "a number from 0 to 0.9"),
         ("noise", 2, "0 to 1"),
         ("noise", False, "a number"),
         ("seed", -1, "whole number"),
@@ -353,3 +355,35 @@ def test_svg_shows_what_the_picture_shows(rank: str, suit: str) -> None:
 def test_svg_of_no_card() -> None:
     with pytest.raises(UsageError, match="no card '11' of 'S'"):
         card_svg("11", "S", 100)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_a_patch_covers_its_share_of_each_card(share: float) -> None:
+    """In the table's colour, so that the table shows through: its pixels within a card count."""
+    hand = [("K", "S"), ("3", "C"), ("8", "S"), ("2", "C")]
+    plain = np.asarray(draw(hand, Picture(size=600)))
+    covered = np.asarray(draw(hand, Picture(size=600, occlusion=share, seed=5)))
+    table = np.array([0x35, 0x65, 0x4D])
+    for column in range(4):
+        # The cards of a row of four are a quarter of 96% of the side apart, and 94% of that wide.
+        left = round(600 * (0.02 + 0.24 * column + 0.0072))
+        wide = round(600 * 0.24 * 0.94)
+        part = np.s_[300 - round(0.7 * wide) : 300 + round(0.7 * wide), left : left + wide]
+        before, after = ((image[part] == table).all(axis=-1) for image in (plain, covered))
+        assert (after & ~before).mean() == pytest.approx(share, abs=0.02)
+    moved = np.asarray(draw(hand, Picture(size=600, occlusion=share, seed=6)))
+    assert not np.array_equal(moved, covered)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+def test_cards_lie_face_down_apart_from_the_others(count: int) -> None:
+    hand = [("K", "S"), ("3", "C"), ("8", "S"), ("2", "C")]
+    plain = np.asarray(draw(hand, Picture(size=600)), dtype=int)
+    beside = np.asarray(draw(hand, Picture(size=600, backs=count)), dtype=int)
+    # Their shadows do not reach the row, and each has a card's 0.2256 x 0.3158 of the picture.
+    row = np.s_[round(600 * 0.36) : round(600 * 0.64)]
+    assert np.array_equal(beside[row], plain[row])
+    paper_or_panel = (np.abs(beside - plain).sum(axis=-1) > 60).mean()
+    assert paper_or_panel == pytest.approx(count * 0.2256 * 0.3158, rel=0.06)
+    with pytest.raises(UsageError, match="beside a row only"):
+        Picture(layout="fan", backs=count)
