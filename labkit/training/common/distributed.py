@@ -7,6 +7,7 @@ would be another experiment, or the same one twice. :func:`init` refuses it befo
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+import torch.distributed
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
@@ -68,9 +70,18 @@ def init(device: str, processes: int | None = None) -> str:
         raise UsageError("DeepSpeed is not supported; use FSDP2 instead: configs/accelerate/eight-80gb-fsdp2.yaml")
     if _requested("FSDP") and place.type != "cuda":
         raise UsageError("accelerate was asked for FSDP, which runs on GPUs; add --device cuda")
+    # A process that ends inside of its group aborts now and then ("terminate called without an active exception"),
+    # seen with FSDP2 on gloo. Which thread does it is not known; PyTorch asks that a group be left.
+    atexit.register(_leave)
     # The other processes must have read the run before the main process writes to it.
     state.wait_for_everyone()
     return str(state.device)
+
+
+def _leave() -> None:
+    """Leave the process group, which ends its threads."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _lone_launch() -> bool:
