@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 
 from labkit.cli import main
 from labkit.commands.terminal import Transcript
-from labkit.envs import game, judge, start
+from labkit.envs import game, games, judge, start
 from labkit.envs.general_points import cards, expression
 from labkit.runs import Run, listing
 
@@ -325,3 +326,13 @@ def test_players_lists_those_without_weights(capsys):
     assert {"expert", "random"} <= specs
     assert main(["players"]) == 0
     assert "expert" in capsys.readouterr().out
+
+
+def test_the_help_names_the_values_that_an_option_suggests(monkeypatch, capsys):
+    tone = games.Option("tone", "how it is asked, plain by default", suggested=("plain", "formal", "terse"))
+    monkeypatch.setattr(games, "_ROWS", [replace(games.row_of("gp-l"), options=(tone,))])
+    with pytest.raises(SystemExit):
+        main(["play", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    # What the option's own line names already is not said again.
+    assert "--tone TONE how it is asked, plain by default; such as formal, terse" in shown
