@@ -1,6 +1,7 @@
 """`labkit runs query`."""
 
 import csv
+import gzip
 import json
 import sys
 
@@ -59,6 +60,18 @@ def test_a_table_of_answers_the_newest_run_first(capsys, runs):
 def test_counts(words, attempts, episodes, capsys, runs):
     out, _ = query(f"{words.replace('RUN', runs[0].id)} --count --json", capsys)
     assert json.loads(out) == {"attempts": attempts, "episodes": episodes}
+
+
+def test_a_run_whose_compressed_file_is_cut_short_is_counted_and_named(capsys, runs):
+    path = runs[0].episodes_path("id")
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes())[:-9])
+    path.unlink()
+    out, err = query("--count", capsys)
+    assert err == f"labkit: note: {packed.resolve()} is cut short or damaged; what comes after episode 2 is left out\n"
+    assert out == "4 attempts of 3 episodes\n"
+    packed.unlink()
+    assert query("--count", capsys) == ("1 attempts of 1 episodes\n", "")
 
 
 def test_counts_by_a_field(capsys):

@@ -68,7 +68,7 @@ def given(args: argparse.Namespace) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from labkit.runs.index import known_field
+    from labkit.runs.columns import known_field
 
     if sum(map(bool, (args.count, args.by, args.csv, args.parquet))) > 1:
         raise UsageError("--count, --by, --csv and --parquet each show something else; give one of them")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -232,6 +233,8 @@ def read_deals(path: str | Path, cell: str) -> list[Task]:
             tasks = [Task.from_dict(json.loads(line)["task"]) for line in handle if line.strip()]
     except OSError as error:
         raise UsageError(f"cannot read the deals {path}: {error.strerror or error}") from None
+    except (EOFError, zlib.error):
+        raise UsageError(f"cannot read the deals {path}: it is cut short or damaged") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} holds no deals; each line is a JSON object with a task, as stored episodes have: {error}"

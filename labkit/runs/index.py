@@ -11,16 +11,15 @@
             print(row.answer, index.episode(row.run, row.name, row.episode).player)
 
 The index is built when it is opened and extended by :meth:`Index.refresh`, which costs little where nothing is new: so
-it follows a live run. Where it lies, what it costs and what was compared: :mod:`labkit.runs.columns`.
+it follows a live run. Where it lies, what it costs and what was compared: :mod:`labkit.runs.index_file`.
 """
 
 from __future__ import annotations
 
-import difflib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -29,8 +28,10 @@ import numpy as np
 
 from labkit.episode import Episode
 from labkit.errors import UsageError
-from labkit.runs.columns import BLOCK, ROW, Block, IndexFile, read_record
+from labkit.runs.columns import FLAGS, NUMBERS, SETS, WORDS, known_field
+from labkit.runs.index_file import IndexFile, read_record
 from labkit.runs.store import ROOT, Run
+from labkit.runs.table import Table, smallest
 
 Unit = Literal["attempt", "episode"]
 
@@ -92,15 +93,6 @@ class Pair(NamedTuple):
     second: Row
 
 
-WORDS = ("run", "name", "cell", "suite", "split", "player", "status", "category")
-SETS = {"tag": "tags", "trait": "traits"}
-"""Fields of which an attempt has any number of values, and their columns."""
-FLAGS = ("success", "recovered", "old_rule")
-NUMBERS = ("episode", "position", "attempt", "reward", "total", "turns", "tokens")
-FIELDS = (*WORDS, *SETS, *FLAGS, *NUMBERS)
-"""What a selection can be filtered by, sorted by and counted by."""
-
-
 class Index:
     """The stored episodes of a folder of runs. Threads may share one.
 
@@ -123,8 +115,8 @@ class Index:
         self.root = Path(root)
         self._lock = threading.RLock()
         self._file = IndexFile(root, cache)
-        self._table = _Table.empty()
-        self._state: tuple[int, int] | None = None
+        self._table = Table.empty()
+        self._state: tuple[int, int, int] | None = None
         self.refresh(progress)
 
     def __enter__(self) -> Index:
@@ -163,9 +155,9 @@ class Index:
 
         Args:
             text: what the answer contains; case is ignored.
-            where: conditions by field (see :data:`FIELDS`). For words, tags and traits one value or several, of which
-                one has to fit; for flags true or false; for numbers one, or (least, most) with None for no limit.
-                A condition of None is none.
+            where: conditions by field (see :data:`labkit.runs.columns.FIELDS`). For words, tags and traits one value or
+                several, of which one has to fit; for flags true or false; for numbers one, or (least, most) with None
+                for no limit. A condition of None is none.
 
         Raises:
             UsageError: there is no such field, or a number is needed.
@@ -194,10 +186,10 @@ class Index:
         offset, length = (int(table.columns[column][found[0]]) for column in ("offset", "length"))
         try:
             return Episode.from_json(read_record(Run(self.root / run), name, offset, length).decode())
-        except (OSError, ValueError):
+        except (EOFError, OSError, ValueError, zlib.error):
             raise UsageError(f"{name} of {run} was rewritten or removed; refresh, and look for it again") from None
 
-    def texts(self, table: _Table, rows: np.ndarray) -> list[str]:
+    def texts(self, table: Table, rows: np.ndarray) -> list[str]:
         """The answers of rows of a table."""
         with self._lock:
             return self._file.answers(table.answer_numbers(rows))
@@ -206,7 +198,7 @@ class Index:
 class Selection:
     """Attempts that fit a query, as the index knew them at that time."""
 
-    def __init__(self, index: Index, table: _Table, rows: np.ndarray) -> None:
+    def __init__(self, index: Index, table: Table, rows: np.ndarray) -> None:
         self._index, self._table, self._rows = index, table, rows
         ordinal = table.first[rows]
         self._starts = np.flatnonzero(np.diff(ordinal, prepend=-1))
@@ -261,7 +253,7 @@ class Selection:
         rows = self._rows if unit == "attempt" else self._rows[self._starts]
         key = self._table.rank(known_field(sort or "run"), rows)
         stop = len(rows) if limit is None else min(len(rows), start + limit)
-        order = _smallest(-key if descending or sort is None else key, stop)
+        order = smallest(-key if descending or sort is None else key, stop)
         return self._shown(rows[order[start:stop]])
 
     def pairs(self, other: Selection) -> list[Pair]:
@@ -321,129 +313,6 @@ class Selection:
         return [Row(*values) for values in zip(*(values_of[name] for name in names), strict=True)]
 
 
-def known_field(name: str) -> str:
-    """The name of a field.
-
-    Raises:
-        UsageError: there is none of this name; the message has the nearest.
-    """
-    if name in FIELDS:
-        return name
-    near = difflib.get_close_matches(name, FIELDS, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FIELDS)}"
-    raise UsageError(f"no field {name!r}; {hint}")
-
-
 def as_dict(row: Row) -> dict[str, Any]:
     """A row as plain data, tags and traits as lists."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(row).items()}
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The columns in memory; never changed, so that a selection goes on with those it was made of."""
-
-    blocks: Mapping[int, Block]
-    words: Sequence[str]
-    columns: Mapping[str, np.ndarray]
-    """``[N]`` each."""
-    first: np.ndarray
-    """``int32 [N]``: the episode of each row, counted over the table."""
-    numbers: np.ndarray
-    """``int64 [blocks]``, sorted."""
-    base: np.ndarray
-    """``int64 [blocks + 1]``: answers in the blocks before."""
-
-    @classmethod
-    def empty(cls) -> _Table:
-        return cls._of({}, [])
-
-    def updated(self, file: IndexFile) -> _Table:
-        """The table with the blocks that the file has now; those at hand are not read again."""
-        found = file.blocks(self.blocks)
-        known = bool(found) and all(found.get(number, 0) is None for number in self.blocks)
-        words = [*self.words, *file.words(len(self.words))] if known else file.words()
-        return self._of({number: block or self.blocks[number] for number, block in found.items()}, words)
-
-    @classmethod
-    def _of(cls, blocks: dict[int, Block], words: list[str]) -> _Table:
-        rows = [block.rows for block in blocks.values()] or [np.empty(0, ROW)]
-        # Column by column: what is filtered by lies together.
-        columns = {name: np.concatenate([block[name] for block in rows]) for name in ROW.names}
-        base = np.cumsum([0, *(block.answers for block in blocks.values())])
-        columns["answer"] = columns["answer"] + np.repeat(base[:-1], [len(b.rows) for b in blocks.values()])
-        new = np.ones(len(columns["run"]), bool)
-        places = [columns[name] for name in ("run", "name", "offset")]
-        new[1:] = np.logical_or.reduce([place[1:] != place[:-1] for place in places])
-        return cls(blocks, words, columns, np.cumsum(new, dtype=np.int32), np.array([*blocks], np.int64), base)
-
-    def fits(self, field: str, wanted: Any) -> np.ndarray:
-        """``bool [N]``: where a field has one of the wanted values."""
-        if field in NUMBERS:
-            return self._between(field, wanted)
-        if field in FLAGS:
-            return self.columns[field] == bool(wanted)
-        values = {wanted} if isinstance(wanted, str) else set(wanted)
-        if field in SETS:
-            codes = [code for code, word in enumerate(self.words) if not values.isdisjoint(word.split())]
-            column = self.columns[SETS[field]]
-        else:
-            codes = [code for code, word in enumerate(self.words) if word in values]
-            column = self.columns[field]
-        if len(codes) == 1:
-            return column == codes[0]
-        among = np.zeros(len(self.words), bool)
-        among[codes] = True
-        return among[column]
-
-    def _between(self, field: str, wanted: Any) -> np.ndarray:
-        least, most = wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else (wanted, wanted)
-        if not all(limit is None or isinstance(limit, Real) for limit in (least, most)):
-            raise UsageError(f"{field} is {wanted!r}; give a number, or (least, most) with None for no limit")
-        column = self.columns[field]
-        fits = np.ones(len(column), bool)
-        if least is not None:
-            fits &= column >= least
-        if most is not None:
-            fits &= column <= most
-        return fits
-
-    def giving(self, numbers: np.ndarray) -> np.ndarray:
-        """``bool [N]``: which attempts gave one of the answers of these numbers."""
-        given = np.zeros(self.base[-1], bool)
-        block, within = np.divmod(numbers, BLOCK)
-        at = np.searchsorted(self.numbers, block)
-        # Another process may have added blocks since.
-        known = np.isin(block, self.numbers)
-        given[self.base[at[known]] + within[known]] = True
-        return given[self.columns["answer"]]
-
-    def answer_numbers(self, rows: np.ndarray) -> np.ndarray:
-        """``int64``: the numbers in the index file of the answers of rows."""
-        answers = self.columns["answer"][rows]
-        at = np.searchsorted(self.base, answers, side="right") - 1
-        return self.numbers[at] * BLOCK + answers - self.base[at]
-
-    def rank(self, field: str, rows: np.ndarray) -> np.ndarray:
-        """Numbers that sort rows by a field."""
-        column = self.columns[field][rows]
-        if field not in WORDS:
-            return column.astype(np.float32) if field in FLAGS else column
-        order = np.empty(len(self.words), np.int32)
-        order[np.argsort(np.array(self.words))] = np.arange(len(self.words))
-        return order[column]
-
-
-def _smallest(key: np.ndarray, count: int) -> np.ndarray:
-    """The places of the ``count`` smallest keys, sorted; equal ones in their order."""
-    if count >= len(key):
-        return np.argsort(key, kind="stable")
-    if count == 0:
-        return np.empty(0, int)
-    last = np.partition(key, count - 1)[count - 1]
-    below = np.flatnonzero(key < last)
-    equal = np.flatnonzero(key == last)[: count - len(below)]
-    return np.concatenate([below[np.argsort(key[below], kind="stable")], equal])
-
-
-__all__ = ["FIELDS", "Facet", "Index", "Pair", "Row", "Selection", "as_dict", "known_field"]

@@ -28,8 +28,9 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -305,7 +306,7 @@ def _unpack(path: Path) -> None:
     if packed == path:
         return
     part = path.with_name(path.name + ".part")
-    with gzip.open(packed, "rb") as source, part.open("wb") as target:
+    with _undamaged(packed), gzip.open(packed, "rb") as source, part.open("wb") as target:
         shutil.copyfileobj(source, target)
     part.replace(path)
     packed.unlink()
@@ -321,7 +322,10 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file as data, without a last one that has no end yet."""
     if not path.exists():
         return
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as handle:
+    with (
+        _undamaged(path),
+        gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as handle,
+    ):
         for number, line in enumerate(handle, 1):
             if not line.endswith("\n"):
                 return
@@ -329,6 +333,19 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
             except ValueError:
                 raise UsageError(f"{path}, line {number} is not JSON; delete that line to read the others") from None
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Name a compressed file that cannot be read to its end.
+
+    Raises:
+        UsageError: it is cut short or damaged.
+    """
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise UsageError(f"{path} is cut short or damaged; put a whole copy in its place") from None
 
 
 def _alive(status: Mapping[str, Any]) -> bool:

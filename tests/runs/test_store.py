@@ -163,6 +163,18 @@ def test_appending_to_compressed_episodes_keeps_those_that_are_there(run):
     assert len(list(run.episodes("id"))) == 2 and run.episode_names() == ["id"]
 
 
+def test_a_compressed_file_that_is_cut_short_is_named_and_kept(run):
+    path = run.add_episodes("id", [EPISODE])
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes())[:-9])
+    path.unlink()
+    cut = packed.read_bytes()
+    for use in (lambda: list(run.episodes("id")), lambda: run.add_episodes("id", [EPISODE])):
+        with pytest.raises(UsageError, match=r"id\.jsonl\.gz is cut short or damaged; put a whole copy"):
+            use()
+    assert packed.read_bytes() == cut and not path.exists()
+
+
 LIMITED = """
 import resource, sys
 from labkit.runs import Run

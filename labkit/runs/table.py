@@ -1,0 +1,121 @@
+"""The columns of an index in memory: which rows fit a condition, and how rows are sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from labkit.errors import UsageError
+from labkit.runs.columns import BLOCK, FLAGS, NUMBERS, ROW, SETS, WORDS, Block
+from labkit.runs.index_file import IndexFile
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns in memory; never changed, so that a selection goes on with those it was made of."""
+
+    blocks: Mapping[int, Block]
+    words: Sequence[str]
+    columns: Mapping[str, np.ndarray]
+    """``[N]`` each."""
+    first: np.ndarray
+    """``int32 [N]``: the episode of each row, counted over the table."""
+    numbers: np.ndarray
+    """``int64 [blocks]``, sorted."""
+    base: np.ndarray
+    """``int64 [blocks + 1]``: answers in the blocks before."""
+
+    @classmethod
+    def empty(cls) -> Table:
+        return cls._of({}, [])
+
+    def updated(self, file: IndexFile) -> Table:
+        """The table with the blocks that the file has now; those at hand are not read again."""
+        found = file.blocks(self.blocks)
+        known = bool(found) and all(found.get(number, 0) is None for number in self.blocks)
+        words = [*self.words, *file.words(len(self.words))] if known else file.words()
+        return self._of({number: block or self.blocks[number] for number, block in found.items()}, words)
+
+    @classmethod
+    def _of(cls, blocks: dict[int, Block], words: list[str]) -> Table:
+        rows = [block.rows for block in blocks.values()] or [np.empty(0, ROW)]
+        # Column by column: what is filtered by lies together.
+        columns = {name: np.concatenate([block[name] for block in rows]) for name in ROW.names}
+        base = np.cumsum([0, *(block.answers for block in blocks.values())])
+        columns["answer"] = columns["answer"] + np.repeat(base[:-1], [len(b.rows) for b in blocks.values()])
+        new = np.ones(len(columns["run"]), bool)
+        places = [columns[name] for name in ("run", "name", "offset")]
+        new[1:] = np.logical_or.reduce([place[1:] != place[:-1] for place in places])
+        return cls(blocks, words, columns, np.cumsum(new, dtype=np.int32), np.array([*blocks], np.int64), base)
+
+    def fits(self, field: str, wanted: Any) -> np.ndarray:
+        """``bool [N]``: where a field has one of the wanted values."""
+        if field in NUMBERS:
+            return self._between(field, wanted)
+        if field in FLAGS:
+            return self.columns[field] == bool(wanted)
+        values = {wanted} if isinstance(wanted, str) else set(wanted)
+        if field in SETS:
+            codes = [code for code, word in enumerate(self.words) if not values.isdisjoint(word.split())]
+            column = self.columns[SETS[field]]
+        else:
+            codes = [code for code, word in enumerate(self.words) if word in values]
+            column = self.columns[field]
+        if len(codes) == 1:
+            return column == codes[0]
+        among = np.zeros(len(self.words), bool)
+        among[codes] = True
+        return among[column]
+
+    def _between(self, field: str, wanted: Any) -> np.ndarray:
+        least, most = wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else (wanted, wanted)
+        if not all(limit is None or isinstance(limit, Real) for limit in (least, most)):
+            raise UsageError(f"{field} is {wanted!r}; give a number, or (least, most) with None for no limit")
+        column = self.columns[field]
+        fits = np.ones(len(column), bool)
+        if least is not None:
+            fits &= column >= least
+        if most is not None:
+            fits &= column <= most
+        return fits
+
+    def giving(self, numbers: np.ndarray) -> np.ndarray:
+        """``bool [N]``: which attempts gave one of the answers of these numbers."""
+        given = np.zeros(self.base[-1], bool)
+        block, within = np.divmod(numbers, BLOCK)
+        at = np.searchsorted(self.numbers, block)
+        # Another process may have added blocks since.
+        known = np.isin(block, self.numbers)
+        given[self.base[at[known]] + within[known]] = True
+        return given[self.columns["answer"]]
+
+    def answer_numbers(self, rows: np.ndarray) -> np.ndarray:
+        """``int64``: the numbers in the index file of the answers of rows."""
+        answers = self.columns["answer"][rows]
+        at = np.searchsorted(self.base, answers, side="right") - 1
+        return self.numbers[at] * BLOCK + answers - self.base[at]
+
+    def rank(self, field: str, rows: np.ndarray) -> np.ndarray:
+        """Numbers that sort rows by a field."""
+        column = self.columns[field][rows]
+        if field not in WORDS:
+            return column.astype(np.float32) if field in FLAGS else column
+        order = np.empty(len(self.words), np.int32)
+        order[np.argsort(np.array(self.words))] = np.arange(len(self.words))
+        return order[column]
+
+
+def smallest(key: np.ndarray, count: int) -> np.ndarray:
+    """The places of the ``count`` smallest keys, sorted; equal ones in their order."""
+    if count >= len(key):
+        return np.argsort(key, kind="stable")
+    if count == 0:
+        return np.empty(0, int)
+    last = np.partition(key, count - 1)[count - 1]
+    below = np.flatnonzero(key < last)
+    equal = np.flatnonzero(key == last)[: count - len(below)]
+    return np.concatenate([below[np.argsort(key[below], kind="stable")], equal])
