@@ -556,7 +556,8 @@ predict("At equal compute: which training gains most under the changed rule?", t
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import count, findings
 from labkit.replication.missing import how_many, missing_jobs
-from labkit.replication.series import collect, common_compute, growth
+from labkit.replication.series import common_compute, growth
+from labkit.replication.stored import collect
 
 plan, archive = load_plan("../configs/figures/10.yaml"), Archive(["../results", "../runs"])
 stored = collect(plan, archive)

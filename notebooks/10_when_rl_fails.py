@@ -51,8 +51,8 @@ from IPython.display import HTML, display
 from labkit.config import read
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import findings
-from labkit.replication.series import collect
 from labkit.replication.show import show_figure
+from labkit.replication.stored import collect
 from labkit.views.widgets.dashboard import RunDashboard
 
 ARCHIVE = Archive(["../results", "../runs"])

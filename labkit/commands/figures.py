@@ -184,7 +184,7 @@ def _minutes(seconds: float) -> str:
 def _draw(args: argparse.Namespace, figures: list[Figure]) -> int:
     from labkit.replication import page
     from labkit.replication.missing import missing_jobs
-    from labkit.replication.series import collect
+    from labkit.replication.stored import collect
 
     try:
         import plotly  # noqa: F401

@@ -11,7 +11,8 @@ from labkit.config import read
 from labkit.envs.games import title_of
 from labkit.evaluation import Estimate
 from labkit.replication.plan import Curve
-from labkit.replication.series import Data, change, common_compute, growth, pairs_of, value_of
+from labkit.replication.series import change, common_compute, growth, pairs_of, value_of
+from labkit.replication.stored import Data
 from labkit.replication.style import PAPER, SUITES, dress, panels_of, ramp, styles
 from labkit.replication.tables import measured
 

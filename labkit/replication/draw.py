@@ -17,7 +17,8 @@ from labkit.envs.games import title_of
 from labkit.evaluation import Estimate
 from labkit.replication.bars import add_changes, add_growth, add_values, grid
 from labkit.replication.plan import Curve
-from labkit.replication.series import Data, Endpoint, SeedRun, mean_line, smooth, value_of
+from labkit.replication.series import mean_line, smooth, value_of
+from labkit.replication.stored import Data, Endpoint, SeedRun
 from labkit.replication.style import SUITES, dress, panels_of, percent, styles
 from labkit.replication.tables import measured
 from labkit.views.palette import rgba

@@ -11,7 +11,8 @@ from labkit.evaluation import Estimate
 from labkit.evaluation.games import measures_of
 from labkit.evaluation.seeds import ENOUGH
 from labkit.replication.plan import Claim
-from labkit.replication.series import Account, Data, Endpoint, change, change_of_rate, common_compute, growth, pairs_of
+from labkit.replication.series import Account, change, change_of_rate, common_compute, growth, pairs_of
+from labkit.replication.stored import Data, Endpoint
 
 Verdict = Literal["agrees", "disagrees", "undecided", "too few seeds", "no data"]
 

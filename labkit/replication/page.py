@@ -14,7 +14,7 @@ from labkit.replication import tables
 from labkit.replication.draw import alt_text, draw
 from labkit.replication.findings import findings
 from labkit.replication.missing import Job, how_many
-from labkit.replication.series import Data
+from labkit.replication.stored import Data
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -20,7 +20,7 @@ from labkit.replication.draw import alt_text
 from labkit.replication.findings import Finding, findings
 from labkit.replication.missing import Job, how_many, missing_jobs
 from labkit.replication.plan import Figure
-from labkit.replication.series import Data, Endpoint, collect
+from labkit.replication.stored import Data, Endpoint, collect
 
 PICTURES = RESULTS / "figures"
 FRONT = Path("RESULTS.md")

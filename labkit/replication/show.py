@@ -12,7 +12,7 @@ from labkit.replication.draw import Axis, draw
 from labkit.replication.findings import findings
 from labkit.replication.missing import how_many, missing_jobs
 from labkit.replication.plan import load_plan
-from labkit.replication.series import Data, collect
+from labkit.replication.stored import Data, collect
 
 # What fits beside JupyterLab's file browser on a small laptop; a longer line is broken there within a word.
 WIDTH = 96

@@ -11,7 +11,8 @@ from labkit.evaluation import Estimate
 from labkit.evaluation.games import label_of
 from labkit.replication.findings import Finding, count, interval, points
 from labkit.replication.plan import Curve
-from labkit.replication.series import Compute, Data, Endpoint, SeedRun, mean_compute, value_of
+from labkit.replication.series import mean_compute, value_of
+from labkit.replication.stored import Compute, Data, Endpoint, SeedRun
 from labkit.runs.store import Run
 
 

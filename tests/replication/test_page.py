@@ -19,8 +19,8 @@ from labkit.replication.findings import findings
 from labkit.replication.missing import missing_jobs
 from labkit.replication.page import Entry, html, pictures
 from labkit.replication.report import HEADLINE, results
-from labkit.replication.series import collect
 from labkit.replication.show import show_figure
+from labkit.replication.stored import collect
 from labkit.runs import Run
 from labkit.views.palette import METHODS
 from tests.replication.stored_runs import FIGURE, HANDS, evaluate, every, hand_of, lay_out, share_with, train

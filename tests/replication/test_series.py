@@ -8,16 +8,8 @@ from labkit.evaluation import Estimate
 from labkit.evaluation.seeds import pooled
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import findings, verdict
-from labkit.replication.series import (
-    Compute,
-    change,
-    collect,
-    common_compute,
-    growth,
-    mean_line,
-    pairs_of,
-    smooth,
-)
+from labkit.replication.series import change, common_compute, growth, mean_line, pairs_of, smooth
+from labkit.replication.stored import Compute, collect, read_episodes
 from labkit.replication.tables import rows, told
 from tests.replication.stored_runs import FIGURE, dealt, evaluate, every, hand_of, lay_out, played, share_with, train
 
@@ -77,9 +69,7 @@ def test_a_change_is_paired_where_the_episodes_are_kept_and_wider_where_they_are
     for run in (tmp_path / "runs").glob("*toy-sft*"):
         for file in run.glob("episodes/*"):
             file.unlink()
-    from labkit.replication import series
-
-    series._episodes.cache_clear()
+    read_episodes.cache_clear()
     bare = collect(data.figure, Archive([tmp_path / "runs"]))
     ends = bare.last["gp-l", "SFT", "rule-ood"]
     assert [e.episodes for e in ends] == [(), ()]
