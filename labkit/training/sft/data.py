@@ -26,6 +26,7 @@ TrainOn = Literal["all", "last"]
 """The assistant turns that carry loss."""
 FORMATS = ("messages", "llava")
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
+_MESSAGES = {role: role for role in ("user", "assistant", "system")}
 _LLAVA = {"user": "human", "assistant": "gpt", "system": "system"}
 _PICTURES = ("image", "images", "video", "videos")
 
@@ -141,21 +142,21 @@ def read_records(path: str | Path, train_on: TrainOn = "all") -> list[tuple[str,
 
 
 def write(path: str | Path, dialogues: Iterable[Dialogue], layout: str) -> None:
-    """Write a file in one of the :data:`FORMATS`, whole or not at all.
+    """Write a file in one of the :data:`FORMATS`, whole or not at all. :func:`read` returns the same dialogues.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or an answer is trained on in part, for which the layouts have no field.
     """
     path = Path(path)
     if layout == "llava":
         records = (
-            {"id": str(number), "conversations": [{"from": _LLAVA[m.role], "value": m.text} for m in d.messages]}
-            for number, d in enumerate(dialogues)
+            {"id": str(number), "conversations": _turns(found, "from", "value", _LLAVA)}
+            for number, found in enumerate(dialogues)
         )
         text = "[\n" + ",\n".join(map(_line, records)) + "\n]\n"
     else:
-        records = ({"messages": [{"role": m.role, "content": m.text} for m in d.messages]} for d in dialogues)
-        text = "".join(f"{_line(record)}\n" for record in records)
+        lines = ({"messages": _turns(found, "role", "content", _MESSAGES)} for found in dialogues)
+        text = "".join(f"{_line(record)}\n" for record in lines)
     part = path.with_name(f"{path.name}.part")
     try:
         # A lone surrogate, which UTF-8 cannot carry, becomes the escape that JSON reads back as it.
@@ -163,6 +164,18 @@ def write(path: str | Path, dialogues: Iterable[Dialogue], layout: str) -> None:
         part.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _turns(dialogue: Dialogue, role: str, text: str, roles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The turns of a record, under a layout's names; an answer that is not trained on has weight 0."""
+    if dialogue.untrained:
+        raise UsageError("an answer is trained on in part, which a file of dialogues cannot say; leave thought out")
+    turns: list[dict[str, Any]] = []
+    for number, message in enumerate(dialogue.messages):
+        turns.append({role: roles[message.role], text: message.text})
+        if message.role == "assistant" and number not in dialogue.trained_turns:
+            turns[-1]["weight"] = 0
+    return turns
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from labkit.envs.virl.geometry import COMPASS
 from labkit.episode import Message
 from labkit.errors import UsageError
 from labkit.models.chat import encode
-from labkit.training.sft.data import dialogue, epoch_order, expert_dialogue, expert_dialogues, read, write
+from labkit.training.sft.data import FORMATS, dialogue, epoch_order, expert_dialogue, expert_dialogues, read, write
 from tests import tiny_models
 
 CELLS = ["gp-l", "virl-l"]
@@ -292,6 +292,23 @@ def test_a_turn_of_weight_0_carries_no_loss(tmp_path, role, text, weights, train
     (found,) = read(tmp_path / "d", train_on)
     assert found.trained_turns == turns
     assert [m.text for m in found.messages][1::2] == [f"a{n}" for n in range(len(weights))]
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("trained", [(2,), (4,), (2, 4)])
+def test_the_turns_that_carry_loss_are_written_too(tmp_path, layout, trained):
+    made = [dialogue(TALK, "all")._replace(trained_turns=trained), *expert_dialogues("gp-l", 3, mistakes=2)]
+    made += expert_dialogues("gp-l", 3, mistakes=2, train_on="last")
+    write(tmp_path / "d", made, layout)
+    assert read(tmp_path / "d") == made
+
+
+def test_an_answer_that_is_trained_on_in_part_cannot_be_written(tmp_path):
+    made = expert_dialogues("gp-l", 60, thought=True)
+    assert any(told.untrained for told in made)
+    with pytest.raises(UsageError, match="trained on in part"):
+        write(tmp_path / "d", made, "messages")
+    assert not (tmp_path / "d").exists()
 
 
 def test_the_tokens_of_a_turn_of_weight_0_are_in_the_context_and_not_in_the_loss(tmp_path):
