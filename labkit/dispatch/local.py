@@ -56,7 +56,8 @@ class BackgroundRun:
     """A training run in its own process. Its state is saved when it is stopped, and ``resume`` continues it.
 
     It stops when this process ends: at the restart or shutdown of a notebook kernel too, and when the kernel is
-    killed. A second run of the same name and folder stops the first, so that a cell can be run again.
+    killed. A second run of the same name and folder stops the first once its own settings are accepted, so that a cell
+    can be run again.
 
     Args:
         config: YAML of a stage.
@@ -80,8 +81,10 @@ class BackgroundRun:
     ) -> None:
         overrides = list(overrides)
         key = Path(out).resolve(), _name(config, overrides, resume, out)
-        if key in _started:
-            _started.pop(key).stop()
+        before = _started.get(key)
+        if before and resume is not None and before.run.path.samefile(find(resume, out).path):
+            # `labkit train` does not resume a run that is still running.
+            before.stop()
         words = ["train", "--out", str(out)]
         words += [str(config)] if config is not None else []
         words += ["--resume", resume] if resume is not None else []
@@ -97,7 +100,10 @@ class BackgroundRun:
             stderr=self._errors,
             start_new_session=True,
         )
+        # The folder is made once the config, the device and the trackers are known to be right.
         self.run = self._find(Path(out), began)
+        if before:
+            before.stop()
         _started[key] = self
 
     def _find(self, out: Path, began: float) -> Run:

@@ -166,6 +166,20 @@ def test_a_second_run_of_a_name_stops_the_first_and_no_other(config, tmp_path):
         run.stop()
 
 
+def test_a_second_run_that_is_refused_leaves_the_first_alone(config, tmp_path):
+    out = tmp_path / "runs"
+    first = BackgroundRun(config(1000), ["name=same"], out=out)
+    with pytest.raises(UsageError, match="did you mean 'episodes'"):
+        BackgroundRun(config(1000), ["name=same", "episods=8"], out=out)
+    with pytest.raises(UsageError, match="no device 'cuda:99'"):
+        BackgroundRun(config(1000), ["name=same"], out=out, device="cuda:99")
+    assert first.alive
+    # It is still known by its name: continued by its id while it runs, it is stopped, and goes on in a new process.
+    again = BackgroundRun(resume=first.run.id, out=out)
+    assert not first.alive and again.alive and again.run.id == first.run.id
+    again.stop()
+
+
 PARENT = """
 import os, sys, time
 from labkit.dispatch.local import BackgroundRun
