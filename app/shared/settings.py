@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from math import isfinite
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from labkit.errors import UsageError
 
 LAST_SEED = 2**31 - 1
 MOST_ATTEMPTS = 10
-HOTTEST = 2.0
+HOTTEST = 2
 _LONGEST = 200
 _Own = TypeVar("_Own", bound="Settings")
 
@@ -44,37 +44,30 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """A whole number from ``low`` to ``high``."""
-
-    low: int
-    high: int
-
-    def check(self, value: Any, label: str) -> int:
-        number = _number(value)
-        if number is None or number != int(number) or not self.low <= number <= self.high:
-            raise UsageError(f"{label} is a whole number from {self.low} to {self.high}{_not(value)}")
-        return int(number)
-
-    def read(self, text: str) -> int:
-        return int(text)
-
-
-@dataclass(frozen=True, slots=True)
 class Real:
     """A number from ``low`` to ``high``."""
 
     low: float
     high: float
+    type: ClassVar[type] = float
+    noun: ClassVar[str] = "a number"
 
     def check(self, value: Any, label: str) -> float:
         number = _number(value)
-        if number is None or not self.low <= number <= self.high:
-            raise UsageError(f"{label} is a number from {self.low:g} to {self.high:g}{_not(value)}")
-        return float(number)
+        if number is None or number != self.type(number) or not self.low <= number <= self.high:
+            raise UsageError(f"{label} is {self.noun} from {self.low} to {self.high}{_not(value)}")
+        return self.type(number)
 
     def read(self, text: str) -> float:
-        return float(text)
+        return self.type(text)
+
+
+class Whole(Real):
+    """A whole number from ``low`` to ``high``."""
+
+    __slots__ = ()
+    type = int
+    noun = "a whole number"
 
 
 @dataclass(frozen=True, slots=True)

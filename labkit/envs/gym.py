@@ -173,7 +173,30 @@ class DialogueEnv(gymnasium.Env[Any, str]):
         return info
 
 
-class GeneralPointsEnv(DialogueEnv):
+class PaperEnv(DialogueEnv):
+    """A game of the paper, in text or in pictures; its class describes the arguments."""
+
+    cells: ClassVar[Mapping[str, str]]
+    """The game's cell by modality."""
+
+    def __init__(
+        self,
+        modality: str,
+        dealt: Mapping[str, Any],
+        *,
+        attempts: int,
+        reward: Mapping[str, Any] | None = None,
+        prompts: Mapping[str, str] | None = None,
+        picture: Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if modality not in self.cells:
+            raise UsageError(f"no modality {modality!r}; use {' or '.join(self.cells)}")
+        settings = {"attempts": attempts, "reward": reward, "prompts": prompts, "picture": picture}
+        super().__init__(self.cells[modality], dealt, settings, render_mode)
+
+
+class GeneralPointsEnv(PaperEnv):
     """GeneralPoints with sequential revision, as an environment whose actions are texts.
 
     ## Description
@@ -225,6 +248,7 @@ class GeneralPointsEnv(DialogueEnv):
     """
 
     named = "cards"
+    cells = {"text": "gp-l", "picture": "gp-vl"}
 
     def __init__(
         self,
@@ -235,14 +259,10 @@ class GeneralPointsEnv(DialogueEnv):
         faces: Rule | None = None,
         target: int = 24,
         attempts: int = 5,
-        reward: Mapping[str, Any] | None = None,
-        prompts: Mapping[str, str] | None = None,
-        picture: Mapping[str, Any] | None = None,
-        render_mode: str | None = None,
+        **more: Any,
     ) -> None:
-        settings = {"attempts": attempts, "reward": reward, "prompts": prompts, "picture": picture}
         dealt = {"suite": suite, "split": split, "faces": faces, "target": target}
-        super().__init__(_cell(modality, text="gp-l", picture="gp-vl"), dealt, settings, render_mode)
+        super().__init__(modality, dealt, attempts=attempts, **more)
 
     def _named(self, options: dict[str, Any]) -> Task:
         ranks = parse_ranks(options["cards"])
@@ -253,7 +273,7 @@ class GeneralPointsEnv(DialogueEnv):
         return {"cards": episode.task.deal["cards"]}
 
 
-class VIRLEnv(DialogueEnv):
+class VIRLEnv(PaperEnv):
     """V-IRL navigation with sequential revision, as an environment whose actions are texts.
 
     ## Description
@@ -308,6 +328,7 @@ class VIRLEnv(DialogueEnv):
     """
 
     named = "route"
+    cells = {"text": "virl-l", "picture": "virl-vl"}
 
     def __init__(
         self,
@@ -319,14 +340,10 @@ class VIRLEnv(DialogueEnv):
         walk: str = "rail",
         data: str | None = None,
         attempts: int = 2,
-        reward: Mapping[str, Any] | None = None,
-        prompts: Mapping[str, str] | None = None,
-        picture: Mapping[str, Any] | None = None,
-        render_mode: str | None = None,
+        **more: Any,
     ) -> None:
-        settings = {"attempts": attempts, "reward": reward, "prompts": prompts, "picture": picture}
         dealt = {"suite": suite, "split": split, "actions": actions, "walk": walk, "data": data}
-        super().__init__(_cell(modality, text="virl-l", picture="virl-vl"), dealt, settings, render_mode)
+        super().__init__(modality, dealt, attempts=attempts, **more)
 
     def _named(self, options: dict[str, Any]) -> Task:
         route: Route | Mapping[str, Any] = options["route"]
@@ -335,12 +352,6 @@ class VIRLEnv(DialogueEnv):
 
     def _recipe(self, episode: Episode) -> Mapping[str, Any]:
         return recipe_of(episode.task, episode.position.state, sources.check_picture(self._settings["picture"]))
-
-
-def _cell(modality: str, **cells: str) -> str:
-    if modality not in cells:
-        raise UsageError(f"no modality {modality!r}; use {' or '.join(cells)}")
-    return cells[modality]
 
 
 def _dialogue(episode: Episode) -> str:
