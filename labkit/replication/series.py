@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -11,6 +10,7 @@ from typing import Literal
 from labkit.episode import Episode
 from labkit.evaluation import Estimate, seeds
 from labkit.evaluation.games import measures_of
+from labkit.evaluation.paired import between
 from labkit.evaluation.suites import ASKED_ONCE
 from labkit.replication.stored import Compute, Data, Endpoint, Point, SeedRun, probed, read_episodes
 
@@ -67,16 +67,7 @@ def change(pairs: Sequence[tuple[Endpoint, Endpoint]]) -> Estimate | None:
         # A ValueError: other tasks, as with another number of attempts or another split.
         with suppress(ValueError):
             return seeds.pooled([(b.episodes, a.episodes) for b, a in pairs], weights=pairs[0][0].weights).change
-    return seeds.across([_apart(b.value, a.value) for b, a in pairs])
-
-
-def _apart(before: Estimate, after: Estimate) -> Estimate:
-    """The change between two values as if they were of different deals (Newcombe, 1998, method 10, unpaired)."""
-    (low_b, high_b), (low_a, high_a) = before.ci95, after.ci95
-    moved = after.value - before.value
-    down = math.hypot(after.value - low_a, high_b - before.value)
-    up = math.hypot(high_a - after.value, before.value - low_b)
-    return Estimate(moved, min(before.n, after.n), (moved - down, moved + up))
+    return seeds.across([between(b.value, a.value, correlation=0.0) for b, a in pairs])
 
 
 @dataclass(frozen=True)
@@ -120,7 +111,7 @@ def growth(lines: Sequence[SeedRun], suite: str, flops: float, account: Account 
         within = [p for p in there if since_start(line, p, account) <= flops * (1 + SLACK)]
         if within:
             first, last = there[0], within[-1]
-            found.append(last.changes.get(suite) or _apart(first.values[suite], last.values[suite]))
+            found.append(last.changes.get(suite) or between(first.values[suite], last.values[suite], correlation=0.0))
             spent.append(since_start(line, last, account))
     if not found:
         return None
