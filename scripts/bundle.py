@@ -15,31 +15,67 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors.torch import load_file, save_file
 
+from labkit.errors import UsageError
 from labkit.evaluation import evaluate
 from labkit.players.registry import BUNDLED, load
 from labkit.runs import Run, find
 
 KEPT = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
         "chat_template.jinja")  # fmt: skip
-DEALS = {
-    "gp-l": "500 deals of each suite, as a deck deals them",
-    "virl-l": "200 routes of each suite, of the split test",
-}
-EPISODES = {"gp-l": {"episodes": 500}, "virl-l": {"episodes": 200, "split": "test"}}
 TOLD = ("metric", "value", "n", "ci95", "attempts", "within", "splits")
 """What a card says of a suite in every cell."""
-OWN = {
-    "gp-l": {"number_right": "numbers read rightly", "kept_old_rule": "kept the old rule", "legal": "legal formulas"},
-    "virl-l": {
-        "turn_accuracy": "turns", "other_accuracy": "other steps", "route_success": "whole routes",
-        "kept_old_rule": "kept the old rule", "landmark_right": "landmark stated rightly",
-    },
-}  # fmt: skip
-"""What a card says besides, by cell, and the heading of its column."""
+
+
+class Columns(NamedTuple):
+    """What a card says of a cell, and how it is measured."""
+
+    deals: str
+    played: dict[str, Any]
+    """Arguments of :func:`labkit.evaluation.evaluate`."""
+    headings: dict[str, str]
+    """Measures besides the headline, and the headings of their columns."""
+    attempts: dict[str, str]
+    """Numbers of attempts within which the headline is told, and their headings; if none, the headline alone."""
+
+
+CARDS = {
+    "gp-l": Columns(
+        "500 deals of each suite, as a deck deals them",
+        {"episodes": 500},
+        {"number_right": "numbers read rightly", "kept_old_rule": "kept the old rule", "legal": "legal formulas"},
+        {"1": "one attempt", "5": "five attempts"},
+    ),
+    "virl-l": Columns(
+        "200 routes of each suite, of the split test",
+        {"episodes": 200, "split": "test"},
+        {
+            "turn_accuracy": "turns",
+            "other_accuracy": "other steps",
+            "route_success": "whole routes",
+            "kept_old_rule": "kept the old rule",
+            "landmark_right": "landmark stated rightly",
+        },
+        {},
+    ),
+}
+
+
+def check(run: Run, source: Path) -> None:
+    """See that a card can be written before the old player is removed.
+
+    Raises:
+        UsageError: the cell has no row in CARDS, or the checkpoint lacks a file.
+    """
+    cell = run.config.get("cell")
+    if cell is not None and cell not in CARDS:
+        raise UsageError(f"no card is described for {cell}; add its row to CARDS in scripts/bundle.py")
+    lacking = [name for name in KEPT if not (source / name).is_file()]
+    if lacking:
+        raise UsageError(f"{source} has no {', no '.join(lacking)}")
 
 
 def card_of(run: Run, step: int, name: str, summary: str) -> dict[str, Any]:
@@ -66,8 +102,8 @@ def measured(name: str, cell: str, temperature: float = 0.0) -> dict[str, Any]:
     player = load(f"tiny:{name}", device="cpu", temperature=temperature)
     results = {}
     for suite in ("id", "rule-ood"):
-        result = evaluate(player, cell, suite, seed=0, **EPISODES[cell]).to_dict()
-        results[suite] = {k: result[k] for k in (*TOLD, *OWN[cell])}
+        result = evaluate(player, cell, suite, seed=0, **CARDS[cell].played).to_dict()
+        results[suite] = {k: result[k] for k in (*TOLD, *CARDS[cell].headings)}
     return results
 
 
@@ -89,7 +125,7 @@ def readme(card: dict[str, Any]) -> str:
     if "results" not in card:
         return "\n".join(lines)
     cell = config["cell"]
-    lines += [f"Greedy answers on {DEALS[cell]} (seed 0), with 95% intervals:", ""]
+    lines += [f"Greedy answers on {CARDS[cell].deals} (seed 0), with 95% intervals:", ""]
     lines += _tables(cell, card["results"])
     lines += ["", "Answers sampled at temperature 1, on the same deals:", ""]
     lines += _tables(cell, card["sampled"])
@@ -105,19 +141,16 @@ def _length(config: dict[str, Any], steps: int) -> str:
 def _tables(cell: str, results: dict[str, Any]) -> list[str]:
     lines = []
     headline = next(iter(results.values()))["metric"].replace("_", " ")
-    if cell == "gp-l":
-        # Of hands, how far sequential revision carries; a walk is headed by single answers.
-        columns = {"one attempt": lambda r: r["within"]["1"], "five attempts": lambda r: r["within"]["5"]}
-    else:
-        columns = {headline: lambda r: r}
-    columns |= {words: (lambda r, key=key: r[key]) for key, words in OWN[cell].items()}
+    columns = {words: (lambda r, n=n: r["within"][n]) for n, words in CARDS[cell].attempts.items()}
+    columns = columns or {headline: lambda r: r}
+    columns |= {words: (lambda r, key=key: r[key]) for key, words in CARDS[cell].headings.items()}
     lines += ["| suite | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for suite, result in results.items():
         lines.append(f"| `{suite}` | " + " | ".join(_rate(of(result)) for of in columns.values()) + " |")
-    if cell == "gp-l":
+    if CARDS[cell].attempts:
         lines += [
             "",
-            "Five attempts, by split of the hands:",
+            f"{list(CARDS[cell].attempts.values())[-1].capitalize()}, by split of the hands:",
             "",
             "| suite | split | success | n |",
             "|---|---|---|---|",
@@ -143,6 +176,7 @@ def main(run_id: str, name: str, summary: str, *, half: bool = False) -> None:
     run_id, _, step = run_id.partition("@")
     run = find(run_id)
     source = run.checkpoint(int(step)) if step else list(run.checkpoints().values())[-1]
+    check(run, source)
     target = BUNDLED / name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -164,4 +198,7 @@ if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "--half"]
     if len(words) != 3:
         sys.exit(__doc__)
-    main(*words, half="--half" in sys.argv)
+    try:
+        main(*words, half="--half" in sys.argv)
+    except UsageError as error:
+        sys.exit(f"bundle: {error}")

@@ -1,0 +1,41 @@
+"""``scripts/bundle.py``: cards in words, and what is refused before a player is replaced."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from labkit.errors import UsageError
+from labkit.players.registry import BUNDLED
+from labkit.runs import Run
+
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "bundle.py"))
+
+
+@pytest.mark.parametrize("card", sorted(BUNDLED.rglob("card.json")), ids=lambda card: card.parent.name)
+def test_the_readme_of_a_bundled_player_is_what_its_card_says(card):
+    written = SCRIPT["readme"](json.loads(card.read_text(encoding="utf-8")))
+    assert written == (card.parent / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("cell", "missing", "said"),
+    [
+        ("gp-l", "chat_template.jinja", "step-2 has no chat_template.jinja"),
+        ("lever", None, "no card is described for lever; add its row to CARDS"),
+    ],
+)
+def test_a_player_stays_where_a_run_cannot_replace_it(tmp_path, monkeypatch, cell, missing, said):
+    run = Run.create(tmp_path, "run", f"stage: rl\ncell: {cell}\n")
+    run.checkpoint(2).mkdir(parents=True)
+    for name in SCRIPT["KEPT"]:
+        if name != missing:
+            (run.checkpoint(2) / name).write_text("new")
+    old = tmp_path / "bundled" / "player"
+    old.mkdir(parents=True)
+    (old / "config.json").write_text("old")
+    monkeypatch.setitem(SCRIPT["main"].__globals__, "BUNDLED", tmp_path / "bundled")
+    with pytest.raises(UsageError, match=said):
+        SCRIPT["main"](str(run.path), "player", "A player.")
+    assert [(path.name, path.read_text()) for path in old.iterdir()] == [("config.json", "old")]
