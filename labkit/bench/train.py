@@ -32,14 +32,11 @@ from labkit.models.bundle import ModelBundle
 from labkit.models.chat import Example, encode
 from labkit.models.forward import chosen_tokens, hidden_states, logits
 from labkit.models.loader import load
-from labkit.models.policy import Policy
-from labkit.players.checkpoint import Checkpoint
 from labkit.rollout import Rollout
 from labkit.runs import Run
-from labkit.training.common.setup import prepare
 from labkit.training.rl.config import RLConfig
 from labkit.training.rl.credit import assign
-from labkit.training.rl.loop import make_optimizer
+from labkit.training.rl.loop import make_player, make_policy
 from labkit.training.rl.update import Learner
 from labkit.training.sft import mixture
 from labkit.training.sft.data import expert_dialogues
@@ -108,16 +105,7 @@ def settings(credit: str) -> RLConfig:
 
 def learner(loaded: ModelBundle, config: RLConfig) -> Learner:
     """What plays and learns, without a run around it."""
-    policy = Policy(loaded.model, config.critic if config.has_critic else "none").eval()
-    ready = prepare(config, loaded.model, policy, make_optimizer(policy, config), reference=False)
-    player = Checkpoint(
-        loaded,
-        name=config.name,
-        temperature=config.temperature,
-        max_new_tokens=config.max_new_tokens,
-        batch=config.batch,
-    )
-    return Learner(config, ready, player)
+    return Learner(config, make_policy(config, loaded), make_player(config, loaded))
 
 
 def bare(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[dict[str, torch.Tensor]]) -> None:

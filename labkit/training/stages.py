@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, NamedTuple
 
+from labkit.envs.games import load
 from labkit.errors import UsageError
 
 
@@ -40,14 +40,9 @@ def parse(data: Mapping[str, Any], where: str = "config") -> Any:
         hint = f"did you mean {near[0]}?" if near else f"the stages are {', '.join(STAGES)}"
         problem = f"no stage {stage!r}" if stage else "the key 'stage' is missing"
         raise UsageError(f"{where}: {problem}; {hint}")
-    return _load(STAGES[stage].config).parse(data, where)
+    return load(STAGES[stage].config).parse(data, where)
 
 
 def runner(stage: str) -> Callable[..., Any]:
     """The function that runs a stage."""
-    return _load(STAGES[stage].runner)
-
-
-def _load(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)
+    return load(STAGES[stage].runner)

@@ -26,10 +26,9 @@ from labkit.models.bundle import ModelBundle
 from labkit.models.loader import load
 from labkit.models.policy import Policy
 from labkit.players.base import Player
-from labkit.players.checkpoint import Checkpoint
 from labkit.training.common.setup import prepare
 from labkit.training.rl.config import RLConfig
-from labkit.training.rl.loop import make_optimizer
+from labkit.training.rl.loop import make_optimizer, make_player
 from labkit.training.rl.update import Learner
 
 WORDS = [f"{n}" for n in range(10)] + ["a", "b", "again", "pick"]
@@ -164,18 +163,12 @@ def of_kind(kind: str) -> dict[str, Any]:
     return {"credit": {"kind": kind}, "group": 4 if kind in ("grpo", "rloo") else 1}
 
 
-def player_of(loaded: ModelBundle, settings: RLConfig) -> Checkpoint:
-    """The player that ``labkit train`` makes: the model itself."""
-    sampling = {"temperature": settings.temperature, "max_new_tokens": settings.max_new_tokens, "batch": settings.batch}
-    return Checkpoint(loaded, name=settings.name, **sampling, sampler=settings.sampler)
-
-
 def learner(
     loaded: ModelBundle,
     settings: RLConfig,
     optimizer: Callable[[Policy, RLConfig], torch.optim.Optimizer] = make_optimizer,
     fresh: PreTrainedModel | None = None,
-    player: Callable[[ModelBundle, RLConfig], Player] = player_of,
+    player: Callable[[RLConfig, ModelBundle], Player] = make_player,
 ) -> Learner:
     """What ``labkit train`` makes of these settings, without a run around it.
 
@@ -188,7 +181,7 @@ def learner(
     policy = Policy(loaded.model, settings.critic if settings.has_critic else "none", seed=settings.seed)
     policy.eval().to(loaded.model.dtype)
     ready = prepare(settings, loaded.model, policy, optimizer(policy, settings), reference=settings.kl > 0)
-    return Learner(settings, ready, player(loaded, settings))
+    return Learner(settings, ready, player(settings, loaded))
 
 
 def plain_sgd(policy: Policy, settings: RLConfig) -> torch.optim.SGD:

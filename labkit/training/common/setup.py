@@ -28,7 +28,7 @@ from labkit.training.common import distributed, trackers
 from labkit.training.common.checkpointing import checkpoint_activations
 from labkit.training.common.parameters import InitialPolicy, LoRA, prepare_parameters
 from labkit.training.common.state import TrainState
-from labkit.training.common.trackers import Log, Tracker, tracked
+from labkit.training.common.trackers import Tracker, tracked
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -153,11 +153,11 @@ class Session:
 
     def __init__(
         self,
+        run: Run,
         prepared: Prepared,
         tokenizer: PreTrainedTokenizerBase,
         state: TrainState,
         first: int,
-        log: Log,
         progress: Progress,
         probe: Probing | None,
     ) -> None:
@@ -166,8 +166,8 @@ class Session:
         self.is_main: bool = prepared.accelerator.is_main_process
         """Whether this process writes the run."""
         self.progress = progress
-        self._prepared, self._tokenizer, self._state = prepared, tokenizer, state
-        self._log, self._probe = log, probe
+        self._run, self._prepared, self._tokenizer = run, prepared, tokenizer
+        self._state, self._probe = state, probe
 
     def probe(self, done: int) -> dict[str, Any]:
         """Metrics of the probe after ``done`` steps. Every process calls this; the main one measures."""
@@ -179,8 +179,14 @@ class Session:
         )
 
     def log(self, done: int, metrics: dict[str, Any]) -> None:
-        """Write the metrics of step ``done``, counted from 1; 0 is the model before the first step."""
-        self._log({"step": done, **metrics})
+        """Write the metrics of step ``done``, counted from 1; 0 is the model before the first step.
+
+        The main process writes. Trackers get the numbers.
+        """
+        if self.is_main:
+            self._run.log({"step": done, **metrics})
+            numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+            self._prepared.accelerator.log(numbers, step=done)
 
     def checkpoint(self, done: int) -> None:
         """Write the model as a Hugging Face directory. Every process calls this; one writes."""
@@ -217,8 +223,8 @@ def session(
     state = TrainState(run, prepared.module, prepared.optimizer, prepared.meter)
     first = state.load() if resume else 0
     progress = Progress(unit, total, first, enabled=prepared.accelerator.is_main_process)
-    with closing(progress), tracked(prepared.accelerator, run, first) as log:
-        opened = Session(prepared, tokenizer, state, first, log, progress, probe)
+    with closing(progress), tracked(prepared.accelerator, run, first):
+        opened = Session(run, prepared, tokenizer, state, first, progress, probe)
         if probe and first == 0:
             opened.log(0, {"flops": 0.0, **opened.probe(0)})
             progress.start()

@@ -7,11 +7,11 @@ Weights & Biases sends data anywhere, unless ``WANDB_MODE=offline``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from labkit.errors import UsageError
 
@@ -43,14 +43,13 @@ def folder(run: Run) -> Path:
 
 
 @contextmanager
-def tracked(accelerator: Accelerator, run: Run, first: int) -> Iterator[Log]:
-    """Open the log of a run.
+def tracked(accelerator: Accelerator, run: Run, first: int) -> Iterator[None]:
+    """Open the trackers of a run, and finish them at the end.
 
     Args:
         accelerator: made for the trackers of the run.
         first: finished steps of the state that the run resumes from. What trackers have of later steps is replaced.
     """
-    log = Log(accelerator, run)
     if accelerator.is_main_process and accelerator.log_with:
         home = folder(run)
         home.mkdir(exist_ok=True)
@@ -66,21 +65,7 @@ def tracked(accelerator: Accelerator, run: Run, first: int) -> Iterator[Log]:
             },
         )
     try:
-        yield log
+        yield
     finally:
         for tracker in accelerator.trackers:
             tracker.finish()
-
-
-class Log:
-    """Writes a line of metrics to the run and its trackers. Only the main process writes."""
-
-    def __init__(self, accelerator: Accelerator, run: Run) -> None:
-        self._accelerator, self._run = accelerator, run
-
-    def __call__(self, line: Mapping[str, Any]) -> None:
-        """Log the metrics of ``line["step"]``; trackers get the numbers among them."""
-        if self._accelerator.is_main_process:
-            self._run.log(line)
-            numbers = {k: v for k, v in line.items() if isinstance(v, int | float) and k != "step"}
-            self._accelerator.log(numbers, step=line["step"])

@@ -32,12 +32,13 @@ from labkit.models.policy import Policy
 from labkit.players.checkpoint import Checkpoint
 from labkit.runs.tokens import TokenWriter
 from labkit.training.common import distributed
-from labkit.training.common.setup import Session, prepare, session, start_from
+from labkit.training.common.setup import Prepared, Session, prepare, session, start_from
 from labkit.training.rl.collapse import Collapse, collapse, healthy_steps
 from labkit.training.rl.config import RLConfig
 from labkit.training.rl.update import Learner
 
 if TYPE_CHECKING:
+    from labkit.models.bundle import ModelBundle
     from labkit.rollout import Rollout
     from labkit.runs import Run
 
@@ -50,18 +51,8 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
     """
     next(config.tasks(0))  # A wrong suite or reward is reported before the model is loaded.
     bundle = start_from(config, device)
-    policy = Policy(bundle.model, config.critic if config.has_critic else "none", seed=config.seed)
-    # Dropout would make the ratio of an unchanged policy differ from 1.
-    policy.eval()
-    ready = prepare(config, bundle.model, policy, make_optimizer(policy, config), reference=config.kl > 0, run=run)
-    player = Checkpoint(
-        bundle,
-        name=config.name,
-        temperature=config.temperature,
-        max_new_tokens=config.max_new_tokens,
-        batch=config.batch,
-        sampler=config.sampler,
-    )
+    ready = make_policy(config, bundle, run)
+    player = make_player(config, bundle)
     learner = Learner(config, ready, player)
     probe = config.probe.of(bundle, config.cell, run) if config.probe else None
     with session(
@@ -90,6 +81,30 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
             opened.progress.say(_line(done, metrics))
             _keep(config, run, opened, done, last=done == config.updates)
     return None
+
+
+def make_policy(config: RLConfig, bundle: ModelBundle, run: Run | None = None) -> Prepared:
+    """The policy of a model, with its critic and its optimizer, ready to be trained.
+
+    Args:
+        run: where trackers write.
+    """
+    policy = Policy(bundle.model, config.critic if config.has_critic else "none", seed=config.seed)
+    # Dropout would make the ratio of an unchanged policy differ from 1.
+    policy.eval()
+    return prepare(config, bundle.model, policy, make_optimizer(policy, config), reference=config.kl > 0, run=run)
+
+
+def make_player(config: RLConfig, bundle: ModelBundle) -> Checkpoint:
+    """What plays the episodes: the model itself, sampled as the config says."""
+    return Checkpoint(
+        bundle,
+        name=config.name,
+        temperature=config.temperature,
+        max_new_tokens=config.max_new_tokens,
+        batch=config.batch,
+        sampler=config.sampler,
+    )
 
 
 def make_optimizer(policy: Policy, config: RLConfig) -> torch.optim.AdamW:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -21,32 +20,13 @@ from labkit.rollout import Rollout, Row, collate, gather
 from labkit.training.common.distributed import gathered_params, gradients
 from labkit.training.rl import objectives
 from labkit.training.rl.credit import KINDS, assign
+from labkit.training.rl.metrics import Sums, critic_metrics, rollout_metrics
 
 if TYPE_CHECKING:
     from labkit.models.policy import Scores
     from labkit.players.base import Player
     from labkit.training.common.setup import Prepared
     from labkit.training.rl.config import RLConfig
-
-
-@dataclass(slots=True)
-class _Sums:
-    """Running sums and counts of metrics over micro-batches."""
-
-    total: dict[str, float] = field(default_factory=dict)
-    count: dict[str, float] = field(default_factory=dict)
-
-    def add(self, **units: torch.Tensor) -> None:
-        for name, values in units.items():
-            self._count(name, float(values.detach().double().sum()), values.numel())
-
-    def merge(self, other: _Sums) -> None:
-        for name, total in other.total.items():
-            self._count(name, total, other.count[name])
-
-    def _count(self, name: str, total: float, count: float) -> None:
-        self.total[name] = self.total.get(name, 0.0) + total
-        self.count[name] = self.count.get(name, 0.0) + count
 
 
 class Learner:
@@ -81,9 +61,9 @@ class Learner:
         scored = time.perf_counter()
         metrics = self.learn(rollout, update)
         ended = time.perf_counter()
-        metrics |= _rollout_metrics(rollout)
+        metrics |= rollout_metrics(rollout)
         if self.config.has_critic:
-            metrics |= _critic_metrics(rollout)
+            metrics |= critic_metrics(rollout)
         metrics |= {
             "seconds": ended - began,
             "seconds/play": played - began,
@@ -151,24 +131,24 @@ class Learner:
         Early stopping as in Spinning Up and CleanRL (``target_kl``): an epoch is judged by the mean KL of its own
         forward passes, and the epochs after it are skipped.
         """
-        config, sums, norms = self.config, _Sums(), []
+        config, sums, norms = self.config, Sums(), []
         share = config.rate(update) / config.lr
         for group in self.optimizer.param_groups:
             group["lr"] = share * (config.critic_lr if group["critic"] else config.lr)
         for epoch in range(config.epochs):
-            of_epoch = _Sums()
+            of_epoch = Sums()
             order = np.random.default_rng((config.seed, update, epoch)).permutation(len(rollout.rows))
             for part in np.array_split(order, config.minibatches):
                 rows = [rollout.rows[i] for i in part]
                 if rows:
                     norms.append(self._step(rows, of_epoch, warm=update < config.critic_warmup))
             sums.merge(of_epoch)
-            if config.target_kl and self._reduced(of_epoch)["policy/approxkl_avg"] > config.target_kl:
+            if config.target_kl and of_epoch.means(self.accelerator)["policy/approxkl_avg"] > config.target_kl:
                 break
-        metrics = self._reduced(sums)
+        metrics = sums.means(self.accelerator)
         return metrics | {"grad_norm": float(np.mean(norms)), "lr": config.rate(update), "epochs": epoch + 1}
 
-    def _step(self, rows: Sequence[Row], sums: _Sums, *, warm: bool) -> float:
+    def _step(self, rows: Sequence[Row], sums: Sums, *, warm: bool) -> float:
         """One optimizer step on a minibatch; returns the norm of the gradient.
 
         Args:
@@ -186,7 +166,7 @@ class Learner:
             with gradients(self.accelerator, self.trained, last=number == len(batches)):
                 with self.accelerator.autocast():
                     scores = self._scores(self.trained, mine)
-                loss = self._loss(mine, scores, totals, sums if counts else _Sums())
+                loss = self._loss(mine, scores, totals, sums if counts else Sums())
                 # The loss is a mean over the units of all processes, whose gradients are averaged.
                 self.accelerator.backward(loss * (processes if counts else 0))
         if warm:
@@ -208,7 +188,7 @@ class Learner:
         norms = [self.accelerator.clip_grad_norm_(group, self.config.grad_clip) for group in groups]
         return float(norms[0])
 
-    def _loss(self, rows: Sequence[Row], scores: Scores, totals: dict[str, float], sums: _Sums) -> torch.Tensor:
+    def _loss(self, rows: Sequence[Row], scores: Scores, totals: dict[str, float], sums: Sums) -> torch.Tensor:
         """This micro-batch's part of the minibatch's loss.
 
         Args:
@@ -265,13 +245,6 @@ class Learner:
         batch = {name: tensor.to(self.accelerator.device) for name, tensor in batch.items()}
         return policy(**batch, temperature=self.config.temperature)
 
-    def _reduced(self, sums: _Sums) -> dict[str, float]:
-        """Means over the units of all processes."""
-        names = sorted({name for names in gather_object([list(sums.total)]) for name in names})
-        pairs = torch.tensor([[sums.total.get(n, 0.0), sums.count.get(n, 0.0)] for n in names], dtype=torch.float64)
-        pairs = self.accelerator.reduce(pairs.to(self.accelerator.device), "sum").cpu()
-        return {name: float(total / count) for name, (total, count) in zip(names, pairs, strict=True)}
-
 
 def _turns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
     """The first token of each turn ``[K]`` and the turn of each token ``[N]``, counted within the rows."""
@@ -284,28 +257,3 @@ def _split(rows: Sequence[Row], arrays: dict[str, torch.Tensor]) -> list[dict[st
     ends = np.cumsum([len(row.turn) for row in rows])[:-1]
     split = {name: np.split(array.float().cpu().numpy(), ends) for name, array in arrays.items()}
     return [dict(zip(split, parts, strict=True)) for parts in zip(*split.values(), strict=True)]
-
-
-def _rollout_metrics(rollout: Rollout) -> dict[str, float]:
-    """Rewards, successes and lengths of the played episodes."""
-    attempts = [attempt for episode in rollout.episodes for attempt in episode.attempts]
-    first = [e.positions[0].attempts[0].verdict.success for e in rollout.episodes]
-    return {
-        "rollout/return": float(rollout.return_E.mean()),
-        "rollout/return_std": float(rollout.return_E.std()),
-        "rollout/success": float(np.mean([e.success for e in rollout.episodes])),
-        "rollout/first_attempt_success": float(np.mean(first)),
-        "rollout/right_answers": float(np.mean([a.verdict.success for a in attempts])),
-        "rollout/turns": len(attempts) / len(rollout.episodes),
-        "rollout/answer_tokens": rollout.sampled_tokens / len(attempts),
-        "rollout/truncated": float(np.mean([a.sample is not None and a.sample.truncated for a in attempts])),
-        "rollout/episodes": len(rollout.episodes),
-    }
-
-
-def _critic_metrics(rollout: Rollout) -> dict[str, float]:
-    """How well the values before the update predict the returns, over turns."""
-    mask_EK = rollout.mask_EK
-    value_K, return_K = (torch.from_numpy(rollout.over_turns(name)[mask_EK]) for name in ("value", "return"))
-    explained = objectives.explained_variance(value_K, return_K)
-    return {"val/value_avg": float(value_K.mean()), "val/explained_variance": float(explained)}

@@ -225,7 +225,7 @@ from labkit.training.common.parameters import InitialPolicy
 from labkit.training.common.setup import Prepared
 from labkit.training.rl.update import Learner
 from labkit.training.common.checkpointing import checkpoint_activations
-from labkit.training.rl.loop import make_optimizer
+from labkit.training.rl.loop import make_optimizer, make_player
 from labkit.training.common.state import TrainState
 from tests.training import small_games
 
@@ -255,7 +255,7 @@ def begin():
     meter = Meter(loaded.parameters)
     accelerator = distributed.accelerator("cpu", "fp32", unused=False)
     ready = Prepared(policy.model, policy, policy, optimizer, accelerator, meter, initial)
-    return Learner(settings, ready, small_games.player_of(here, settings)), TrainState(run, policy, optimizer, meter)
+    return Learner(settings, ready, make_player(settings, here)), TrainState(run, policy, optimizer, meter)
 
 
 learner, state = begin()

@@ -1,5 +1,9 @@
 """Rewards to advantages on one small rollout, for each kind of credit, with numbers worked out by hand."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +118,28 @@ def test_a_new_kind_of_credit_is_one_row_of_the_table(tmp_path, monkeypatch):
     before = small_games.weights(it.policy)
     it.update(0)
     assert (small_games.weights(it.policy) - before).abs().max() > 1e-3
+
+
+MODULE = """
+from labkit.training.rl.credit import KINDS, Kind, reward_to_go
+KINDS["own"] = Kind("token", None, reward_to_go)
+"""
+PARSE = """
+from labkit.training.rl.credit import Credit
+print(Credit.parse({"kind": "own"}).kind)
+"""
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_kind_of_a_named_module_is_known_where_nothing_else_has_imported_the_module(tmp_path, named):
+    (tmp_path / "own_credit.py").write_text(MODULE)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    env = {**os.environ, "PYTHONPATH": path, "LABKIT_MODULES": "own_credit" if named else ""}
+    done = subprocess.run([sys.executable, "-c", PARSE], env=env, capture_output=True, text=True)
+    if named:
+        assert done.stdout == "own\n"
+    else:
+        assert "kind = 'own': the kinds are ppo, " in done.stderr.splitlines()[-1]
 
 
 def test_weights_say_what_counts_alike():

@@ -10,6 +10,7 @@ import torch
 from labkit.models.loader import load
 from labkit.players.registry import resolve_checkpoint
 from labkit.training.rl import ppo_in_one_file as flat
+from labkit.training.rl.loop import make_player
 from tests.training import small_games
 from tests.training.small_games import config, learner, weights
 
@@ -34,7 +35,7 @@ def both(loaded, settings, trained):
     trainer = weights(it.policy)
 
     fresh.load_state_dict(start)
-    player = small_games.player_of(dataclasses.replace(loaded, model=fresh), trained)
+    player = make_player(trained, dataclasses.replace(loaded, model=fresh))
     groups = [{"params": fresh.parameters()}, {"params": head.parameters(), "lr": settings.critic_lr}]
     optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=0.0)
     turns = flat.play(player, settings, 0)

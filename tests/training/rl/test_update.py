@@ -14,8 +14,9 @@ import torch
 from labkit.players.base import Answer, Tokens
 from labkit.training.rl import update as update_module
 from labkit.training.rl.credit import Credit, assign
+from labkit.training.rl.loop import make_player
 from tests.training import small_games
-from tests.training.small_games import KINDS, config, exact_model, learner, of_kind, plain_sgd, player_of, weights
+from tests.training.small_games import KINDS, config, exact_model, learner, of_kind, plain_sgd, weights
 
 SGD = {"lr": 1.0, "critic_lr": 1.0, "grad_clip": 1e9}
 
@@ -348,9 +349,9 @@ class Server:
 
     name = "server"
 
-    def __init__(self, loaded, settings):
+    def __init__(self, settings, loaded):
         self.model = copy.deepcopy(loaded.model)
-        self.sampler = player_of(dataclasses.replace(loaded, model=self.model), settings)
+        self.sampler = make_player(settings, dataclasses.replace(loaded, model=self.model))
 
     def receive(self, weights):
         self.model.load_state_dict(weights)
