@@ -11,7 +11,7 @@ from labkit.runs import Run
 from labkit.views.markup import standalone
 from labkit.views.tokens import StoredTokens
 from labkit.views.turns import episode_html
-from labkit.views.widgets.live import ipywidgets, show
+from labkit.views.widgets.live import ipywidgets, show_or_static
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -103,11 +103,4 @@ class EpisodeViewer:
         return widgets.VBox([widgets.HBox([outcome, back, place, of, on]), body])
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        try:
-            live = self.widget()
-        except UsageError:
-            display(self.static())
-            return
-        show(live, {"text/html": self.static().data, "text/plain": f"EpisodeViewer: {len(self.episodes)} episodes"})
+        show_or_static(self.widget, self.static(), f"EpisodeViewer: {len(self.episodes)} episodes")

@@ -6,6 +6,7 @@ Whoever imports this draws figures in a notebook, so Plotly's own are told here 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from IPython.display import HTML
     from plotly.graph_objects import Figure
 
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
@@ -53,6 +55,23 @@ def show(widget: Any, fallback: dict[str, Any]) -> None:
     from IPython.display import display
 
     display({**widget._repr_mimebundle_(), **fallback}, raw=True)
+
+
+def show_or_static(widget: Callable[[], Any], static: HTML, said: str) -> None:
+    """Display a widget with its HTML for a page without a kernel, or the HTML alone where ipywidgets is not installed.
+
+    Args:
+        widget: makes the widget.
+        said: what it is, in plain text.
+    """
+    from IPython.display import display
+
+    try:
+        live = widget()
+    except UsageError:
+        display(static)
+        return
+    show(live, {"text/html": static.data, "text/plain": said})
 
 
 def live_figure(what: str) -> Any:

@@ -16,7 +16,7 @@ from labkit.runs import Run, find
 from labkit.views.markup import text
 from labkit.views.palette import color_of, diverging
 from labkit.views.widgets.episodes import EpisodeViewer
-from labkit.views.widgets.live import ipywidgets, live_cells, show
+from labkit.views.widgets.live import ipywidgets, live_cells, show_or_static
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -219,15 +219,8 @@ class OODMatrix:
         return "the reference" if player == self.players[0] else "not paired"
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        try:
-            live = self.widget()
-        except UsageError:
-            display(self.static())
-            return
         said = f"OODMatrix: {len(self.players)} players, {len(self.suites)} suites"
-        show(live, {"text/html": self.static().data, "text/plain": said})
+        show_or_static(self.widget, self.static(), said)
 
 
 def _results(given: SuiteResult | Run | str) -> list[SuiteResult]:
