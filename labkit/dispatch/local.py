@@ -101,7 +101,7 @@ class BackgroundRun:
             start_new_session=True,
         )
         # The folder is made once the config, the device and the trackers are known to be right.
-        self.run = self._find(Path(out), began)
+        self.run: Run = self._find(Path(out), began)
         if before:
             before.stop()
         _started[key] = self

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from labkit.config import read
 from labkit.envs.games import title_of
-from labkit.evaluation import Estimate
+from labkit.evaluation import Measured
 from labkit.replication.plan import Curve
 from labkit.replication.series import change, common_compute, growth, pairs_of, value_of
 from labkit.replication.stored import Data
@@ -146,7 +146,7 @@ def grid(data: Data) -> go.Figure:
 
 
 def _grid_line(
-    figure: go.Figure, found: dict[float, tuple[Estimate, int]], label: str, style: dict[str, Any], row: int,
+    figure: go.Figure, found: dict[float, tuple[Measured, int]], label: str, style: dict[str, Any], row: int,
     column: int, *, legend: bool,
 ) -> None:  # fmt: skip
     values = [f for f, _ in found.values()]
@@ -181,12 +181,12 @@ def _by_suite(figure: go.Figure, suites: Sequence[str], row: int, column: int) -
     figure.update_xaxes(tickvals=ticks, ticktext=names, range=[-0.5, edge], showgrid=False, row=row, col=column)
 
 
-def _error(found: Sequence[Estimate], scale: float = 1.0) -> dict[str, Any]:
+def _error(found: Sequence[Measured], scale: float = 1.0) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": [scale * (f.ci95[1] - f.value) if f.ci95 else 0 for f in found],
-        "arrayminus": [scale * (f.value - f.ci95[0]) if f.ci95 else 0 for f in found],
+        "array": [scale * (f.ci95[1] - f.value) for f in found],
+        "arrayminus": [scale * (f.value - f.ci95[0]) for f in found],
         "thickness": 1.5,
         "width": 5,
     }

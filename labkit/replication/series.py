@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from labkit.episode import Episode
-from labkit.evaluation import Estimate, seeds
+from labkit.evaluation import Measured, seeds
 from labkit.evaluation.games import measures_of
 from labkit.evaluation.paired import between
 from labkit.evaluation.suites import ASKED_ONCE
@@ -25,7 +25,7 @@ def pairs_of(before: Sequence[Endpoint], after: Sequence[Endpoint]) -> list[tupl
     return [(b, a) for a in after if (b := earlier.get(a.seed, alone))]
 
 
-def value_of(ends: Sequence[Endpoint]) -> Estimate:
+def value_of(ends: Sequence[Endpoint]) -> Measured:
     """The mean rate of several seeds' ends, from their episodes where all are kept and of the same deals."""
     if all(e.episodes for e in ends):
         with suppress(ValueError):
@@ -33,7 +33,7 @@ def value_of(ends: Sequence[Endpoint]) -> Estimate:
     return seeds.rate_across([e.value for e in ends])
 
 
-def change_of_rate(pairs: Sequence[tuple[Endpoint, Endpoint]], name: str) -> Estimate | None:
+def change_of_rate(pairs: Sequence[tuple[Endpoint, Endpoint]], name: str) -> Measured | None:
     """:func:`change` of a rate other than the headline's; None where its episodes are not stored."""
     played = [(_played_for(before, name), _played_for(after, name)) for before, after in pairs]
     if not pairs or not all(before and after for before, after in played):
@@ -55,7 +55,7 @@ def _metric(episodes: Sequence[Episode], name: str) -> seeds.Metric:
     return measures_of(episodes[0].task.cell).ASKED_ONCE.get(name, name)
 
 
-def change(pairs: Sequence[tuple[Endpoint, Endpoint]]) -> Estimate | None:
+def change(pairs: Sequence[tuple[Endpoint, Endpoint]]) -> Measured | None:
     """The mean change from the first ends of some pairs to the second; None where there are no pairs.
 
     Paired by deal (:func:`labkit.evaluation.seeds.pooled`) where all episodes are kept and the tasks are the same;
@@ -74,7 +74,7 @@ def change(pairs: Sequence[tuple[Endpoint, Endpoint]]) -> Estimate | None:
 class Growth:
     """A curve's change since its start, at a compute that others have reached too."""
 
-    change: Estimate
+    change: Measured
     flops: float
     """Mean over the seeds of the probes that were taken."""
     seeds: int
@@ -122,11 +122,13 @@ def growth(lines: Sequence[SeedRun], suite: str, flops: float, account: Account 
 def _shared(lines: Sequence[SeedRun], suite: str, *, changes: bool = False) -> float:
     """What part of a probe's variance is that of the deals, which all seeds share: as the last probes show, whose
     episodes are kept; all of it where they are not."""
-    last, first = ([probed(line, suite, at) for line in lines] for at in (-1, 0))
-    if not all(end and end.episodes for end in (*last, *first)):
+    last, first = (
+        [end.episodes for line in lines if (end := probed(line, suite, at)) and end.episodes] for at in (-1, 0)
+    )
+    if len(last) < len(lines) or len(first) < len(lines):
         return 1.0
     with suppress(ValueError):
-        return seeds.shared_part([e.episodes for e in last], [e.episodes for e in first] if changes else ())
+        return seeds.shared_part(last, first if changes else ())
     return 1.0
 
 
@@ -144,7 +146,7 @@ class Mean:
     updates: tuple[int, ...]
     flops: tuple[float, ...]
     estimated_flops: tuple[float, ...]
-    values: Mapping[str, tuple[Estimate, ...]]
+    values: Mapping[str, tuple[Measured, ...]]
     """By suite."""
 
 

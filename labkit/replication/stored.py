@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.envs.games import row_of
 from labkit.episode import Episode
-from labkit.evaluation import Estimate, headline
+from labkit.evaluation import Measured, headline
 from labkit.evaluation.games import measures_of
 from labkit.replication.archive import Archive
 from labkit.replication.plan import Curve, Evaluation, Figure
@@ -47,9 +47,9 @@ class Point:
     """Counted since Init, with attention if :attr:`Data.attention`."""
     estimated_flops: float
     """Since Init by the paper's account, as :attr:`Compute.estimated_flops`."""
-    values: Mapping[str, Estimate]
+    values: Mapping[str, Measured]
     """The headline metric by suite."""
-    changes: Mapping[str, Estimate]
+    changes: Mapping[str, Measured]
     """Its change since the run's first probe, where the run logged that: paired, so surer than two values."""
 
 
@@ -70,7 +70,7 @@ class Endpoint:
     """How one seed's run ends, or begins, on a suite."""
 
     seed: int
-    value: Estimate
+    value: Measured
     episodes: tuple[Episode, ...]
     """Empty where only the number was kept."""
     weights: tuple[float, ...] | None
@@ -186,23 +186,23 @@ def _spent(curve: Curve, metrics: Sequence[Mapping[str, Any]], attention: bool) 
     return Compute(last["step"], counted, estimated, sum(m.get("seconds", 0.0) for m in metrics))
 
 
-def _headlines(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
+def _headlines(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Measured]]:
     """The headline numbers of a probe, by suite."""
     for key, value in metrics.items():
         stage, _, rest = key.partition("/")
         suite, _, metric = rest.partition("/")
         if stage == "eval" and metric in HEADLINES and value is not None:
             low, high = metrics[f"eval/{suite}/ci95"]
-            yield suite, Estimate(value, metrics[f"eval/{suite}/n"], (low, high))
+            yield suite, Measured(value, metrics[f"eval/{suite}/n"], (low, high))
 
 
-def _changes(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Estimate]]:
+def _changes(metrics: Mapping[str, Any]) -> Iterable[tuple[str, Measured]]:
     """The paired changes since the run's first probe, by suite."""
     for key, value in metrics.items():
         stage, *rest = key.split("/")
         if stage == "eval" and len(rest) == 3 and rest[1] in HEADLINES and rest[2] == "change":
             low, high = metrics[f"{key}_ci95"]
-            yield rest[0], Estimate(value, metrics[f"eval/{rest[0]}/n"], (low, high))
+            yield rest[0], Measured(value, metrics[f"eval/{rest[0]}/n"], (low, high))
 
 
 def _evaluations(
@@ -212,13 +212,15 @@ def _evaluations(
     is of other deals, so it can be paired with no other end."""
     players = {0: curve.player} if curve.player else {n.seed: f"run:{n.run.id}" for n in lines}
     found = {seed: archive.evaluated(player, asked, curve.cell).get(suite) for seed, player in players.items()}
-    return tuple(_evaluated(seed, run, suite) for seed, run in found.items() if run)
+    return tuple(e for seed, run in found.items() if run and (e := _evaluated(seed, run, suite)))
 
 
-def _evaluated(seed: int, run: Run, suite: str) -> Endpoint:
+def _evaluated(seed: int, run: Run, suite: str) -> Endpoint | None:
+    """None where no episode has a trial of the headline."""
     episodes = tuple(read_episodes(str(run.path), suite))
     weights = tuple(measures_of(episodes[0].task.cell).deal_weights(episodes))
-    return Endpoint(seed, headline(episodes, weights), episodes, weights, run, run.episodes_path(suite))
+    value = headline(episodes, weights).measured
+    return value and Endpoint(seed, value, episodes, weights, run, run.episodes_path(suite))
 
 
 def probed(line: SeedRun, suite: str, index: int) -> Endpoint | None:

@@ -290,7 +290,8 @@ class IndexFile:
 
     def _add(self, file: int, reader: Reader) -> None:
         values = (file, bytes(reader.rows), len(reader.answers))
-        block = self._connection.execute("insert into block (file, rows, answers) values (?, ?, ?)", values).lastrowid
+        ask = "insert into block (file, rows, answers) values (?, ?, ?) returning id"
+        (block,) = self._connection.execute(ask, values).fetchone()
         first, _ = _numbers(block)
         texts = ((first + number, text) for text, number in reader.answers.items())
         self._connection.executemany("insert into answer (rowid, text) values (?, ?)", texts)
@@ -301,8 +302,8 @@ class IndexFile:
         if found:
             return found[0]
         # From 0 and without gaps, so that they are places in a list.
-        ask = "insert into word (id, text) values ((select count(*) from word), ?)"
-        return self._connection.execute(ask, (text,)).lastrowid
+        ask = "insert into word (id, text) values ((select count(*) from word), ?) returning id"
+        return self._connection.execute(ask, (text,)).fetchone()[0]
 
 
 def cache_folder() -> Path:

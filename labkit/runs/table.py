@@ -44,7 +44,7 @@ class Table:
     def _of(cls, blocks: dict[int, Block], words: list[str]) -> Table:
         rows = [block.rows for block in blocks.values()] or [np.empty(0, ROW)]
         # Column by column: what is filtered by lies together.
-        columns = {name: np.concatenate([block[name] for block in rows]) for name in ROW.names}
+        columns = {name: np.concatenate([block[name] for block in rows]) for name in ROW.names or ()}
         base = np.cumsum([0, *(block.answers for block in blocks.values())])
         columns["answer"] = columns["answer"] + np.repeat(base[:-1], [len(b.rows) for b in blocks.values()])
         new = np.ones(len(columns["run"]), bool)
