@@ -139,7 +139,7 @@ def test_a_kind_of_a_named_module_is_known_where_nothing_else_has_imported_the_m
     if named:
         assert done.stdout == "own\n"
     else:
-        assert "kind = 'own': the kinds are ppo, " in done.stderr.splitlines()[-1]
+        assert "the kinds are ppo, ppo-turn, " in done.stderr.splitlines()[-1]
 
 
 def test_weights_say_what_counts_alike():
