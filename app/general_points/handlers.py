@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.general_points import html
 from app.general_points.presets import PRESETS, TARGET, Preset
-from app.general_points.settings import CUSTOM, NUMBERS, GeneralPointsSettings
+from app.general_points.settings import CELLS, CUSTOM, NUMBERS, GeneralPointsSettings
 from app.shared.handlers import Handlers, Updates
 from app.shared.html import note
 from app.shared.settings import LAST_SEED, FieldError, Settings
@@ -30,17 +30,18 @@ class GeneralPointsHandlers(Handlers):
     TAB = "gp"
     SETTINGS = GeneralPointsSettings
     NOTES = {
-        **dict.fromkeys(("cards", "target", "seed"), "cards note"),
+        **dict.fromkeys(("cards", "target", "seed", "cell", "suits"), "cards note"),
         **dict.fromkeys(("rule", *NUMBERS), "rule note"),
         **dict.fromkeys(("attempts", "temperature"), "play note"),
         "typed": "own note",
     }
     FROZEN = (
-        *CHIPS, "cards", "target", "seed", "new deal", "rule", *NUMBERS, "attempts", "temperature", "count",
+        *CHIPS, "cards", "target", "seed", "new deal", "cell", "suits", "rule", *NUMBERS, "attempts", "temperature",
+        "count",
     )  # fmt: skip
 
     def cell(self, chosen: Settings) -> str:
-        return "gp-l"
+        return chosen.value("cell")
 
     def controls(self, window: Window) -> Updates:
         chosen = window.settings
@@ -74,9 +75,10 @@ class GeneralPointsHandlers(Handlers):
 
     @staticmethod
     def _numbers(chosen: Settings, values: Updates | None = None) -> Updates:
-        """The three numbers are there only for a rule of one's own."""
+        """The three numbers are there only for a rule of one's own, the suits only where they are seen."""
         own = chosen.rule == CUSTOM
-        return {name: gr.update(visible=own, **({"value": values[name]} if values else {})) for name in NUMBERS}
+        numbers = {name: gr.update(visible=own, **({"value": values[name]} if values else {})) for name in NUMBERS}
+        return {**numbers, "suits": gr.update(visible=chosen.cell == CELLS[1], value=chosen.suits)}
 
     def answer(self, chosen: Settings, own: Episode, typed: str) -> str:
         if not typed.strip():

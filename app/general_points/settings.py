@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 from app.general_points.presets import FIRST, TARGET
 from app.shared.settings import FieldError, Parsed, Settings, Whole, Word, default, setting
 from labkit.envs import game
 from labkit.envs.general_points.cards import FACES, TARGETS, Rule, parse_ranks, rule_name
+from labkit.envs.general_points.cards import SUITS as KNOWN_SUITS
 from labkit.episode import Task
 from labkit.errors import UsageError
 
 CUSTOM = "custom"
+CELLS = ("gp-l", "gp-vl")
+SUITS = ("black", "red")
+"""Of the picture: those of training, and those of ``visual-ood``."""
 NUMBERS = ("jack", "queen", "king")
 """The fields of a rule of one's own."""
 
@@ -23,6 +28,8 @@ class GeneralPointsSettings(Settings):
 
     cards: str = setting(Parsed(lambda text: " ".join(parse_ranks(text))), "Cards", default_factory=lambda: FIRST.cards)
     target: float | None = setting(Whole(TARGETS[0], TARGETS[-1]), "Target", TARGET)
+    cell: str = setting(Word(CELLS), "Cards are shown", CELLS[0])
+    suits: str = setting(Word(SUITS), "Suits", SUITS[0])
     rule: str = setting(Word((*FACES, CUSTOM)), "Rule", default_factory=lambda: FIRST.rule)
     jack: float | None = setting(Whole(1, 99), "J", 11)
     queen: float | None = setting(Whole(1, 99), "Q", 12)
@@ -53,18 +60,24 @@ class GeneralPointsSettings(Settings):
             FieldError: a field is invalid.
         """
         rules = {"target": self.value("target"), "attempts": self.value("attempts")}
-        return game("gp-l").task(hand=self.value("cards").split(), faces=self.faces, **rules)
+        cell, hand = self.value("cell"), self.value("cards").split()
+        if game(cell).pictured:
+            hand = [*zip(hand, cycle(KNOWN_SUITS[self.value("suits")]), strict=False)]
+        return game(cell).task(hand=hand, faces=self.faces, **rules)
 
     def dealt(self) -> GeneralPointsSettings:
-        """The same settings with the cards that the seed deals under their rule and target.
+        """The same settings with the ranks that the seed deals under their rule and target.
 
         Raises:
             FieldError: no hand can reach the target, or a field is invalid.
         """
         suite = "rule-ood" if self.rule == "eleven-twelve-thirteen" else "id"
         options = {"seed": self.value("seed"), "faces": self.faces, "target": self.value("target")}
+        cell = self.value("cell")
+        if game(cell).pictured:
+            options["suits"] = self.value("suits")
         try:
-            task = next(game("gp-l").tasks(suite, **options))
+            task = next(game(cell).tasks(suite, **options))
         except UsageError:
             message = f"no four cards reach {options['target']} under this rule; choose another target"
             raise FieldError("target", message) from None

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.general_points.handlers import CHIPS, GeneralPointsHandlers
 from app.general_points.presets import PRESETS
-from app.general_points.settings import CUSTOM, NUMBERS
+from app.general_points.settings import CELLS, CUSTOM, NUMBERS
 from app.shared.catalogue import Catalogue
 from app.shared.handlers import Part
 from app.shared.stopping import Line
@@ -21,6 +21,10 @@ RULES = [
 ]
 
 
+SHOWN = [("in words", CELLS[0]), ("in a picture", CELLS[1])]
+SUITS = [("black (trained)", "black"), ("red", "red")]
+
+
 class GeneralPointsTab(Tab):
     """Builds the tab where it is made; :meth:`wire` connects it once the whole page stands."""
 
@@ -29,6 +33,7 @@ class GeneralPointsTab(Tab):
 
     def __init__(self, catalogue: Catalogue, line: Line) -> None:
         super().__init__(GeneralPointsHandlers(catalogue, line))
+        self.changes["cell"] = self.handlers.switch
         self.parts["own"] = gr.State(None)
         self.parts["notice"] = html(live=True)
         with gr.Row(elem_classes="app-columns"):
@@ -51,6 +56,8 @@ class GeneralPointsTab(Tab):
             self.field("seed", min_width=64)
             parts["new deal"] = gr.Button("New deal", size="md", min_width=90)
         with gr.Row(elem_classes="app-fields app-nowrap"):
+            self.field("cell", choices=SHOWN, min_width=110, scale=3)
+            self.field("suits", choices=SUITS, min_width=110, scale=3, visible=False)
             self.field("rule", choices=RULES, min_width=170, scale=4)
             for name in NUMBERS:
                 self.field(name, min_width=50, visible=False)

@@ -105,6 +105,8 @@ class _Seated:
 
     def __init__(self, player: Player, name: str, lock: threading.Lock | None) -> None:
         self.name = name
+        self.picture: Mapping[str, int] = getattr(player, "picture", {})
+        """How pictures are to be drawn for the player; empty if any size will do."""
         self._player, self._lock = player, lock
 
     def answer(self, turns: Sequence[Request]) -> list[Answer]:

@@ -95,6 +95,16 @@ class Handlers:
             "notice": said,
         }
 
+    def switch(self, window: Window) -> Updates:
+        """Another cell: its own players take the seats."""
+        players = self.catalogue.seated(self.cell(window.settings.mended()), SEATS)
+        window = replace(window, seats=tuple(map(Seat, players)))
+        return {
+            **self.lay(window),
+            **{(i, "player"): seat.player for i, seat in enumerate(window.seats)},
+            **{(i, "badge"): self.badge(seat) for i, seat in enumerate(window.seats)},
+        }
+
     def controls(self, window: Window) -> Updates:
         """The fields of the settings themselves."""
         return {name: getattr(window.settings, name) for name in settings.names(self.SETTINGS)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.shared.settings import Settings
@@ -32,6 +33,9 @@ def live(
     """
     temperature, seed = settings.value("temperature"), settings.value("seed")
     player = catalogue.player(name or "", temperature, stopped)
+    if isinstance(task, Task) and task.picture is not None:
+        # Drawn at the size that the player's own processing leaves as it is.
+        task = replace(task, picture={**task.picture, **player.picture})
     before = None
     for episode in stream(task, player, key=(seed,)):
         if before is not None and stopped() and _cut_off(episode):

@@ -32,7 +32,7 @@ class VIRLTab(Tab):
     def __init__(self, catalogue: Catalogue, line: Line) -> None:
         super().__init__(VIRLHandlers(catalogue, line))
         parts = self.parts
-        self.changes["city"] = self.handlers.move
+        self.changes |= {"city": self.handlers.move, "cell": self.handlers.switch}
         parts |= {"own": gr.State(None), "step": gr.State(None)}
         parts["notice"] = html(live=True)
         with gr.Row(elem_classes="app-picked"):

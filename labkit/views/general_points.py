@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from labkit.envs import game
 from labkit.envs.general_points.cards import Rule, face_values, other_rule
 from labkit.envs.general_points.prompts import face_sentence
 from labkit.envs.general_points.render.picture import card_svg
 from labkit.envs.general_points.tags import TAGS
 from labkit.episode import Attempt, Episode, Position
 from labkit.views.base import Picture, Row
-from labkit.views.markup import Mark, plain, text
+from labkit.views.markup import Mark, plain, shown_html, text
 
 __all__ = [
     "ENDED", "PICTURE", "TAGS", "fields", "hand", "other_rule_label", "rule_label", "setting", "situation",
@@ -46,12 +47,21 @@ def setting(episode: Episode) -> str:
 
 
 def hand(episode: Episode, height: int = 96) -> str:
-    """The cards, as one picture with a spoken name, and the sentence that states the rule."""
+    """The cards, or the picture of them that the player sees, with a spoken name, and the sentence of the rule.
+
+    Args:
+        height: pixels of a card; a picture has its own size.
+    """
     dealt = episode.task.deal["cards"]
     rule = episode.task.rule
     names = ", ".join(f"{_RANKS.get(rank, rank)} of {_SUITS[suit]}" for rank, suit in dealt)
-    cards = "".join(card_svg(rank, suit, height) for rank, suit in dealt)
-    picture = f'<div class="lk-cards" role="img" aria-label="{text(names)}">{cards}</div>'
+    shown = episode.positions[0].picture
+    if shown:
+        image = game(episode.task.cell).draw(shown["recipe"])
+        picture = shown_html(image, names, PICTURE.side, PICTURE.form)
+    else:
+        cards = "".join(card_svg(rank, suit, height) for rank, suit in dealt)
+        picture = f'<div class="lk-cards" role="img" aria-label="{text(names)}">{cards}</div>'
     caption = f"Make <strong>{rule['target']}</strong>. {text(face_sentence(rule['faces']))}"
     return f'<figure class="lk lk-hand">{picture}<figcaption>{caption}</figcaption></figure>'
 

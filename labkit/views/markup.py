@@ -92,6 +92,26 @@ def img(image: Image, alt: str, form: str) -> str:
     return f'<img src="data:image/{form.lower()};base64,{data}" alt="{text(alt)}">'
 
 
+def shown_html(image: Image, alt: str, side: int, form: str) -> str:
+    """A picture as a player reads it, with its size in words: its own pixels, or fewer where it is larger than shown.
+
+    Args:
+        side: pixels of the longer side, at most; a small picture is enlarged to whole multiples, without smoothing.
+        form: as in :func:`img`; small pictures are exact, as PNG.
+    """
+    wide, high = image.size
+    times = side // max(wide, high)
+    said = f"{wide} × {high} pixels"
+    if times:
+        shown, form, said = image, "PNG", f"{said}, as the player sees it"
+    else:
+        shown, said = image.copy(), f"{said}, shown smaller"
+        shown.thumbnail((side, side))
+    size = f'width="{shown.width * (times or 1)}"'
+    picture = img(shown, alt, form).replace("<img", f"<img {size}")
+    return f'<figure class="lk-seen">{picture}<figcaption class="lk-soft">{said}</figcaption></figure>'
+
+
 @cache
 def stylesheet() -> str:
     """The CSS of all views."""

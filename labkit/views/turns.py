@@ -16,7 +16,7 @@ from labkit import envs
 from labkit.envs.games import row_of
 from labkit.episode import Attempt, Episode, Message, Position, Sample
 from labkit.views.base import View
-from labkit.views.markup import BAD, OK, Mark, details, img, mark_of, pre, signed, text
+from labkit.views.markup import BAD, OK, Mark, details, mark_of, pre, shown_html, signed, text
 from labkit.views.tokens import Token, tokens_html
 
 
@@ -254,13 +254,11 @@ def _inside(episode: Episode, position: int, attempt: int, tokens: Sequence[Toke
 
 def _message(episode: Episode, message: Message, new: bool) -> str:
     label = f"<strong>{message.role}</strong>{' <mark>new</mark>' if new else ''}"
-    picture = _picture(episode, message.picture) if message.picture else ""
+    picture = picture_html(episode, message.picture) if message.picture else ""
     return f'<div class="lk-message{" lk-new" if new else ""}">{label}{picture}{pre(message.text)}</div>'
 
 
-def _picture(episode: Episode, recipe: Any) -> str:
-    """What the player was shown, drawn again from its recipe and made smaller."""
+def picture_html(episode: Episode, recipe: Any) -> str:
+    """What the player was shown, drawn again from its recipe: pixel by pixel where it is small, else made smaller."""
     alt, side, form = _view(episode).PICTURE
-    image = envs.game(episode.task.cell).draw(recipe).copy()
-    image.thumbnail((side, side))
-    return img(image, alt, form)
+    return shown_html(envs.game(episode.task.cell).draw(recipe), alt, side, form)

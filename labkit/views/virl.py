@@ -14,7 +14,7 @@ from labkit.envs.virl.walk import instruction_of
 from labkit.episode import Attempt, Episode, Position
 from labkit.errors import UsageError
 from labkit.views.base import Picture, Row
-from labkit.views.markup import Mark, img, mark_of, plain, text
+from labkit.views.markup import Mark, img, mark_of, plain, shown_html, text
 from labkit.views.street_map import map_svg
 
 __all__ = [
@@ -135,22 +135,24 @@ def map_html(episode: Episode, position: int = -1, *, plan: bool = True) -> str:
 
 
 def views_html(episode: Episode, position: int = -1, size: int = 448) -> str:
-    """The four street views at a position, drawn also where the player reads words, and its observation as
-    the prompt has it.
+    """The four street views at a position and its observation as the prompt has it. A player that reads words does not
+    see the views.
 
     Args:
-        size: pixels of the square of four views, an even number.
+        size: pixels of the square of four views, at most; an even number.
 
     Raises:
         IndexError: there is no such position.
     """
     at = range(len(episode.positions))[position]
-    state = episode.positions[at].state
+    state, seen = episode.positions[at].state, episode.positions[at].picture
     pictured = episode.task.picture is not None
-    everything = observed(episode.task, state)
+    alt = f"Front, right, back and left at step {at + 1}. {observed(episode.task, state)}"
     try:
-        picture = envs.game("virl-vl").draw(recipe_of(episode.task, state, {"size": size}))
-        shown = img(picture, f"Front, right, back and left at step {at + 1}. {everything}", "JPEG")
+        if seen:
+            shown = shown_html(envs.game(episode.task.cell).draw(seen["recipe"]), alt, size, "JPEG")
+        else:
+            shown = img(envs.game("virl-vl").draw(recipe_of(episode.task, state, {"size": size})), alt, "JPEG")
     except UsageError as error:
         shown = f'<p class="lk-empty">{text(error)}</p>'
     observation = observed(episode.task, state, withheld=pictured)

@@ -9,12 +9,15 @@ import pytest
 from app.general_points.handlers import GeneralPointsHandlers
 from app.general_points.presets import FIRST, PRESETS
 from app.general_points.settings import CUSTOM, GeneralPointsSettings
+from app.shared.catalogue import Catalogue
 from app.shared.stopping import Line
 from app.shared.window import Seat, Window
-from labkit.envs import game
+from labkit.envs import game, prompt
 from labkit.envs.general_points.cards import numbers_of
 from labkit.envs.general_points.solver import solvable
 from labkit.play import play
+from labkit.players import Answer
+from labkit.players.registry import PlayerInfo
 from labkit.players.simple import Script
 
 NO_SOLUTION = "This hand has no solution under this rule"
@@ -467,3 +470,59 @@ def test_everything_typed_is_shown_as_text(table):
 def test_the_task_is_the_one_in_the_fields():
     task = GeneralPointsSettings(cards="k,3 a 10", rule="ten", target=7, attempts=9).task
     assert task == game("gp-l").task(hand=["K", "3", "A", "10"], faces="ten", target=7, attempts=9)
+
+
+# Cards in a picture
+
+
+class Looks:
+    """Keeps the sizes of the pictures that it is sent; reads 64 pixels."""
+
+    name, picture = "looks", {"size": 64}
+
+    def __init__(self):
+        self.sizes = []
+
+    def answer(self, turns):
+        for turn in turns:
+            [message] = prompt(turn.episode)
+            self.sizes.append(game("gp-vl").draw(message.picture).size)
+        return [Answer(game("gp-vl").expert(turn.episode)) for turn in turns]
+
+
+@pytest.fixture
+def looking(record):
+    looks = Looks()
+    infos = [PlayerInfo("looks", "checkpoint", "sees"), PlayerInfo("expert", "expert", "right")]
+    return GeneralPointsHandlers(Catalogue(infos, lambda spec, temperature: looks), Line()), looks
+
+
+def test_the_picture_is_drawn_as_large_as_the_player_reads_it(looking):
+    table, looks = looking
+    _, last = played(table, window("looks", cell="gp-vl", suits="red"))
+    assert looks.sizes == [(64, 64)]
+    episode = last[0, "shown"].episode
+    assert episode.success and {suit for _, suit in episode.task.deal["cards"]} == {"H", "D"}
+    # 3 x 64 = 192 of the 240 pixels that the view has.
+    assert "64 × 64 pixels, as the player sees it" in words(last[0, "turns"]) and 'width="192"' in last[0, "turns"]
+    # What was played is what the settings say, whatever the size of its picture.
+    assert "Played with another" not in words(last[0, "status"])
+
+
+def test_words_or_a_picture(table):
+    in_words, pictured = window(), window(cell="gp-vl")
+    laid = table.lay(in_words)
+    assert "<svg" in laid["hand"] and "<img" not in laid["hand"] and laid["suits"]["visible"] is False
+    switched = table.switch(pictured)
+    assert "<svg" not in switched["hand"] and switched["suits"]["visible"] is True
+    assert 'alt="king of spades, 6 of clubs, 2 of spades, 4 of clubs"' in switched["hand"]
+    assert "1200 × 1200 pixels, shown smaller" in words(switched["hand"])
+    assert switched[0, "player"] == table.catalogue.seated("gp-vl", 3)[0]
+    own = table.check(replace(pictured, typed="6*4*(2-1)"))["own"]
+    assert own.task.cell == "gp-vl" and own.attempts[0].verdict.evidence["cards_right"]
+
+
+def test_new_deals_in_a_picture_are_those_of_the_cell(table):
+    here = window(cell="gp-vl", suits="red", rule="ten", seed=7)
+    dealt = table.deal_next(here, step=0)["cards"]
+    assert dealt.split() == [rank for rank, _ in next(game("gp-vl").tasks("id", seed=7, suits="red")).deal["cards"]]

@@ -1,13 +1,17 @@
 """What a reader of a walk relies on: cards held against the truth, positions in groups, map and views."""
 
+import base64
 import dataclasses
 import itertools
 import json
 import math
 import re
 from collections.abc import Sequence
+from io import BytesIO
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from labkit.envs import game, judge, start
 from labkit.envs.virl.city.cities import city
@@ -369,9 +373,19 @@ def test_the_image_cell_shows_the_picture_that_was_sent(parse):
     there = start(game("virl-vl").task(route=route, picture={"size": 64}))
     [image] = parse(turn_card(judge(there, "?"), 0, 0)).all(".lk-message")[0].all("img")
     assert image.attributes["alt"] == "the four street views: front, right; back, left"
-    told = parse(views_html(there, size=64)).all("figcaption")[0].text
+    told = parse(views_html(there, size=64)).all("figcaption")[-1].text
     assert told.startswith("Told besides the picture: Landmarks are in the picture.")
 
 
 def test_a_place_that_cannot_be_drawn_says_so(parse):
     assert "no city 'nowhere'" in parse(views_html(walked(hand_made()), 0)).text
+
+
+def test_the_views_of_a_picture_cell_are_the_pixels_that_the_player_sees():
+    episode = start(next(game("virl-vl").tasks("id", "test", picture={"size": 64})))
+    shown = views_html(episode)
+    [data] = re.findall(r'src="data:image/png;base64,([^"]+)"', shown)
+    sent = game("virl-vl").draw(episode.position.picture["recipe"])
+    assert np.array_equal(np.asarray(Image.open(BytesIO(base64.b64decode(data)))), np.asarray(sent))
+    # 7 x 64 = 448.
+    assert 'width="448"' in shown and "64 × 64 pixels, as the player sees it" in shown
