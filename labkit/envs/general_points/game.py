@@ -203,7 +203,7 @@ class GeneralPoints:
         numbers, target = cards.numbers_of(state["cards"], state["faces"]), state["target"]
         if target not in thoughts.reachable(tuple(sorted(numbers))):
             return self.expert(episode, rng), []
-        tries = rng.choices(range(1, len(thoughts.TRIES) + 1), thoughts.TRIES)[0]
+        tries, _ = thoughts.search_length(rng, solved=True)
         found = thoughts.think(rng, numbers, target, tries=tries)
         text = answer_text(state["cards"], numbers, found.formula.rpartition("=")[0], target, thought=found.text)
         first = text.index(found.text)

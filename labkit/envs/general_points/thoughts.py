@@ -27,8 +27,11 @@ from labkit.envs.general_points import expression
 LARGEST = 99
 """Steps lead to whole numbers up to this one."""
 
-TRIES = (0.64, 0.2, 0.08, 0.04, 0.025, 0.015)
-"""Share of the written thoughts with one try, two, and so on."""
+SOLVES = 0.35
+"""Share of the written tries that reach the target."""
+GIVES_UP = (0.3, 0.4, 0.6, 0.75, 0.9, 1.0)
+"""Share of the written searches that are given up after the first miss, after the second, and so on. So a search goes on
+at first, mostly, and ends after a few misses, mostly: a player who writes what is likeliest ends it too."""
 
 _STEP = re.compile(r"(\d+)([-+*/])(\d+)=(\d+)(?:: ([\d ]+\d|\d))?( no)?")
 _BACK = re.compile(r"back to ([\d ]+\d)")
@@ -61,6 +64,21 @@ class Thought(NamedTuple):
     solved: bool
     tries: tuple[tuple[str, ...], ...]
     """The steps of each try from the hand on, as texts."""
+
+
+def search_length(rng: random.Random, solved: bool | None = None) -> tuple[int, bool]:
+    """How many tries a search has, and whether its last one reaches the target, by :data:`SOLVES` and :data:`GIVES_UP`.
+
+    Args:
+        solved: only searches whose last try does, or does not.
+    """
+    while True:
+        for tries, stop in enumerate(GIVES_UP, 1):
+            hit = rng.random() < SOLVES
+            if hit or rng.random() < stop:
+                break
+        if solved is None or hit == solved:
+            return tries, hit
 
 
 def think(
