@@ -27,8 +27,8 @@ gp.draw({"cards": task.deal["cards"], "size": 480})
 # %% [markdown]
 # ## A task is dealt, a prompt is sent
 #
-# `start` opens an **episode**: the record of everything that will be said about this task. `prompt` tells what the
-# player is sent next.
+# `start` opens an **episode**: the record of the whole dialogue about this task. `prompt` gives the messages that the
+# player gets next.
 
 # %%
 episode = start(task)
@@ -101,7 +101,7 @@ EpisodeViewer([play(hand, player)]).static()
 # ## One word changes
 #
 # Under a new rule J counts as 11, Q as 12 and K as 13. The model has been fine-tuned on the old rule only, and the
-# prompt says the new one in plain words.
+# prompt states the new one.
 
 # %%
 from labkit.views.widgets.predict import predict, reveal
@@ -137,7 +137,7 @@ for suite, result in results.items():
 # ## Look at the failures
 #
 # Every episode is a record that can be stored, filtered and shown. With a live kernel this is a viewer: choose a
-# verdict and leaf through what led to it.
+# verdict and read the episodes behind it.
 
 # %%
 EpisodeViewer(results["rule-ood"].episodes)
@@ -145,8 +145,8 @@ EpisodeViewer(results["rule-ood"].episodes)
 # %% [markdown]
 # ## What would change my mind
 #
-# A tiny model recalls rather than searches: what it does on these hands says how *it* was trained, not what a model
-# of eleven billion parameters would do. The questions carry over; the numbers do not.
+# A tiny model recalls rather than searches: its answers show how *it* was trained, not what a model of eleven billion
+# parameters would do. The questions carry over; the numbers do not.
 #
 # **Next**
 # * `make app` plays the same game in the browser.

@@ -60,8 +60,8 @@ for old, new in zip(*(re.split(r"(?<=\.)\s", text) for text in (before, after)),
 # ## The verifier
 #
 # An answer is text with a JSON object in it. The **verifier** reads it and makes its checks in a fixed order; the
-# first that fails is the verdict's *category*. Each answer below fails at another one. **Change them**, and see what
-# the verifier makes of it: single quotes, prose around the object, no `=24` at the end, `×` for `*`.
+# first check that fails gives the verdict's *category*. Each answer below fails another check. **Change them**, and see
+# the verdict change: single quotes, prose around the object, no `=24` at the end, `×` for `*`.
 
 # %%
 hand = '"cards": ["K","6","2","4"], "number": [10,6,2,4]'
@@ -78,8 +78,8 @@ for text in answers:
 
 # %% [markdown]
 # Arithmetic is exact (fractions, no floats), no answer is ever run as code, and no text makes the verifier fail:
-# what cannot be read is a verdict too. The sixth category, `wrong_cards`, exists only where the cards are seen in a
-# picture: there the `cards` field is judged first, since who misreads the cards cannot be right.
+# unreadable text gets a verdict too. The sixth category, `wrong_cards`, exists only where the cards are seen in a
+# picture: there the `cards` field is judged first, since an answer with the wrong cards cannot be right.
 
 # %%
 seen = start(game("gp-vl").task(hand=["K", "6", "2", "4"], picture={"size": 120}))
@@ -98,19 +98,19 @@ from labkit.views.widgets.episodes import EpisodeViewer
 from labkit.views.widgets.live import show
 
 rule = widgets.Dropdown(options=["ten", "eleven-twelve-thirteen"], description="Rule")
-said = widgets.Textarea(value=answers[3], description="Answer", layout={"width": "90%"})
+answer = widgets.Textarea(value=answers[3], description="Answer", layout={"width": "90%"})
 card = widgets.HTML()
 
 
 def show_card(_=None):
     hand = gp.task(hand=["K", "6", "2", "4"], faces=rule.value)
-    card.value = EpisodeViewer([judge(start(hand), said.value)]).static().data
+    card.value = EpisodeViewer([judge(start(hand), answer.value)]).static().data
 
 
 rule.observe(show_card, "value")
-said.observe(show_card, "value")
+answer.observe(show_card, "value")
 show_card()
-show(widgets.VBox([rule, said, card]), {"text/html": card.value, "text/plain": "a form with a rule and an answer"})
+show(widgets.VBox([rule, answer, card]), {"text/html": card.value, "text/plain": "a form with a rule and an answer"})
 
 # %% [markdown]
 # **Exercise 1.** The same hand, K 6 2 4, but K counts as 13. Write a formula that makes 24, as text.
@@ -133,7 +133,7 @@ check("general_points.formula", formula)
 # formula = "13*2-6+4"
 # ```
 #
-# Under the trained rule the same text is wrong twice over: no card counts as 13, and 10 is left out.
+# Under the trained rule the same text is wrong for two reasons: no card counts as 13, and 10 is left out.
 #
 # </details>
 
@@ -279,8 +279,8 @@ print(f"\nsolvable under the old rule, of those solvable under the new: {both:.0
 reveal("gp.both", min(ABOUT, key=lambda name: abs(ABOUT[name] - both)))
 
 # %% [markdown]
-# So most hands of the changed game *have* an answer under the old rule, which a player may go on giving. It is wrong
-# now: with a face card in the hand, a formula that uses the old numbers does not use the new ones.
+# So most hands of the changed game *have* an answer under the old rule, and a player may keep giving it. It is now
+# wrong: with a face card in the hand, a formula that uses the old numbers does not use the new ones.
 #
 # The next figure is about how hard hands are: how many solutions they have.
 
@@ -305,12 +305,12 @@ for (faces, name), colour, pattern in zip(RULES.items(), OTHERS, ("", "/")):
 figure
 
 # %% [markdown]
-# Deals are such that the target can be reached, so "none" is never dealt. Hands are cut by their numbers into
-# `train` (60%), `dev`, `test` and `unseen`: what is learnt on some hands is measured on others.
+# Deals are such that the target can be reached, so "none" is never dealt. Hands are split by their numbers into
+# `train` (60%), `dev`, `test` and `unseen`, so that a player is measured on other hands than it learnt on.
 #
 # ## A floor, a ceiling, and a player who remembers
 #
-# Three players that are not models say what a score means:
+# Three players that are not models show what a score means:
 #
 # * **random** writes each number once, in any order, with any operators: the floor;
 # * **expert** asks the solver: the ceiling;
@@ -380,13 +380,13 @@ for suite, colour, pattern in zip(("id", "rule-ood"), OTHERS, ("", "/")):
 figure
 
 # %% [markdown]
-# **This is the point of the game.** *Expert* and *old rule* cannot be told apart on `id`: both are always right. On
+# **This is the point of the game.** *Expert* and *old rule* look alike on `id`: both are always right. On
 # `rule-ood`, the same cards with one sentence changed, one is right and the other never. A benchmark that
 # only knows the trained rule would praise both.
 #
 # ## How does a model fail?
 #
-# Success says how often, categories say how. Of the model's answers, one for each deal:
+# Success says how often a model is right, categories say how it fails. Here is one answer for each deal:
 
 # %%
 from labkit.envs.general_points.verifier import CATEGORIES
@@ -467,9 +467,9 @@ for player in players:
     print(f"{player.name:15} old-rule answers {kept.value:6.1%}   [{low:5.1%}, {high:6.1%}]   n = {kept.n}")
 
 # %% [markdown]
-# The interval matters most where nothing was found: 0 of 200 is still compatible with one in a hundred.
+# The interval matters most where nothing was found: 0 of 200 is compatible with a rate of one in a hundred.
 #
-# Whether a model that is trained *further* on the old rule drifts from the one end of this column to the other is
+# Whether a model that is trained *further* on the old rule drifts towards the old rule is
 # the paper's question, and the subject of [notebook 07](07_rule_ood.ipynb).
 #
 # ## What would change my mind

@@ -9,14 +9,14 @@
 # %% [markdown]
 # # V-IRL: a walk by instruction
 #
-# **By the end you will have shown** that one instruction serves two action rules, that the verifier tells a wrong
-# action from wrong eyes, and that chance never arrives although one of its answers in ten is right.
+# **By the end you will have shown** that one instruction serves two action rules, that the verifier separates wrong
+# actions from wrong observations, and that a random player never arrives, although 10% of its answers are right.
 #
 # *For* anyone who has seen [the tour](00_tour.ipynb). *Time*: 30 minutes; all cells together run in under a minute on
 # two CPU cores, offline. *You will be able to*
 #
-# * read a route, its instruction and its four views, and say the right action under either rule;
-# * predict a verdict, and say which part of an answer it rests on;
+# * read a route, its instruction and its four views, and give the right action under either rule;
+# * predict a verdict, and name the part of the answer that decides it;
 # * explain why per-step accuracy and route success are so far apart, and which of the two a paper reports;
 # * bring your own streets, in the layout of the paper's authors.
 #
@@ -64,7 +64,7 @@ show(pictures.draw(episode.position.picture["recipe"]), "Front, right, back and 
 
 # %% [markdown]
 # The streets are drawn here, from a seed: the same pixels on every machine, and nothing to download. In the cell
-# **virl-l** the player is told in words what it sees, in **virl-vl** it has to look. Apart from that the prompt is the
+# **virl-l** the player reads what it sees, in **virl-vl** it gets the picture. Apart from that the prompt is the
 # same.
 
 # %%
@@ -87,12 +87,12 @@ from labkit.envs.virl.walk import rail_of
 print(f"{'facing':>7} {'to':>5}   {'absolute':28} {'relative':28}")
 for step in rail_of(task).steps:
     if step.action == "turn_direction":
-        said = [action(step, rule) for rule in ("absolute", "relative")]
-        print(f"{step.heading:6.0f}° {step.leaving:4.0f}°   {said[0]:28} {said[1]:28}")
+        actions = [action(step, rule) for rule in ("absolute", "relative")]
+        print(f"{step.heading:6.0f}° {step.leaving:4.0f}°   {actions[0]:28} {actions[1]:28}")
 
 # %% [markdown]
-# **Exercise 1.** Write the relative word yourself, from two headings in degrees. What one writes first, and what the
-# authors' code does, is to subtract; the check says where that goes wrong. Further than 45° is `left` or `right`. An
+# **Exercise 1.** Write the relative word yourself, from two headings in degrees. The first idea, and the
+# authors' code, is to subtract; the check shows where that goes wrong. Further than 45° is `left` or `right`. An
 # about-face counts as `right`, going straight on as `slightly left`.
 
 
@@ -155,28 +155,28 @@ def answer(action, observation):
 
 
 print("The right answer:", pictures.expert(episode), "\n")
-told = "Duncan & Halden Tram Depot is in front of you. There is an intersection."
-for observation in (told, "No landmark is nearby. There is no intersection."):
+seen = "Duncan & Halden Tram Depot is in front of you. There is an intersection."
+for observation in (seen, "No landmark is nearby. There is no intersection."):
     verdict = judge(episode, answer("turn_direction(left)", observation)).attempts[-1].verdict
     print(f"{verdict.category:18} {verdict.reward:+.1f}  {verdict.feedback}")
 
 # %% [markdown]
-# Both went on with a word of the *other* rule. The first saw rightly, so only the action is at fault (−1); the second
-# claims to see nothing where there is a landmark and an intersection, and pays for its eyes as well (−1.5). If the
-# action is right nothing else is judged: the observation is evidence, not part of the score.
+# Both went on with a word of the *other* rule. The first observation is right, so only the action is wrong (−1). The second
+# reports nothing where there are a landmark and an intersection, so the observation is wrong too (−1.5). If the action
+# is right nothing else is judged: the observation is evidence, not part of the score.
 #
 # **Predict first**, then run: what does the verifier say to the right action with a blind observation? And to prose?
 
 # %%
-for said in (answer(episode.position.state["action"], "I see nothing."), "I would turn northwest here."):
-    verdict = judge(episode, said).attempts[-1].verdict
+for text in (answer(episode.position.state["action"], "I see nothing."), "I would turn northwest here."):
+    verdict = judge(episode, text).attempts[-1].verdict
     print(f"{verdict.category:18} {verdict.reward:+.1f}  {verdict.feedback}")
 
 # %% [markdown]
 # ## A walk
 #
-# A right action leads to the next step, and each step is a new dialogue; a wrong one is *not* carried out, and may be
-# tried again once. The paper's code walks like this, **on a rail**. Here the expert goes on to the end; front views
+# A right action leads to the next step, and each step is a new dialogue; a wrong one is *not* executed, and the player
+# may try once more. The paper's code walks like this, **on a rail**. Here the expert goes on to the end; front views
 # only.
 
 # %%
@@ -195,7 +195,7 @@ show(strip, "The front views of the walk, step by step")
 
 # %% [markdown]
 # Each walk is stored as a record: what was seen, answered and judged at every step. Here a player answers in the right
-# form, but blindly: any action, any sentence, no landmark. Open a step to see what it was sent.
+# form, but at random: any action, any sentence, no landmark. Open a step to see its prompt.
 
 # %%
 from labkit.views.widgets.episodes import EpisodeViewer
@@ -227,7 +227,7 @@ arrived = sum(e.success for e in chance.episodes)
 reveal("virl.chance", "none" if not arrived else "from 1 to 10" if arrived <= 10 else "more than 10")
 
 # %% [markdown]
-# Two numbers, two stories. The paper reports **per-step accuracy** where the rule changes (its figures 5 and 6: every
+# The two numbers differ. The paper reports **per-step accuracy** where the rule changes (its figures 5 and 6: every
 # answer is a sample) and **route success** where the city changes (figure 7). On a rail the second falls quickly, since
 # every step has to be right within its two attempts.
 #
@@ -264,14 +264,14 @@ check("virl.arrives", arrives)
 #
 # ## On a rail, or free
 #
-# In **free navigation**, which is ours, a wrong action is carried out: you go where you said, and may find back. The
-# walk succeeds if it stops within 25 m of the destination. Every point of the street is a step then. Below, somebody turns
+# In **free navigation**, which is ours, a wrong action is executed: the walker goes there, and may find its way back. The
+# walk succeeds if it stops within 25 m of the destination. Every point of the street is then a step. Below, a walker turns
 # the wrong way and goes on for three steps before the expert takes over.
 
 # %%
 lost = start(words.task_by_id("id", "dev", "10", walk="free"))
-for said in ("turn_direction(east)", "forward()", "forward()", "forward()"):
-    lost = judge(lost, json.dumps({"action": said}))
+for wrong in ("turn_direction(east)", "forward()", "forward()", "forward()"):
+    lost = judge(lost, json.dumps({"action": wrong}))
 found = play(lost, Expert())
 print(f"{len(walked.positions)} steps on the rail, {len(found.positions)} free: {found.status}")
 on_map(found)
@@ -284,8 +284,8 @@ for name, result in (("on the rail", chance), ("free", free)):
     print(f"chance, {name:11} {arrived.value:.1%} of routes   95% [{low:.1%}, {high:.1%}]   n = {arrived.n:g}")
 
 # %% [markdown]
-# The two are different tasks, and their scores must not be compared: on the rail every step counts, free only where
-# one stops. The paper compares its 77.8% (a rail) with an earlier system's 44.0% (free).
+# The two are different tasks, and their scores must not be compared: on the rail every step counts, in free
+# navigation only the end. The paper compares its 77.8% (a rail) with an earlier system's 44.0% (free).
 #
 # ## Other cities
 #
@@ -307,7 +307,7 @@ show(corners, "A corner in each of the ten cities")
 # %% [markdown]
 # ## Your own streets
 #
-# Whoever has the authors' download has a folder with a route file, a table of panoramas and the panoramas. `--data DIR`
+# The authors' download is a folder with a route file, a table of panoramas and the panoramas. `--data DIR`
 # plays it. We write such a folder from our own city and read it back; the same is how you bring streets of your own.
 
 # %%
@@ -366,14 +366,14 @@ check("virl.column", column)
 #     return (width / 2 + (heading - 180) % 360 * width / 360) % width
 # ```
 #
-# A sign error here shows as a world in a mirror: signs can still be read, but left is right.
+# A sign error here mirrors the world: signs are still readable, but left is right.
 #
 # </details>
 #
 # ## A model that reads
 #
 # `tiny:virl-l/init` is a language model with a million parameters that was trained for this lab: it has read walks
-# along invented routes, told in other words, and then a few expert answers to this prompt, under the trained rule.
+# along invented routes, in other words, and then a few expert answers to this prompt, under the trained rule.
 #
 # **Predict**: of `forward()`, `stop()` and turns, which will it get wrong? And what changes when turns are *left* and
 # *right*?
@@ -384,9 +384,9 @@ from labkit.players.registry import load
 walker = load("tiny:virl-l/init")
 results = {suite: evaluate(walker, "virl-l", suite, split="dev", episodes=20) for suite in ("id", "rule-ood")}
 for suite, result in results.items():
-    told = {"all answers": result.details["per_step_accuracy"], "turns": result.details["turn_accuracy"]}
-    told |= {"other steps": result.details["other_accuracy"], "whole routes": result.details["route_success"]}
-    for name, figure in told.items():
+    rates = {"all answers": result.details["per_step_accuracy"], "turns": result.details["turn_accuracy"]}
+    rates |= {"other steps": result.details["other_accuracy"], "whole routes": result.details["route_success"]}
+    for name, figure in rates.items():
         low, high = figure.ci95
         print(f"{suite:9} {name:13} {figure.value:4.0%}  [{low:4.0%}, {high:4.0%}]  n = {figure.n}")
 
@@ -394,14 +394,14 @@ for suite, result in results.items():
 EpisodeViewer(sorted(results["rule-ood"].episodes, key=lambda e: e.success)).static()
 
 # %% [markdown]
-# When to walk on and when to stop it has learnt; at corners it picks a sentence of the instruction, and not always the
-# right one. A wrong step is asked again, and after two attempts the walk is over.
+# It has learnt when to walk on and when to stop. At corners it picks a sentence of the instruction, not always the right
+# one. After two wrong attempts at a step the walk is over.
 #
 # ## What would change my mind
 #
 # * The drawn cities are legible on purpose: signs face the walker and grow with the distance. Success in pictures says
 #   little about photographs, and failing here says a lot.
-# * Only landmarks at turning points are told and judged; pictures show more signs, further off.
+# * Only landmarks at turning points are named and judged; pictures show more signs, further away.
 # * 200 routes bound a success rate of 0 by about 2%, not by 0; the mini benchmark's 18 routes by 18%.
 #
 # **Next**

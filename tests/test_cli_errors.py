@@ -137,7 +137,7 @@ def test_a_directory_that_is_no_checkpoint(capsys):
 def test_input_that_is_not_utf8(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe8/3\n")))
     assert main(["play", "gp-l", "--cards", "3 3 8 8"]) == 2
-    assert capsys.readouterr().err.endswith("labkit: the answer is not UTF-8 text\n")
+    assert capsys.readouterr().err.endswith("labkit: the answer is not UTF-8 text; encode it so\n")
 
 
 def test_out_that_cannot_be_written(capsys):

@@ -188,7 +188,7 @@ def read_prompts(path: str | None, cell: str) -> dict[str, str] | None:
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot read the prompts {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read the prompts {path}: {error.strerror}; check the path") from None
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{path} is neither YAML nor JSON: {error}") from None
     if not isinstance(data, dict):

@@ -194,7 +194,7 @@ def _write_csv(path: str, rows: Sequence[Row]) -> None:
             writer.writeheader()
             writer.writerows(map(_plain, rows))
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+        raise UsageError(f"cannot write {path}: {error.strerror}; name another file") from None
 
 
 def _write_parquet(path: str, rows: Sequence[Row]) -> None:
@@ -207,7 +207,7 @@ def _write_parquet(path: str, rows: Sequence[Row]) -> None:
     try:
         parquet.write_table(arrow.Table.from_pylist(plain, schema=schema), path)
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; name another file") from None
 
 
 def _pyarrow() -> tuple[Any, Any]:

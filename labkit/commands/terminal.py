@@ -101,6 +101,6 @@ class Person:
             try:
                 text = line.decode("utf-8").strip()
             except UnicodeDecodeError:
-                raise UsageError("the answer is not UTF-8 text") from None
+                raise UsageError("the answer is not UTF-8 text; encode it so") from None
             if text:
                 return text

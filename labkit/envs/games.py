@@ -166,10 +166,10 @@ def register(row: Row) -> None:
     """
     for other in _ROWS:
         if row.name == other.name:
-            raise UsageError(f"there is a game {row.name!r} already")
+            raise UsageError(f"there is a game {row.name!r} already; choose another name")
         for cell in row.cells:
             if cell in other.cells:
-                raise UsageError(f"there is a cell {cell!r} already")
+                raise UsageError(f"there is a cell {cell!r} already; choose another name")
     for cell in row.cells:
         _check(row.load("game")(cell), cell)
     _ROWS.append(row)

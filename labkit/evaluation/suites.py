@@ -180,10 +180,12 @@ def whole_deals(tasks: Sequence[Task], stored: Iterable[Episode], samples: int =
     for episode in stored:
         number = numbers.get(_identity(episode.task))
         if number is None:
-            raise UsageError(f"stored episode {episode.task.id} is of another deal or other prompts than asked for")
+            raise UsageError(
+                f"stored episode {episode.task.id} is of another deal or other prompts; start a new evaluation"
+            )
         found.setdefault(number, []).append(episode)
         if len(found[number]) > samples:
-            raise UsageError(f"{episode.task.id} is stored more often than its {samples} sample(s)")
+            raise UsageError(f"{episode.task.id} is stored more than {samples} time(s); start a new evaluation")
     return {number: episodes for number, episodes in sorted(found.items()) if len(episodes) == samples}
 
 
@@ -241,7 +243,9 @@ def read_deals(path: str | Path, cell: str) -> list[Task]:
         ) from None
     others = sorted({task.cell for task in tasks} - {cell})
     if others or not tasks:
-        raise UsageError(f"{path} holds deals of {', '.join(others) or 'no cell'}, not of {cell}")
+        raise UsageError(
+            f"{path} holds deals of {', '.join(others) or 'no cell'}, not of {cell}; give another file or cell"
+        )
     # A deal that several players failed may be there several times.
     return list({_identity(task): task for task in tasks}.values())
 

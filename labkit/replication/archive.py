@@ -183,9 +183,9 @@ def keep(run: Run, root: str | Path = RESULTS, *, episodes: bool = True) -> Run:
         raise UsageError(f"{run.id} is {status['status']}; only a run that has come to its end is kept")
     target = Path(root) / run.id
     if not episodes and run.config.get("stage") == "eval":
-        raise UsageError(f"{run.id} is an evaluation, of which the episodes are all there is")
+        raise UsageError(f"{run.id} is an evaluation and has only episodes; leave --without-episodes out")
     if target.resolve() == run.path.resolve():
-        raise UsageError(f"{run.id} is kept in {root}/ already")
+        raise UsageError(f"{run.id} is kept in {root}/ already; nothing to do")
     shutil.rmtree(target, ignore_errors=True)
     (target / "episodes").mkdir(parents=True)
     config = (run.path / "config.yaml").read_text(encoding="utf-8")

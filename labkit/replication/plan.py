@@ -268,7 +268,7 @@ def load_plan(
             raise UsageError(f"{path}: {claim.curve} goes on from no other curve; its claim is than: start")
     kept = [c for c in curves.values() if cells is None or c.cell in cells]
     if not kept:
-        raise UsageError(f"figure {path.stem} has nothing in {', '.join(cells)}")
+        raise UsageError(f"figure {path.stem} has nothing in {', '.join(cells)}; choose another cell")
     return Figure(path.stem, plan, tuple(kept if seeds is None else (_reseeded(c, seeds) for c in kept)))
 
 

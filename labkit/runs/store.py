@@ -179,7 +179,7 @@ def find(run: str | Path, root: str | Path = ROOT) -> Run:
     if len(near) == 1:
         return near[0]
     if near:
-        raise UsageError(f"{run} could be any of {', '.join(r.id for r in near)}")
+        raise UsageError(f"{run} could be any of {', '.join(r.id for r in near)}; give more of the id")
     raise UsageError(f"no run {run} in {root}/; `labkit runs list` shows what is there")
 
 

@@ -10,12 +10,12 @@ from labkit.views.markup import Mark
 
 
 class Row(NamedTuple):
-    """One field of an answer, held against the truth."""
+    """One field of an answer, compared with the truth."""
 
     name: str
     value: str
     ok: bool | None
-    """None where the field is not there to be judged."""
+    """None where the field is not judged."""
     note: str = ""
 
 
@@ -24,34 +24,34 @@ class Picture(NamedTuple):
 
     alt: str
     side: int
-    """Pixels of the longer side, at most."""
+    """Pixels: the longer side, at most."""
     form: str
     """``PNG`` or ``JPEG``."""
 
 
 class View(Protocol):
-    """The parts of a view that differ between games. All functions return escaped HTML but where said."""
+    """The parts of a view that differ between games. Functions return escaped HTML unless they say plain text."""
 
     TAGS: Mapping[str, str]
     """What each failure tag means."""
     ENDED: Mapping[str, Mark]
-    """How each final status of an episode is called."""
+    """The name and look of each final status of an episode."""
     PICTURE: Picture
 
     def setting(self, episode: Episode) -> str:
-        """What was asked, in a few words of plain text."""
+        """Plain text: the task in a few words."""
 
     def hand(self, episode: Episode, height: int) -> str:
         """The task as a picture with its caption."""
 
     def step(self, episode: Episode, position: int) -> str:
-        """Plain text that names a position, ``Step 3 of 9``; empty where a game has only one."""
+        """Plain text: the name of a position, ``Step 3 of 9``; empty where a game has only one."""
 
     def situation(self, episode: Episode, position: int) -> str:
-        """Plain text that tells a position from the others; empty where a game has only one."""
+        """Plain text: what distinguishes a position from others; empty where a game has only one."""
 
     def fields(self, episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
-        """The fields that the answer format asks for; none where nothing could be read. Plain text."""
+        """Plain text: the fields of the answer format; none where the answer is unreadable."""
 
     def other_rule_label(self, position: Position) -> str:
         """Plain text: the rule that :attr:`labkit.episode.Attempt.other_rule` judges by."""

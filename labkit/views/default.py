@@ -1,4 +1,4 @@
-"""The view of a game without one of its own: the prompt as the task, an answer's fields as they were read.
+"""The view of a game that has none of its own: the prompt as the task, and an answer's fields as read.
 
 A game's view may import these functions and replace some; see :class:`labkit.views.base.View`.
 """
@@ -26,7 +26,7 @@ def setting(episode: Episode) -> str:
 
 
 def hand(episode: Episode, height: int = 96) -> str:
-    """The prompt of the present position, word for word. ``height`` has no effect."""
+    """The prompt of the current position. ``height`` has no effect."""
     return f'<figure class="lk lk-hand">{pre(episode.position.prompt)}</figure>'
 
 
@@ -36,13 +36,13 @@ def step(episode: Episode, position: int) -> str:
 
 
 def situation(episode: Episode, position: int) -> str:
-    """What was answered last."""
+    """The latest answer."""
     attempts = episode.positions[position].attempts
     return plain(attempts[-1].answer)[:60] if attempts else ""
 
 
 def fields(episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
-    """The fields as they were read, not held against anything."""
+    """The fields as read, without a judgement."""
     return [Row(name, plain(value), None) for name, value in attempt.fields.items()]
 
 

@@ -1,4 +1,4 @@
-"""What is particular to GeneralPoints in a view: the hand, an answer's fields, the names of the rules."""
+"""The view of GeneralPoints: the hand, an answer's fields, the names of the rules."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ def hand(episode: Episode, height: int = 96) -> str:
 
 
 def step(episode: Episode, position: int) -> str:
-    """Nothing: a hand is a single position."""
+    """Empty: a hand has a single position."""
     return ""
 
 
 def situation(episode: Episode, position: int) -> str:
-    """Nothing: a hand is a single position."""
+    """Empty: a hand has a single position."""
     return ""
 
 
 def fields(episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
-    """The three fields the answer format asks for, each held against what was dealt."""
+    """The three fields of the answer format, each compared with the deal."""
     read, evidence = attempt.fields, attempt.verdict.evidence
     if not read:
         return []

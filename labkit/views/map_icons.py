@@ -1,4 +1,4 @@
-"""A landmark's mark on a map: the colour and the pictogram of its sign in the streets."""
+"""Icons of landmarks on a map: the colour and the pictogram of the landmark's sign."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from labkit.envs.virl.render.icons import kind_of
 from labkit.views.markup import text
 
 UNKNOWN = "#6b7280"
-"""Where only a name is known, as in the routes of a folder."""
+"""The colour of a landmark without a category, as in the routes of a folder."""
 
 
 def icon(x: float, y: float, size: float, category: str, name: str, *, plain: bool = False) -> str:
-    """A mark of ``size`` units around a point, with the landmark's name as its title.
+    """An icon of ``size`` units around a point, with the landmark's name as its title.
 
     Args:
-        category: the landmark's; empty where it is not known.
-        plain: the colour alone.
+        category: the landmark's; empty if unknown.
+        plain: draw a dot in the colour, without the pictogram.
     """
     title = f"<title>{text(name)}{f', {text(category)}' if category else ''}</title>"
     paint = kind_of(category).paint if category else UNKNOWN

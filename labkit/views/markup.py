@@ -1,4 +1,4 @@
-"""The few pieces of HTML that every view is made of; all text passes through :func:`text`."""
+"""The pieces of HTML that all views use. Every text passes through :func:`text`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from labkit.episode import Verdict
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Besides HTML's own characters, those that mean something to the templates that a page may put the text
-# through: `${...}`, `{{...}}`, a backslash, a backtick.
+# Besides HTML's own characters, escape those of templates that a page may use: `${...}`, `{{...}}`, a backslash, a
+# backtick.
 _ENTITIES = str.maketrans({c: f"&#{ord(c)};" for c in "${}\\`"} | {"\0": "&#9216;"})
 _UNREADABLE = frozenset({"unreadable", "illegal_formula"})
 
 
 class Mark(NamedTuple):
-    """How a judgement looks: never by colour alone."""
+    """The look of a judgement: an icon and a word, besides the colour."""
 
     icon: str
     word: str
@@ -61,7 +61,7 @@ def signed(number: float) -> str:
 
 
 def plain(value: Any) -> str:
-    """A field as a person reads it: text as it is, a list of words with commas, the rest as JSON."""
+    """A field as readable text: text unchanged, a list of words with commas, the rest as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
@@ -70,21 +70,21 @@ def plain(value: Any) -> str:
 
 
 def details(summary: str, body: str, css_class: str = "") -> str:
-    """A part that opens on a click; both arguments are HTML."""
+    """An element that opens on a click; both arguments are HTML."""
     return f'<details class="{css_class}"><summary>{summary}</summary>{body}</details>'
 
 
 def pre(value: object) -> str:
-    """Text, line breaks and spaces kept."""
-    # A parser drops a line break right behind <pre>; the extra one here is the one that is dropped.
+    """Text with its line breaks and spaces."""
+    # A parser drops a line break right after <pre>, so one is added here.
     return f"<pre>\n{text(value)}</pre>"
 
 
 def img(image: Image, alt: str, form: str) -> str:
-    """A picture with its pixels in the markup.
+    """A picture whose pixels are in the markup.
 
     Args:
-        form: ``PNG``, or ``JPEG`` where files would grow large.
+        form: ``PNG``, or ``JPEG`` for smaller files.
     """
     file = io.BytesIO()
     image.save(file, form, **({"quality": 85} if form == "JPEG" else {}))
@@ -120,5 +120,5 @@ def stylesheet() -> str:
 
 
 def standalone(body: str) -> str:
-    """A view with its stylesheet: for a notebook's output or a page that has neither."""
+    """A view with its stylesheet, for a notebook's output or any page without the stylesheet."""
     return f"<style>{stylesheet()}</style>{body}"

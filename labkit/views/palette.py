@@ -1,4 +1,4 @@
-"""Colours with a meaning, the same in every figure and widget, told apart by people of any colour vision.
+"""Colours with a meaning, the same in every figure and widget, distinct for every kind of colour vision.
 
 The hues are those of Okabe and Ito (2008). Lines and borders keep a contrast of 3:1 on white and on the dark grey of
 a dark theme; their lighter orange (#E69F00) does not, so SFT is the darker one.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 
 METHODS = {"init": "#767676", "sft": "#D55E00", "rl": "#0072B2"}
-"""Where training starts (grey), supervised fine-tuning (orange), reinforcement (blue)."""
+"""The start of training (grey), supervised fine-tuning (orange), reinforcement learning (blue)."""
 
 OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#B8860B")
-"""For what is none of these, in order: green, pink, sky, and a yellow dark enough to be seen."""
+"""Colours for other series, in order: green, pink, sky, and a dark yellow."""
 
 LOSS, GAIN = METHODS["sft"], METHODS["rl"]
-"""The two ends of a change, whose middle is white."""
+"""The two ends of the colour scale of changes; its middle is white."""
 
 _RL = frozenset({"rl", "ppo", "grpo", "rloo", "reinforce", "dapo"})
 _INIT = frozenset({"init", "base", "pretrain"})
@@ -23,11 +23,11 @@ _SFT = frozenset({"sft", "dft"})
 
 
 def method_of(*names: str) -> str | None:
-    """``init``, ``sft`` or ``rl``, as the first of some names that tells: a player, a run's id, a stage."""
-    # Of a path the last part tells most: a folder of RL runs may hold their Init.
+    """``init``, ``sft`` or ``rl``, from the first of some names (player, run, stage) that contains one; else None."""
+    # The last part of a path comes first: a folder of RL runs may contain their Init.
     for part in (part for name in names for part in reversed(re.split("[/\\\\]", name))):
         words = set(re.split("[^a-z]+", part.lower()))
-        # What starts from an Init may be called after both, and is what it was trained to be.
+        # A run from an Init may be named after both; its own method counts.
         for method, signs in (("rl", _RL), ("sft", _SFT), ("init", _INIT)):
             if words & signs:
                 return method
@@ -35,10 +35,10 @@ def method_of(*names: str) -> str | None:
 
 
 def color_of(*names: str, other: int = 0) -> str:
-    """The colour of a method, found as :func:`method_of` does.
+    """The colour of the method that :func:`method_of` finds.
 
     Args:
-        other: which of :data:`OTHERS` to take where no name tells the method.
+        other: index into :data:`OTHERS`, used if no name contains a method.
     """
     method = method_of(*names)
     return METHODS[method] if method else OTHERS[other % len(OTHERS)]
@@ -51,10 +51,10 @@ def rgba(color: str, alpha: float) -> str:
 
 
 def diverging(value: float, largest: float) -> str:
-    """A background for a signed number: white at 0, blue above, orange below; black text can be read on all of it.
+    """The background of a signed number: white at 0, blue above, orange below, always light enough for black text.
 
     Args:
-        largest: the absolute value that gets the strongest colour; above 0.
+        largest: the absolute value with the strongest colour; above 0.
     """
     share = min(abs(value) / largest, 1.0)
     end = GAIN if value > 0 else LOSS

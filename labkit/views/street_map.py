@@ -1,7 +1,7 @@
-"""The map of a walk as SVG: the streets around, the way planned and the way taken, and what stands there.
+"""The map of a walk as SVG: streets, the planned and the walked way, landmarks.
 
-A pure function of the episode; north is up and a metre is as long in every direction. Classes carry the
-colours, which ``static/map.css`` takes from the page.
+A pure function of the episode. North is up, and the scale is the same in both directions. Elements have classes;
+``static/map.css`` gives these the page's colours.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from labkit.views.map_icons import icon
 from labkit.views.markup import mark_of, text
 
 WIDE, HIGH = 560, 400
-"""Units of the drawing; texts are 17 high."""
+"""Width and height in units of the drawing; text is 17 units high."""
 MARGIN = 46
 """Units between the way and the edge."""
 SMALLEST = 160.0
-"""Metres across that are always shown, so that a short walk is not blown up."""
+"""Metres: the least width of the shown area, so that a short walk is not enlarged."""
 BESIDE = 12.0
-"""Metres from a milestone at which a landmark is drawn of which only the direction is known."""
+"""Metres from a milestone to the icon of a landmark whose place is unknown."""
 NEARBY = 40.0
 """Metres from the way within which further landmarks are shown."""
 SCALES = (20, 50, 100, 200, 500)
@@ -40,13 +40,13 @@ def map_svg(episode: Episode, at: int, label: str, *, plan: bool = True) -> str:
     """The map with the walker at a position.
 
     Args:
-        at: index into ``episode.positions``; the way up to it stands out.
-        label: the map's spoken name.
+        at: index into ``episode.positions``; the way up to it is emphasised.
+        label: the map's label for screen readers.
         plan: whether the planned path and the destination are shown.
     """
     task = episode.task
-    there = _city(task)
-    origin = there.origin if there else LatLng(*task.deal["route"]["milestones"][0]["place"])
+    known_city = _city(task)
+    origin = known_city.origin if known_city else LatLng(*task.deal["route"]["milestones"][0]["place"])
     planned = [to_point(m.place, origin) for m in rail_of(task).milestones]
     walked = [to_point(LatLng(*p.state["place"]), origin) for p in episode.positions]
     frame = _frame([*planned, *walked])
@@ -55,11 +55,11 @@ def map_svg(episode: Episode, at: int, label: str, *, plan: bool = True) -> str:
     x, y = frame.at(walked[at])
     sheet.mark(x, y, 32)
     body = [
-        *(_ground(there, frame) if there else ()),
+        *(_ground(known_city, frame) if known_city else ()),
         f'<polyline class="lk-plan" points="{frame.line(planned)}"/>' if plan else "",
         f'<polyline class="lk-taken lk-ahead" points="{frame.line(walked)}"/>',
         f'<polyline class="lk-taken" points="{frame.line(walked[: at + 1])}"/>',
-        *_landmarks(task, there, planned, origin, sheet),
+        *_landmarks(task, known_city, planned, origin, sheet),
         *_nodes(episode, walked, walked[at], frame),
         *(_goal(task, planned, walked[at], sheet) if plan else ()),
         *sheet.names(),
@@ -77,7 +77,7 @@ def map_svg(episode: Episode, at: int, label: str, *, plan: bool = True) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """From metres to units: north is up, equal scales."""
+    """The conversion from metres to units: north is up, equal scales."""
 
     left: float
     top: float
@@ -110,20 +110,20 @@ _Box = tuple[float, float, float, float]
 
 @dataclass(slots=True)
 class _Sheet:
-    """Marks and their names; a name is written where it covers neither a mark nor another name."""
+    """Icons and their names. A name is placed where it covers no icon and no other name."""
 
     frame: _Frame
     taken: list[_Box] = field(default_factory=lambda: [(WIDE - 62, 0, WIDE, 66), (0, HIGH - 34, 130, HIGH)])
     waiting: list[tuple[float, float, float, str, str]] = field(default_factory=list)
 
     def mark(self, x: float, y: float, size: float, name: str = "", css_class: str = "lk-name") -> None:
-        """Keep a mark's square free, and name it once all marks are known."""
+        """Keep an icon's square free, and note its name for later."""
         self.taken.append((x - size / 2, y - size / 2, x + size / 2, y + size / 2))
         if name:
             self.waiting.append((x, y, size, name, css_class))
 
     def names(self) -> Iterator[str]:
-        """The names, the latest first; those without room are left out."""
+        """The names, the latest first; a name without room is left out."""
         for x, y, size, name, css_class in reversed(self.waiting):
             wide, gap = 8.8 * len(name), size / 2 + 6
             places = (
@@ -146,7 +146,7 @@ class _Sheet:
 
 
 def _city(task: Task) -> City | None:
-    """The embedded city that is walked in; None for the routes of a folder and for any other place."""
+    """The generated city of a task; None for the routes of a folder and for any other place."""
     if "data" in task.deal:
         return None
     try:
@@ -155,13 +155,13 @@ def _city(task: Task) -> City | None:
         return None
 
 
-def _ground(there: City, frame: _Frame) -> Iterator[str]:
-    """Parks, water and streets, those in the picture."""
-    for kind, outlines in (("park", there.parks), ("water", there.water)):
+def _ground(known_city: City, frame: _Frame) -> Iterator[str]:
+    """The parks, water and streets inside the drawing."""
+    for kind, outlines in (("park", known_city.parks), ("water", known_city.water)):
         for outline in outlines:
             if frame.meets(outline):
                 yield f'<polygon class="lk-{kind}" points="{frame.line(outline)}"/>'
-    streets = [s for s in there.streets if frame.meets(s.points)]
+    streets = [s for s in known_city.streets if frame.meets(s.points)]
     for kind, extra in (("kerb", 2.0), ("street", 0.0)):
         for street in streets:
             wide = max(5.0, street.width * 0.62 * frame.scale) + extra
@@ -224,15 +224,15 @@ def _wrong(position: Position) -> bool:
 
 
 def _landmarks(
-    task: Task, there: City | None, planned: Sequence[Point], origin: LatLng, sheet: _Sheet
+    task: Task, known_city: City | None, planned: Sequence[Point], origin: LatLng, sheet: _Sheet
 ) -> Iterator[str]:
-    """The landmarks that the route names, with their names; further ones beside the way as dots."""
+    """The landmarks of the route with their names, and further landmarks near the way as dots."""
     route = codec.from_plain(task.deal["route"])
     named = {s.name for m in route.milestones for s in m.sightings} | {route.start.name}
     goal = route.destination.name
-    known = {mark.name: mark for mark in there.landmarks} if there else {}
-    if there:
-        for mark in there.landmarks:
+    known = {mark.name: mark for mark in known_city.landmarks} if known_city else {}
+    if known_city:
+        for mark in known_city.landmarks:
             near = mark.name not in named and mark.name != goal and _away(mark.point, planned) < NEARBY
             if near and sheet.frame.meets([mark.point]):
                 x, y = sheet.frame.at(mark.point)
@@ -257,7 +257,7 @@ def _away(point: Point, line: Sequence[Point]) -> float:
 
 
 def _goal(task: Task, planned: Sequence[Point], walker: Point, sheet: _Sheet) -> Iterator[str]:
-    """A ring at the start; a star at the destination, or over the walker who stands there, and its name."""
+    """A ring at the start, and a star with a name at the destination, above the walker if it is there."""
     x, y = sheet.frame.at(planned[0])
     yield f'<circle class="lk-start" cx="{x:.1f}" cy="{y:.1f}" r="9"><title>start</title></circle>'
     name = task.deal["route"]["destination"]["name"]
@@ -284,7 +284,7 @@ def _rose() -> str:
 
 
 def _bar(frame: _Frame) -> str:
-    """How long some metres are."""
+    """The scale bar."""
     metres = max((m for m in SCALES if m * frame.scale <= 110), default=SCALES[0])
     wide = metres * frame.scale
     return (

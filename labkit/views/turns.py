@@ -25,12 +25,12 @@ def _view(episode: Episode) -> View:
 
 
 def hand_html(episode: Episode, height: int = 96) -> str:
-    """The task as the player sees it: cards of ``height`` pixels and the rule, or the way on a map."""
+    """The task: cards of ``height`` pixels and the rule, or the way on a map."""
     return _view(episode).hand(episode, height)
 
 
 def turn_card(episode: Episode, position: int, attempt: int, tokens: Sequence[Token] = ()) -> str:
-    """One answer with all that was found in it.
+    """A card with one answer, its fields, verdict and reward.
 
     Args:
         position: index into ``episode.positions``.
@@ -38,7 +38,7 @@ def turn_card(episode: Episode, position: int, attempt: int, tokens: Sequence[To
         tokens: those of the answer, where they were stored; see :class:`labkit.views.tokens.StoredTokens`.
 
     Raises:
-        IndexError: there is no such attempt.
+        IndexError: no attempt has these indices.
     """
     here = episode.positions[position]
     this = here.attempts[attempt]
@@ -70,7 +70,7 @@ def position_html(episode: Episode, position: int) -> str:
     """The turn cards of one position.
 
     Raises:
-        IndexError: there is no such position.
+        IndexError: no position has this index.
     """
     return f'<ol class="lk lk-turns">{_cards(episode, position)}</ol>'
 
@@ -83,7 +83,7 @@ def _position(episode: Episode, position: int, tokens: Sequence[Sequence[Token]]
     here = episode.positions[position]
     marks = " ".join(mark_of(a.verdict).html() for a in here.attempts)
     about = f'<span class="lk-soft">{text(view.situation(episode, position))}</span>'
-    # What went wrong is open, and so is the end; the rest opens on a click.
+    # Positions with a wrong first answer are open, and so is the last one.
     last = position == len(episode.positions) - 1 or not episode.positions[position + 1].attempts
     opened = " open" if last or not here.attempts[0].verdict.success else ""
     head = f"<summary>{text(step)} {marks} {about}</summary>"
@@ -99,12 +99,12 @@ def _cards(episode: Episode, position: int, tokens: Sequence[Sequence[Token]] = 
 
 
 def ended_html(episode: Episode) -> str:
-    """How the episode ended; nothing while it is open."""
+    """The final status; empty while the episode is open."""
     return _view(episode).ENDED[episode.status].html() if episode.done else ""
 
 
 def summary_html(episode: Episode) -> str:
-    """One line: how it ended, one mark for each attempt (or each step), the return."""
+    """One line: the final status, a mark for each attempt (or each step), the return."""
     if _view(episode).step(episode, 0):
         marks = strip_html(episode)
     else:
@@ -120,8 +120,8 @@ def strip_html(episode: Episode, chosen: int | None = None) -> str:
     """The positions in a row, each with the marks of its attempts.
 
     Args:
-        chosen: index of the position that is shown elsewhere; given, every position is a button
-            (``data-step`` holds its index) for a page's script to listen to.
+        chosen: index of the position that the page shows. If given, every position is a button, with its index in
+            ``data-step`` for a page's script.
     """
     items = []
     for number, position in enumerate(episode.positions):
@@ -142,8 +142,8 @@ def _worst(marks: list[Mark]) -> Mark:
 
 def _attempt(number: int, attempt: Attempt) -> str:
     icon, word, tone = mark_of(attempt.verdict)
-    said = f'<span aria-hidden="true">{icon}</span> <span class="lk-unseen">{text(word)}</span>'
-    return f'<li class="lk-{tone}">{number} {said} {signed(attempt.reward)}</li>'
+    shown = f'<span aria-hidden="true">{icon}</span> <span class="lk-unseen">{text(word)}</span>'
+    return f'<li class="lk-{tone}">{number} {shown} {signed(attempt.reward)}</li>'
 
 
 def episode_html(episode: Episode, tokens: Sequence[Sequence[Token]] = ()) -> str:
@@ -170,7 +170,7 @@ def _reward(attempt: Attempt, total: float) -> str:
 
 
 def _answer(episode: Episode, attempt: Attempt) -> str:
-    """The answer, word for word; the decisive field is underlined."""
+    """The exact answer, with the decisive field underlined."""
     span = envs.game(episode.task.cell).decisive_span(attempt.answer)
     if not attempt.answer:
         return '<p class="lk-empty">An empty answer.</p>'
@@ -194,7 +194,7 @@ def _fields(episode: Episode, position: Position, attempt: Attempt) -> str:
 
 
 def _quoted(feedback: str, behind: str = "") -> str:
-    """The verifier's sentence, word for word."""
+    """The verifier's exact sentence."""
     return f'<p class="lk-said"><span>Verifier</span> <q>{text(feedback)}</q>{behind}</p>'
 
 
@@ -207,7 +207,7 @@ def _tags(episode: Episode, attempt: Attempt) -> str:
 
 
 def _other_rule(episode: Episode, position: Position, attempt: Attempt) -> str:
-    """What the same answer would be worth under the other rule: it shows an old rule that was kept."""
+    """The verdict on the same answer under the other rule, which shows whether the player kept the old one."""
     other = attempt.other_rule
     if other is None:
         return ""
@@ -220,7 +220,7 @@ def _other_rule(episode: Episode, position: Position, attempt: Attempt) -> str:
 
 
 def _sample(sample: Sample | None) -> str:
-    """How a model produced the answer, in numbers."""
+    """The numbers of a sampled answer: tokens, temperature, log-probability."""
     if sample is None:
         return ""
     parts = [f"{sample.tokens} tokens in {sample.seconds:.2f} s", f"temperature {sample.temperature:g}"]

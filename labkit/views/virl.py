@@ -1,4 +1,4 @@
-"""What is particular to V-IRL in a view: the map, the street views, the instruction, an answer's fields."""
+"""The view of V-IRL: the map, the street views, the instruction, an answer's fields."""
 
 from __future__ import annotations
 
@@ -71,24 +71,24 @@ def facing(position: Position) -> str:
 
 
 def situation(episode: Episode, position: int) -> str:
-    """Where the walker faces and what was answered last."""
+    """The walker's heading and the latest answer."""
     here = episode.positions[position]
-    said = here.attempts[-1].fields.get("action") if here.attempts else None
-    answered = plain(said) if said is not None else ""
+    latest = here.attempts[-1].fields.get("action") if here.attempts else None
+    answered = plain(latest) if latest is not None else ""
     return " · ".join(part for part in (facing(here), answered[:60]) if part)
 
 
 def expected(position: Position) -> str:
     """The right action, in the words of both rules where they differ."""
     state = position.state
-    said = f"expected {state['action']}"
+    words = f"expected {state['action']}"
     if state["other_action"] != state["action"]:
-        said += f"; {other_actions(state['actions'])}: {state['other_action']}"
-    return said
+        words += f"; {other_actions(state['actions'])}: {state['other_action']}"
+    return words
 
 
 def fields(episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
-    """The three fields that the answer format asks for, each held against the truth."""
+    """The three fields of the answer format, each compared with the truth."""
     read, evidence = attempt.fields, attempt.verdict.evidence
     if not read:
         return []
@@ -115,14 +115,14 @@ def _bare(sentence: Any) -> str:
 
 
 def map_html(episode: Episode, position: int = -1, *, plan: bool = True) -> str:
-    """The map with the walker at a position, and in words where that is.
+    """The map with the walker at a position, and the position in words.
 
     Args:
         position: index into ``episode.positions``.
         plan: whether the planned path and the destination are shown.
 
     Raises:
-        IndexError: there is no such position.
+        IndexError: no position has this index.
     """
     at = range(len(episode.positions))[position]
     here = f"{step(episode, at)}, {facing(episode.positions[at])}"
@@ -142,7 +142,7 @@ def views_html(episode: Episode, position: int = -1, size: int = 448) -> str:
         size: pixels of the square of four views, at most; an even number.
 
     Raises:
-        IndexError: there is no such position.
+        IndexError: no position has this index.
     """
     at = range(len(episode.positions))[position]
     state, seen = episode.positions[at].state, episode.positions[at].picture
@@ -162,10 +162,10 @@ def views_html(episode: Episode, position: int = -1, size: int = 448) -> str:
 
 
 def instruction_html(episode: Episode, position: int = -1) -> str:
-    """The instruction: sentences done are ticked, the one that holds at a position is marked.
+    """The instruction: finished sentences are ticked, the current one is marked.
 
     Raises:
-        IndexError: there is no such position.
+        IndexError: no position has this index.
     """
     at = range(len(episode.positions))[position]
     now = episode.positions[at].state["sentence"]
@@ -178,16 +178,16 @@ def instruction_html(episode: Episode, position: int = -1) -> str:
             icon, word = "✓", "done: "
         elif number == now:
             icon, word, current = "▶", "now: ", ' aria-current="step"'
-        said = f'<span class="lk-unseen">{word}</span>{text(sentence)}'
-        items.append(f'<li{current}><span aria-hidden="true">{icon}</span><span>{said}</span></li>')
+        shown = f'<span class="lk-unseen">{word}</span>{text(sentence)}'
+        items.append(f'<li{current}><span aria-hidden="true">{icon}</span><span>{shown}</span></li>')
     return f'<ol class="lk lk-instruction">{"".join(items)}</ol>'
 
 
 def outcome_html(episode: Episode, position: int) -> str:
-    """What was answered at a position, each answer with its mark, and what was expected.
+    """The answers at a position, each with its mark, and the expected action.
 
     Raises:
-        IndexError: there is no such position.
+        IndexError: no position has this index.
     """
     here = episode.positions[position]
     answers = "".join(

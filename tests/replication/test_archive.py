@@ -209,7 +209,7 @@ def test_a_training_run_can_be_kept_without_episodes_and_an_evaluation_cannot(wo
     kept = keep(_train(root / "runs", figure.curves[0]), root / "results", episodes=False)
     assert kept.episode_names() == [] and len(kept.metrics()) == 21
     judged = evaluate(root / "runs", "tiny:gp-l/init", {"id": set()})
-    with pytest.raises(UsageError, match="the episodes are all there is"):
+    with pytest.raises(UsageError, match="has only episodes"):
         keep(judged, root / "results", episodes=False)
 
 

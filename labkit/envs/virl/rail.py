@@ -95,7 +95,7 @@ def tidy(route: Route) -> tuple[Milestone, ...]:
         UsageError: there is no milestone, or a heading is missing or not a number.
     """
     if not route.milestones:
-        raise UsageError(f"route {route.id} has no milestones")
+        raise UsageError(f"route {route.id} has no milestones; check the file of the routes")
     out: list[Milestone] = []
     for number, milestone in enumerate(route.milestones):
         final = number == len(route.milestones) - 1

@@ -137,7 +137,7 @@ def read_records(path: str | Path, train_on: TrainOn = "all") -> list[tuple[str,
     """As :func:`read`, each dialogue with its place in the file, for messages: ``FILE: record in line 3``."""
     records = [(where, _dialogue(record, where, train_on)) for where, record in _records(Path(path))]
     if not records:
-        raise UsageError(f"{path} holds no dialogues")
+        raise UsageError(f"{path} holds no dialogues; give a file with one record a line")
     return records
 
 
@@ -211,7 +211,7 @@ def _parsed(text: str, where: str) -> Any:
 def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
     """The dialogue of a record, checked."""
     if not isinstance(record, Mapping):
-        raise UsageError(f"{where} is not an object")
+        raise UsageError(f"{where} is not an object; write one JSON object for each dialogue")
     pictured = next((key for key in _PICTURES if record.get(key)), None)
     if pictured:
         raise UsageError(f"{where} has {pictured!r}; training on pictures is not supported, so leave such records out")
@@ -220,12 +220,12 @@ def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
     role, text = ("role", "content") if "messages" in record else ("from", "value")
     turns = record.get("messages", record.get("conversations"))
     if not isinstance(turns, list) or not turns:
-        raise UsageError(f"{where} has no list of 'messages' or 'conversations'")
+        raise UsageError(f"{where} has no list of 'messages' or 'conversations'; add one")
     chat = [_message(turn, role, text, f"{where}, turn {number}") for number, turn in enumerate(turns, 1)]
     if [m.role for m in chat if m.role != "system"][:1] != ["user"]:
-        raise UsageError(f"{where} does not begin with a user's turn")
+        raise UsageError(f"{where} does not begin with a user's turn; add it")
     if not any(m.role == "assistant" for m in chat):
-        raise UsageError(f"{where} has no assistant's turn, so nothing to learn")
+        raise UsageError(f"{where} has no assistant's turn, so nothing to learn; leave it out")
     found = dialogue(chat, train_on)
     weighted = tuple(turn for turn in found.trained_turns if turns[turn].get("weight") != 0)
     if not weighted:
@@ -236,7 +236,7 @@ def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
 
 def _message(turn: Any, role: str, text: str, where: str) -> Message:
     if not isinstance(turn, Mapping) or role not in turn or text not in turn:
-        raise UsageError(f"{where} has no {role!r} and {text!r}")
+        raise UsageError(f"{where} has no {role!r} and {text!r}; a turn has both")
     if not isinstance(turn[role], str) or turn[role] not in _ROLES:
         raise UsageError(f"{where} has the {role} {turn[role]!r}; use {', '.join(_ROLES)}")
     content = turn[text]

@@ -28,7 +28,7 @@ AXES = {
     "tokens": "tokens read",
     "seconds": "seconds of training",
 }
-"""What can be on the x axis. Tokens are those trained on in every pass and those read without training."""
+"""The x axes. Tokens are those trained on, in every pass, and those read without training."""
 
 METRICS = {
     "rollout/success": "success while playing",
@@ -40,7 +40,7 @@ METRICS = {
     "policy/entropy_avg": "entropy, nats a token",
     "val/explained_variance": "critic: explained variance",
 }
-"""What is shown of a run that logged it, besides its probes."""
+"""The metrics that are shown besides probes, if a run logged them."""
 
 RATES = frozenset({"rollout/success"})
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -48,7 +48,7 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
 
 class Source(NamedTuple):
-    """A run and how its curves look."""
+    """A run and the look of its curves."""
 
     run: Run
     label: str
@@ -68,15 +68,15 @@ class Point(NamedTuple):
 
 
 def is_glob(chosen: Any) -> bool:
-    """Whether it names runs by a pattern, which others may come to fit later."""
+    """Whether it is a glob, which later runs may match too."""
     return isinstance(chosen, str | Path) and bool(set("*?[") & set(str(chosen)))
 
 
 def runs_of(chosen: Sequence[Any], root: str | Path = ROOT) -> list[Run]:
-    """The runs meant: each a Run, something with a ``run`` (a background run), an id, a folder, or a glob of these.
+    """The chosen runs: each is a Run, an object with a ``run`` (a background run), an id, a folder, or a glob of these.
 
     Raises:
-        UsageError: none is named, or a name fits none or several.
+        UsageError: none is named, or a name matches none or several.
     """
     found: dict[Path, Run] = {}
     for one in chosen:
@@ -96,7 +96,7 @@ def _named(name: str, root: str | Path) -> list[Run]:
     places = glob(name) or glob(str(Path(root, name)))
     runs = [Run(place) for place in sorted(places) if Path(place, "config.yaml").is_file()]
     if not runs:
-        raise UsageError(f"no run fits {name}; `labkit runs list` shows what is there")
+        raise UsageError(f"no run matches {name}; `labkit runs list` names the runs")
     return runs
 
 
@@ -107,9 +107,9 @@ def sources(runs: Sequence[Run]) -> list[Source]:
     out: list[Source] = []
     others = 0
     for run, config, name in zip(runs, configs, names, strict=True):
-        told = (name, run.id, str(config.get("stage", "")))
-        color = color_of(*told, other=others)
-        others += method_of(*told) is None
+        words = (name, run.id, str(config.get("stage", "")))
+        color = color_of(*words, other=others)
+        others += method_of(*words) is None
         label = name if names.count(name) == 1 else run.id
         out.append(Source(run, label, color, sum(s.color == color for s in out)))
     return out
@@ -135,7 +135,7 @@ def _probe(name: str) -> str:
 
 
 def episodes_of(metric: str, step: int) -> str:
-    """The name under which a run stores the episodes behind a point: a probe's, or those that were learnt from."""
+    """The name of a point's stored episodes: those of a probe, or those of a training update."""
     return f"{metric.split('/')[1] if _is_probe(metric) else 'train'}-{step}"
 
 
@@ -201,7 +201,7 @@ def figure(
         metrics: names of metrics to show in place of the usual ones.
 
     Raises:
-        UsageError: there is no such axis, ``smooth`` is out of range, or plotly is not installed.
+        UsageError: the axis is unknown, ``smooth`` is out of range, or plotly is not installed.
     """
     if x not in AXES:
         raise UsageError(f"no axis {x!r}; use {', '.join(AXES)}")
@@ -240,9 +240,9 @@ def _traces(source: Source, metric: str, points: list[Point], smooth: float, rat
     line = {"color": color, "dash": _DASHES[source.variant % len(_DASHES)], "width": 2}
     marker = {"color": color, "symbol": _SYMBOLS[source.variant % len(_SYMBOLS)], "size": 6}
     common = {"name": label, "legendgroup": source.run.id, "meta": [source.run.id, metric]}
-    said = [_words(p, rate) for p in points]
+    hovers = [_words(p, rate) for p in points]
     hover = f"{label}<br>after %{{customdata}}: %{{text}}<extra></extra>"
-    clickable = {"x": xs, "y": ys, "customdata": steps, "text": said, "hovertemplate": hover}
+    clickable = {"x": xs, "y": ys, "customdata": steps, "text": hovers, "hovertemplate": hover}
     if not _is_probe(metric):
         return [
             go.Scatter(
@@ -251,11 +251,11 @@ def _traces(source: Source, metric: str, points: list[Point], smooth: float, rat
             go.Scatter(x=xs, y=smoothed(ys, smooth), mode="lines", line=line, hoverinfo="skip", **common),
         ]
     band = [(p.x, *p.ci95) for p in points if p.ci95]
-    there = [x for x, _, _ in band]
+    band_x = [x for x, _, _ in band]
     edge = [high for _, _, high in band] + [low for _, low, _ in reversed(band)]
     return [
         go.Scatter(
-            x=there + there[::-1], y=edge, mode="lines", line={"width": 0}, fill="toself",
+            x=band_x + band_x[::-1], y=edge, mode="lines", line={"width": 0}, fill="toself",
             fillcolor=rgba(color, 0.18), hoverinfo="skip", showlegend=False, **common,
         ),
         go.Scatter(mode="lines+markers", line=line, marker=marker, **clickable, **common),
@@ -263,16 +263,16 @@ def _traces(source: Source, metric: str, points: list[Point], smooth: float, rat
 
 
 def _words(point: Point, rate: bool) -> str:
-    """A measurement as it is read: with its interval and n where it has them."""
+    """A measurement as text, with its interval and n if it has them."""
     show = (lambda value: f"{value:.1%}") if rate else (lambda value: f"{value:.4g}")
-    said = show(point.y)
+    shown = show(point.y)
     if point.ci95:
-        said += f" [{show(point.ci95[0])}, {show(point.ci95[1])}]"
-    return f"{said}, n = {point.n}" if point.n else said
+        shown += f" [{show(point.ci95[0])}, {show(point.ci95[1])}]"
+    return f"{shown}, n = {point.n}" if point.n else shown
 
 
 def _empty(panels: Sequence[str], rows: int, columns: int) -> Figure:
-    """The panels without curves; colours that can be read on a light page and on a dark one."""
+    """The empty panels, in colours for light and dark pages."""
     try:
         from plotly.subplots import make_subplots
     except ImportError:

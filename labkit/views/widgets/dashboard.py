@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 SMOOTH = 0.6
-"""Weight of the moving average to begin with."""
+"""The first weight of the moving average."""
 
 
 class RunDashboard:
-    """Curves of one run or several; as the last line of a cell it shows itself.
+    """Curves of one run or several, displayed as the last line of a cell.
 
     Success on the suites with 95% intervals, return, loss, KL, entropy and the critic's explained variance: of these
     whatever the runs logged. A run that still trains is followed until it ends; a click on a point shows the
@@ -54,25 +54,25 @@ class RunDashboard:
         self._box: Any = None
 
     def static(self, x: str = "step", smooth: float = SMOOTH) -> Figure:
-        """The curves as they are now, as a plain figure.
+        """The current curves as a plain figure.
 
         Args:
             x: ``step``, ``flops``, ``tokens`` or ``seconds``.
             smooth: weight of the moving average, from 0 (none) to below 1.
 
         Raises:
-            UsageError: there is no such axis, or ``smooth`` is out of range.
+            UsageError: the axis is unknown, or ``smooth`` is out of range.
         """
         self._look_for_more()
         return curves.figure(self.sources, x=x, smooth=smooth, metrics=self._metrics)
 
     @property
     def following(self) -> bool:
-        """Whether the dashboard is open, and some run still trains or others may come to fit a glob."""
+        """Whether the dashboard is open and may still change: a run trains, or a glob may match new runs."""
         return not self._closed.is_set() and (self._open_ended or any(map(self._alive, self.sources)))
 
     def _look_for_more(self) -> None:
-        """Take in the runs that fit a glob by now; where none does any longer, what is shown stays."""
+        """Add the runs that match a glob now. If none matches any more, keep the shown ones."""
         if not self._open_ended:
             return
         with suppress(UsageError):
@@ -81,9 +81,9 @@ class RunDashboard:
                 self.sources = curves.sources(runs)
 
     def _alive(self, source: curves.Source) -> bool:
-        # Who started a run is told of its end at once, where its process number would still be seen for a while.
-        mine = [b.alive for b in self._background if b.run.path == source.run.path]
-        return mine[0] if mine else source.run.status["status"] == "running"
+        # The object that started a run knows of its end at once; its process id would exist for a while longer.
+        started = [b.alive for b in self._background if b.run.path == source.run.path]
+        return started[0] if started else source.run.status["status"] == "running"
 
     def widget(self) -> Any:
         """The live dashboard; the same one each time.
@@ -139,7 +139,7 @@ class RunDashboard:
                 self._seen = seen
 
     def _line(self, source: curves.Source) -> str:
-        """How a run is doing, as HTML."""
+        """The progress of a run, as HTML."""
         lines, config = source.run.metrics(), source.run.config
         done = lines[-1]["step"] if lines else 0
         of = config.get("updates") or config.get("steps")
@@ -150,22 +150,22 @@ class RunDashboard:
         return f"{swatch} <strong>{text(source.label)}</strong>: {state}{text(why)}, {done} of {text(of)}"
 
     def _offer(self, drawn: Figure) -> None:
-        """List the stored episodes behind the points, for the keyboard."""
+        """List the stored episodes of the points, for use with the keyboard."""
         shown = {s.run.id: s for s in self.sources}
-        there: dict[tuple[str, str], str] = {}
+        labels: dict[tuple[str, str], str] = {}
         for trace in drawn.data:
             run, metric = trace.meta
             for step in trace.customdata if trace.customdata is not None else ():
                 name = curves.episodes_of(metric, step)
-                there[run, name] = f"{shown[run].label}: {name.rpartition('-')[0]} after {step}"
-        options = [(words, key) for key, words in there.items() if _stored(shown[key[0]].run, key[1])]
+                labels[run, name] = f"{shown[run].label}: {name.rpartition('-')[0]} after {step}"
+        options = [(words, key) for key, words in labels.items() if _stored(shown[key[0]].run, key[1])]
         options = [("choose, or click a point", None), *options]
         if list(self._pick.options) != options:
             chosen = self._pick.value
             # Setting options chooses the first: that is no choice of the learner's.
             with self._pick.hold_trait_notifications():
                 self._pick.options = options
-                self._pick.value = chosen if chosen in there else None
+                self._pick.value = chosen if chosen in labels else None
 
     def _clicked(self, where: list[Any]) -> None:
         traces = self._plot.figure["data"]
@@ -185,11 +185,11 @@ class RunDashboard:
         source = next(s for s in self.sources if s.run.id == chosen[0])
         episodes = list(source.run.episodes(chosen[1]))
         suite, _, step = chosen[1].rpartition("-")
-        said = f"{source.label}: {suite} after {step}"
+        title = f"{source.label}: {suite} after {step}"
         if not episodes:
-            self._episodes.children = (widgets.HTML(f"{text(said)}: no episodes were stored."),)
+            self._episodes.children = (widgets.HTML(f"{text(title)}: no episodes were stored."),)
             return
-        head = widgets.HTML(f"<strong>{text(said)}</strong>, {len(episodes)} episodes")
+        head = widgets.HTML(f"<strong>{text(title)}</strong>, {len(episodes)} episodes")
         self._episodes.children = (head, EpisodeViewer(episodes).widget())
 
     def _follow(self) -> None:
@@ -206,7 +206,7 @@ class RunDashboard:
         self.refresh()
 
     def close(self) -> None:
-        """Follow no longer, and take the widget away; runs go on."""
+        """Stop updating and remove the widget. Runs go on."""
         self._closed.set()
         with self._one_at_a_time:
             if self._box is not None:
@@ -229,7 +229,7 @@ class RunDashboard:
 
 
 def _size(source: curves.Source) -> int:
-    """Bytes of a run's metrics: lines are only ever appended while it trains."""
+    """The size of a run's metrics file in bytes: training only appends lines."""
     metrics = source.run.path / "metrics.jsonl"
     return metrics.stat().st_size if metrics.exists() else 0
 

@@ -20,7 +20,7 @@ ALL = "all"
 
 
 class EpisodeViewer:
-    """Leaf through episodes; as the last line of a cell it shows itself.
+    """A viewer of episodes, displayed as the last line of a cell.
 
     ``EpisodeViewer(episodes)`` needs ipywidgets and a live kernel; ``.static(i)`` is plain HTML that stays
     in a saved notebook.
@@ -30,7 +30,7 @@ class EpisodeViewer:
         run: where they are stored. If it has their tokens (``--tokens``), the cards show the probability of each.
 
     Raises:
-        UsageError: there are none.
+        UsageError: ``episodes`` is empty.
     """
 
     def __init__(self, episodes: Iterable[Episode], run: Run | None = None) -> None:
@@ -43,7 +43,7 @@ class EpisodeViewer:
         """One episode as an HTML object for IPython, without widgets or scripts.
 
         Raises:
-            IndexError: there is no such episode.
+            IndexError: no episode has this index.
         """
         from IPython.display import HTML
 
@@ -53,7 +53,7 @@ class EpisodeViewer:
         return standalone(episode_html(episode, self._tokens.of(episode) if self._tokens else ()))
 
     def outcomes(self) -> tuple[str, ...]:
-        """What the filter offers: ``all``, then every status and category of verdict that occurs."""
+        """The filter's options: ``all``, then every status and category of verdict that occurs."""
         status = {e.status for e in self.episodes}
         verdicts = {a.verdict.category for e in self.episodes for a in e.attempts}
         return (ALL, *sorted(status), *sorted(verdicts - status))

@@ -1,6 +1,6 @@
-"""What the live widgets have in common: the form that remains where no kernel runs.
+"""Shared parts of the live widgets, and their static form for pages without a kernel.
 
-Whoever imports this draws figures in a notebook, so Plotly's own are told here to offer no upload.
+Importing this module removes the upload button from Plotly's own figures in the notebook.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
-"""Of every figure in a notebook: no button that would send it to Plotly's makers, and no link to them."""
+"""The settings of every figure in a notebook: no button that uploads it to Plotly, and no link to Plotly."""
 
 
 def _offer_no_upload() -> None:
@@ -36,7 +36,7 @@ def ipywidgets(what: str) -> Any:
     """The package, imported.
 
     Raises:
-        UsageError: it is not installed; the message names ``what`` and the way without it.
+        UsageError: ipywidgets is not installed; the message names ``what`` and the alternative.
     """
     try:
         import ipywidgets as widgets
@@ -46,7 +46,7 @@ def ipywidgets(what: str) -> Any:
 
 
 def show(widget: Any, fallback: dict[str, Any]) -> None:
-    """Display a widget in one output with what is shown in its place on a page without a kernel.
+    """Display a widget, together with its static form for a page without a kernel.
 
     Args:
         widget: an ipywidgets widget.
@@ -75,10 +75,10 @@ def show_or_static(widget: Callable[[], Any], static: HTML, said: str) -> None:
 
 
 def live_figure(what: str) -> Any:
-    """A widget that draws whatever is put into its ``figure``; ``clicked`` is [trace, point, time] of a click.
+    """A widget that draws its ``figure``; ``clicked`` is [trace, point, time] of a click.
 
-    It stands in for plotly's FigureWidget. That one's script is plotly.js as a whole, which a slow machine does not
-    read within the two seconds that anywidget 0.11 waits; the figure then stays empty for good. And where a page is
+    It replaces plotly's FigureWidget, whose script is the whole of plotly.js: a slow machine does not
+    read it within the two seconds that anywidget 0.11 waits; the figure then stays empty for good. And where a page is
     opened again it shows the figure as it was when it was made.
 
     Raises:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 WIDEST = 0.1
-"""Changes up to this share a scale of colours: a table of small changes is not to look dramatic."""
+"""The least end of the colour scale, so that a table of small changes does not look dramatic."""
 
 _CELL = "padding:6px 12px;border:1px solid #BBBBBB;text-align:center;"
 
 
 class OODMatrix:
-    """A table of players (rows) and suites (columns); as the last line of a cell it shows itself.
+    """A table of players (rows) and suites (columns); displayed as the last line of a cell.
 
     A cell has the headline number, its 95% interval and n. Colours show the change from the first row, paired deal by
     deal (blue: better, orange: worse), and ▲ or ▼ stands where its 95% interval leaves out 0. With a live kernel a
@@ -62,7 +62,7 @@ class OODMatrix:
                     "{'NAME': [...]}"
                 )
             if seeds and not _comparable(seeds[0], result):
-                raise UsageError(f"the results of {name} on {result.suite} are not of the same deals")
+                raise UsageError(f"the results of {name} on {result.suite} are not of the same deals; evaluate again")
             seeds.append(result)
         if not self._results:
             raise UsageError("no results to show; evaluate a player first")
@@ -163,10 +163,10 @@ class OODMatrix:
                 else f" Rows with fewer than {ENOUGH} seeds are about these deals only, not about training."
             )
         )
-        said = f'<p style="font-size:85%;max-width:60em">{legend}</p>' if len(self.players) > 1 else ""
+        note = f'<p style="font-size:85%;max-width:60em">{legend}</p>' if len(self.players) > 1 else ""
         return (
             f'<table style="border-collapse:collapse"><thead><tr><th style="{_CELL}text-align:left" scope="col">'
-            f"player</th>{heads}</tr></thead><tbody>{rows}</tbody></table>{said}"
+            f"player</th>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"
         )
 
     def _enough(self) -> bool:
@@ -174,8 +174,8 @@ class OODMatrix:
         return all(len(found) >= ENOUGH for (player, _), found in self._results.items() if player != self.players[0])
 
     def _column(self, suite: str) -> str:
-        there = [seeds[0] for (_, s), seeds in self._results.items() if s == suite]
-        metrics = dict.fromkeys(r.metric.replace("_", " ") for r in there)
+        results = [seeds[0] for (_, s), seeds in self._results.items() if s == suite]
+        metrics = dict.fromkeys(r.metric.replace("_", " ") for r in results)
         return f'{text(suite)}<br><span style="font-weight:normal">{text(", ".join(metrics))}</span>'
 
     def _cell(self, player: str, suite: str, change: bool, scale: float, live: bool) -> str:
@@ -208,8 +208,8 @@ class OODMatrix:
             played = [r.asked_once if name in own.ASKED_ONCE else r.episodes for r in seeds]
             known = own.ASKED_ONCE.get(name, name)
             found = level(played, metric=known, weights=_weights(seeds[0])) if all(played) else None
-            told = f"{found.value:.1%}" if found else "not measured"
-            lines.append(f"{text(label_of(seeds[0].cell, name))}: {told}")
+            rate = f"{found.value:.1%}" if found else "not measured"
+            lines.append(f"{text(label_of(seeds[0].cell, name))}: {rate}")
         return f'<br><span style="font-size:85%">{"<br>".join(lines)}</span>' if lines else ""
 
     def _other(self, player: str, moved: Estimate | None) -> str:
@@ -232,7 +232,7 @@ def _results(given: SuiteResult | Run | str) -> list[SuiteResult]:
         suites = json.loads((run.path / "results.json").read_text(encoding="utf-8"))["suites"]
     except (OSError, KeyError):
         raise UsageError(f"{run.id} is no finished evaluation; `labkit eval` makes one") from None
-    return [_measured(run, name, told["every_hand"]) for name, told in suites.items()]
+    return [_measured(run, name, stored["every_hand"]) for name, stored in suites.items()]
 
 
 def _measured(run: Run, suite: str, every_hand: bool) -> SuiteResult:

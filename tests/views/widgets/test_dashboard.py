@@ -142,7 +142,7 @@ def test_runs_are_named_by_themselves_ids_folders_and_globs(rl, sft, tmp_path):
     assert [r.id for r in runs_of(["gp-l-rl"], tmp_path)] == [rl.id]
     assert [r.id for r in runs_of([f"{tmp_path}/*-sft", rl, rl.path, str(rl.path)])] == [sft.id, rl.id]
     assert {r.id for r in runs_of(["*gp-l*"], tmp_path)} == {rl.id, sft.id}
-    for none, said in ((["*-dpo"], "no run fits"), (["dpo"], "no run dpo"), ([], "no run to show")):
+    for none, said in ((["*-dpo"], "no run matches"), (["dpo"], "no run dpo"), ([], "no run to show")):
         with pytest.raises(UsageError, match=said):
             runs_of(none, tmp_path)
     with pytest.raises(UsageError, match="no axis 'hours'; use step, flops"):
@@ -285,7 +285,7 @@ def test_a_run_that_comes_to_fit_a_glob_later_is_taken_in(rl, tmp_path):
 def test_what_is_shown_stays_when_a_glob_fits_nothing_any_longer(rl, tmp_path):
     board = RunDashboard(f"{tmp_path}/*-rl")
     rl.path.rename(tmp_path / "away")
-    with pytest.raises(UsageError, match="no run fits"):
+    with pytest.raises(UsageError, match="no run matches"):
         RunDashboard(f"{tmp_path}/*-rl")
     board._look_for_more()
     assert [s.run.id for s in board.sources] == [rl.id]
