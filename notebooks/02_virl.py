@@ -10,7 +10,8 @@
 # # V-IRL: a walk by instruction
 #
 # **By the end you will have shown** that one instruction serves two action rules, that the verifier separates wrong
-# actions from wrong observations, and that a random player never arrives, although 10% of its answers are right.
+# actions from wrong observations, and that a random player never arrives, although about one of its answers
+# in ten is right.
 #
 # *For* anyone who has seen [the tour](00_tour.ipynb). *Time*: 30 minutes; all cells together run in under a minute on
 # two CPU cores, offline. *You will be able to*
