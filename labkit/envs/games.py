@@ -110,6 +110,7 @@ _ROWS = [
         options="labkit.envs.virl.options:OPTIONS",
         line="labkit.envs.virl.options:line",
         traits="labkit.envs.virl.traits:traits",
+        ladder="labkit.envs.virl.ladder:rungs",
         deal="route",
         every="every route once",
         headline="right answers",

@@ -74,7 +74,8 @@ class VIRL:
             attempts: answers allowed at each step, at least 1; the paper's default is 2.
             reward: entries of :data:`verifier.REWARD` to replace.
             prompts: entries of :data:`prompts.DEFAULT` to replace.
-            picture: ``{"size": pixels}`` of the square of four views (image cell).
+            picture: ``size`` in pixels of the square of four views, and the fields of
+                :class:`labkit.envs.virl.render.conditions.Conditions` (image cell).
             place: suite, split, seed and index, for a task from a stream.
 
         Raises:
@@ -85,7 +86,11 @@ class VIRL:
         if walk not in WALKS:
             raise UsageError(f"no walk {walk!r}; use {' or '.join(WALKS)}")
         check_prompts(prompts)
-        if self.pictured and data:
+        shown = sources.check_picture(picture) if self.pictured else None
+        if shown and data:
+            if shown.keys() - {"size"}:
+                names = ", ".join(shown.keys() - {"size"})
+                raise UsageError(f"picture {names}: a folder's photographs are as they are; leave it out")
             sources.folder(str(data)).check_panoramas(route)
         return Task(
             cell=self.cell,
@@ -94,7 +99,7 @@ class VIRL:
             attempts=check_attempts(attempts),
             reward=verifier.check_reward(reward),
             prompts=dict(prompts) if prompts else None,
-            picture=sources.check_picture(picture) if self.pictured else None,
+            picture=shown,
             **place,
         )
 

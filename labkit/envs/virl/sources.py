@@ -167,27 +167,33 @@ def check_picture(picture: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         UsageError: a knob that does not exist, or a value it cannot have.
     """
+    from labkit.envs.virl.render.conditions import NAMES, Conditions
+
     given = dict(picture or {})
     size = given.pop("size", SIZE)
-    if given:
-        raise UsageError(f"no picture setting {next(iter(given))!r}; the setting is size")
+    unknown = [name for name in given if name not in NAMES]
+    if unknown:
+        raise UsageError(f"no picture setting {unknown[0]!r}; the settings are size, {', '.join(NAMES)}")
     if isinstance(size, bool) or not isinstance(size, int) or size not in SIZES:
         raise UsageError(f"picture size is an even number from {SIZES[0]} to {SIZES[-1]}, not {size!r}")
-    return {"size": size}
+    return {"size": size, **Conditions(**given).to_dict()}
 
 
 def draw(recipe: Mapping[str, Any]) -> Image:
-    """The four views of ``{"city", "place", "heading", "size"}`` and, from a folder, ``data``.
+    """The four views of ``{"city", "place", "heading", "size"}`` and, from a folder, ``data``; of an embedded city also
+    under :class:`labkit.envs.virl.render.conditions.Conditions`.
 
     Raises:
         UsageError: the folder has no panorama there.
     """
     place, heading, size = LatLng(*recipe["place"]), recipe["heading"], recipe["size"]
     if "data" not in recipe:
+        from labkit.envs.virl.render.conditions import Conditions, city_under
         from labkit.envs.virl.render.views import grid_view
 
-        there = city(recipe["city"])
-        return grid_view(there, to_point(place, there.origin), heading, size)
+        asked = Conditions.from_recipe(recipe)
+        there = city_under(recipe["city"], asked.season, asked.night, asked.rain, asked.look)
+        return grid_view(there, to_point(place, there.origin), heading, size, asked)
     return _photographed(recipe["data"], place, heading, size)
 
 

@@ -7,10 +7,11 @@ city is the same on every machine.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
+from typing import Any
 
 from labkit.envs.virl.city.blocks import Fabric, Ground, buildings, landmarks, sites
 from labkit.envs.virl.city.looks import LOOKS
@@ -85,6 +86,11 @@ def city(name: str, seed: int = 0) -> City:
     rng = Random(f"{key}/landmarks")
     known = landmarks(sites(streets, fronts, rng), landmark_names(WORDS[recipe.plan], rng))
     return City(name, recipe.plan, seed, recipe.origin, nodes, streets, tuple(built), known, look, water, parks)
+
+
+def look_of(name: str) -> Mapping[str, Any]:
+    """The look of an embedded city."""
+    return LOOKS[_RECIPES[name].plan]
 
 
 def _named(streets: Sequence[Street], plan: str, rng: Random) -> tuple[Street, ...]:

@@ -60,11 +60,22 @@ class Camera:
 def perspective_camera(heading: float, size: int, fov: float) -> Camera:
     """The camera of a square view; heading and field of view in degrees, size in pixels."""
     reach = round(math.tan(math.radians(fov) / 2), DIGITS)
-    angle = math.radians(heading)
+    return level_camera(heading, (size, size), reach, (reach, -reach))
+
+
+def level_camera(heading: float, size: tuple[int, int], reach: float, slopes: tuple[float, float]) -> Camera:
+    """The camera of any view with a level middle.
+
+    Args:
+        size: columns and rows, in pixels.
+        reach: tangent of the angle from the middle to the left and to the right border.
+        slopes: of the upper and the lower border.
+    """
+    angle, (columns, rows), (top, bottom) = math.radians(heading), size, slopes
     ahead_east, ahead_north = round(math.sin(angle), DIGITS), round(math.cos(angle), DIGITS)
-    rays = size * OVERSAMPLE
+    rays = columns * OVERSAMPLE
     across = ((2 * np.arange(rays) + 1) / rays - 1) * reach
-    borders = (1 - 2 * np.arange(size + 1) / size) * reach
+    borders = (top + bottom) / 2 + (1 - 2 * np.arange(rows + 1) / rows) * ((top - bottom) / 2)
     sweep = 2 * reach / rays / (1 + across**2)
     east, north = ahead_east + ahead_north * across, ahead_north - ahead_east * across
     return Camera(east, north, borders, sweep, wedge=True)
