@@ -30,8 +30,8 @@ LARGEST = 99
 SOLVES = 0.35
 """Share of the written tries that reach the target."""
 GIVES_UP = (0.3, 0.4, 0.6, 0.75, 0.9, 1.0)
-"""Share of the written searches that are given up after the first miss, after the second, and so on. So a search goes on
-at first, mostly, and ends after a few misses, mostly: a player who writes what is likeliest ends it too."""
+"""Share of the written searches that are given up after the first miss, after the second, and so on: most go on at
+first, and most end after a few misses, so that a player who writes what is likeliest ends it too."""
 
 _STEP = re.compile(r"(\d+)([-+*/])(\d+)=(\d+)(?:: ([\d ]+\d|\d))?( no)?")
 _BACK = re.compile(r"back to ([\d ]+\d)")
@@ -73,10 +73,9 @@ def search_length(rng: random.Random, solved: bool | None = None) -> tuple[int, 
         solved: only searches whose last try does, or does not.
     """
     while True:
-        for tries, stop in enumerate(GIVES_UP, 1):
-            hit = rng.random() < SOLVES
-            if hit or rng.random() < stop:
-                break
+        tries, hit = 1, rng.random() < SOLVES
+        while not hit and rng.random() >= GIVES_UP[tries - 1]:
+            tries, hit = tries + 1, rng.random() < SOLVES
         if solved is None or hit == solved:
             return tries, hit
 

@@ -9,7 +9,7 @@ from itertools import permutations
 
 import pytest
 
-from labkit.envs.general_points.thoughts import LARGEST, abandoned, reachable, think, told
+from labkit.envs.general_points.thoughts import LARGEST, abandoned, reachable, search_length, think, told
 
 
 def drawn(count=400):
@@ -64,6 +64,19 @@ def test_the_formula_is_that_of_the_last_try():
 def test_numbers_stay_within_the_bounds():
     for _, _, _, thought in drawn():
         assert all(0 <= int(n) <= LARGEST for n in re.findall(r"\d+", thought.text))
+
+
+def test_searches_go_on_at_first_and_end_after_a_few_misses():
+    rng, n = random.Random(3), 40_000
+    lengths = Counter(search_length(rng) for _ in range(n))
+    assert lengths[1, True] / n == pytest.approx(0.35, abs=0.01)
+    assert lengths[1, False] / n == pytest.approx(0.65 * 0.3, abs=0.01)
+    assert lengths[2, True] / n == pytest.approx(0.65 * 0.7 * 0.35, abs=0.01)
+    # Of those that miss three times, six in ten end there.
+    missed = sum(c for (tries, hit), c in lengths.items() if tries > 3 or (tries == 3 and not hit))
+    assert lengths[3, False] / missed == pytest.approx(0.6, abs=0.03)
+    assert max(tries for tries, _ in lengths) == 6
+    assert {search_length(rng, solved=False)[1] for _ in range(200)} == {False}
 
 
 def test_tries_that_were_made_are_not_made_again_and_withheld_values_are_not_met():

@@ -47,8 +47,8 @@ TARGETS = range(10, 41)
 BARE = 0.2
 """Share of the JSON answers without a thought."""
 WRONG_ANSWERS = {1: 4, 2: 3, 3: 3, 4: 4, 5: 3}
-"""How many come before the right one in ``revise``. A model misreads the cards in dialogues that are longer than those it
-has met, so the longest are as common as play needs them."""
+"""How many come before the right one in ``revise``. A model misreads the cards in dialogues longer than those it has met,
+so long ones are common."""
 MISTAKES = {"missed": 60, "slip": 15, "rule": 12, "numbers": 8, "broken": 5}
 """Wrong answers: a search given up; a right thought with a wrong formula; another rule for face cards; a number lost or
 doubled; an answer cut short."""
@@ -149,7 +149,7 @@ def _value(formula: str) -> Fraction | None:
 def _rule(rng: random.Random, needed: Sequence[int] = ()) -> dict[str, int]:
     """A rule that gives some face each of the ``needed`` numbers (three at most).
 
-    Half the rules that can give all faces one number do so; the others give each face its own, of which a third lie side
+    Half the rules that can give all faces one number do so; the others give each face its own. A third of those lie side
     by side.
     """
     neighbours = [n for n in range(1, 12) if set(needed) <= {n, n + 1, n + 2}]
