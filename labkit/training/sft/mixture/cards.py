@@ -149,8 +149,8 @@ def _value(formula: str) -> Fraction | None:
 def _rule(rng: random.Random, needed: Sequence[int] = ()) -> dict[str, int]:
     """A rule that gives some face each of the ``needed`` numbers (three at most).
 
-    Half the rules that can give all faces one number do so; the others give each face its own. A third of those lie side
-    by side.
+    Half the rules that can give all faces one number do so; the others give each face its own. A third of those lie
+    side by side.
     """
     neighbours = [n for n in range(1, 12) if set(needed) <= {n, n + 1, n + 2}]
     while True:
