@@ -47,8 +47,8 @@ TARGETS = range(10, 41)
 BARE = 0.2
 """Share of the JSON answers without a thought."""
 WRONG_ANSWERS = {1: 4, 2: 3, 3: 3, 4: 4, 5: 3}
-"""How many come before the right one in ``revise``. A model misreads the cards in dialogues longer than those it has met,
-so long ones are common."""
+"""How many come before the right one in ``revise``. Long dialogues are common, since a model misreads the cards in
+dialogues longer than those it has met."""
 MISTAKES = {"missed": 60, "slip": 15, "rule": 12, "numbers": 8, "broken": 5}
 """Wrong answers: a search given up; a right thought with a wrong formula; another rule for face cards; a number lost or
 doubled; an answer cut short."""
