@@ -8,7 +8,7 @@ from app.default.settings import options_of, settings_of
 from app.shared.catalogue import Catalogue
 from app.shared.handlers import Handlers, Updates
 from app.shared.html import listed
-from app.shared.settings import LAST_SEED, FieldError, Settings, names
+from app.shared.settings import LAST_SEED, FieldError, Settings, names, with_text
 from app.shared.stopping import Line
 from app.shared.window import Window
 from labkit import envs
@@ -18,7 +18,7 @@ from labkit.views.markup import pre, text
 from labkit.views.turns import hand_html
 
 
-class DefaultHandlers(Handlers):
+class DefaultHandlers(Handlers[Settings]):
     """The handlers of a game's tab.
 
     Args:
@@ -35,9 +35,9 @@ class DefaultHandlers(Handlers):
         self.FROZEN = (*names(self.SETTINGS), "new deal", "count")
 
     def cell(self, chosen: Settings) -> str:
-        return chosen.cell
+        return chosen.value("cell")
 
-    def deal(self, window: Window, task: Task) -> Updates:
+    def deal(self, window: Window[Settings], task: Task) -> Updates:
         episode = envs.start(task)
         rule = self.row.load("view").setting(episode)
         asked = "\n".join(message.text for message in envs.prompt(episode))
@@ -51,13 +51,13 @@ class DefaultHandlers(Handlers):
             )
         return {"hand": hand + said}
 
-    def deal_next(self, window: Window) -> Updates:
+    def deal_next(self, window: Window[Settings]) -> Updates:
         """The next deal of the suite."""
         try:
             number = (window.settings.value("number") + 1) % (LAST_SEED + 1)
         except FieldError as error:
             return self.beside(error)
-        chosen = replace(window.settings, number=number)
+        chosen = with_text(window.settings, "number", str(number))
         return {"number": number, "typed": "", **self.lay(replace(window, settings=chosen))}
 
     def answer(self, chosen: Settings, own: Episode, typed: str) -> str:
@@ -66,7 +66,7 @@ class DefaultHandlers(Handlers):
         if "{" in typed:
             return typed
         # As in the terminal, the fields that a person types will do.
-        playing = envs.game(chosen.cell)
+        playing = envs.game(chosen.value("cell"))
         lines = [line for line in map(str.strip, typed.splitlines()) if line]
         values = lines if len(playing.typed) > 1 else [typed]
         if len(values) != len(playing.typed):

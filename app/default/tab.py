@@ -14,7 +14,7 @@ from labkit.envs import game
 from labkit.envs.games import Option, Row
 
 
-class DefaultTab(Tab):
+class DefaultTab(Tab[DefaultHandlers]):
     """Deal, play with one to three players, answer by hand.
 
     Args:

@@ -12,7 +12,7 @@ from app.general_points.presets import PRESETS, TARGET, Preset
 from app.general_points.settings import CELLS, CUSTOM, NUMBERS, GeneralPointsSettings
 from app.shared.handlers import Handlers, Updates
 from app.shared.html import note
-from app.shared.settings import LAST_SEED, FieldError, Settings
+from app.shared.settings import LAST_SEED, FieldError
 from app.shared.window import Window
 from labkit.envs.general_points import solver
 from labkit.envs.general_points.cards import Rule, numbers_of
@@ -24,7 +24,7 @@ MISSES_BEFORE_HINT = 2
 CHIPS = tuple(f"preset {i}" for i in range(len(PRESETS)))
 
 
-class GeneralPointsHandlers(Handlers):
+class GeneralPointsHandlers(Handlers[GeneralPointsSettings]):
     """The handlers of the tab."""
 
     TAB = "gp"
@@ -40,22 +40,22 @@ class GeneralPointsHandlers(Handlers):
         "count",
     )  # fmt: skip
 
-    def cell(self, chosen: Settings) -> str:
+    def cell(self, chosen: GeneralPointsSettings) -> str:
         return chosen.value("cell")
 
-    def controls(self, window: Window) -> Updates:
+    def controls(self, window: Window[GeneralPointsSettings]) -> Updates:
         chosen = window.settings
         return {**super().controls(window), **self._numbers(chosen, {n: getattr(chosen, n) for n in NUMBERS})}
 
-    def lay(self, window: Window) -> Updates:
+    def lay(self, window: Window[GeneralPointsSettings]) -> Updates:
         shown = super().lay(window)
         lesson = html.lesson(window.settings)
         return {**self._numbers(window.settings), **shown, "cards note": shown["cards note"] or lesson}
 
-    def deal(self, window: Window, task: Task) -> Updates:
+    def deal(self, window: Window[GeneralPointsSettings], task: Task) -> Updates:
         return {"hand": html.hand(task, solvable(task)), "keys": html.keys(task)}
 
-    def deal_next(self, window: Window, step: int) -> Updates:
+    def deal_next(self, window: Window[GeneralPointsSettings], step: int) -> Updates:
         """Deal the hand of a seed, ``step`` seeds further."""
         chosen = window.settings
         try:
@@ -65,22 +65,22 @@ class GeneralPointsHandlers(Handlers):
             return self.beside(error)
         return self._on_the_table(replace(window, settings=dealt))
 
-    def preset(self, window: Window, preset: Preset) -> Updates:
+    def preset(self, window: Window[GeneralPointsSettings], preset: Preset) -> Updates:
         """Put a preset on the table; the other fields stay."""
         chosen = replace(window.settings, cards=preset.cards, rule=preset.rule, target=TARGET)
         return self._on_the_table(replace(window, settings=chosen))
 
-    def _on_the_table(self, window: Window) -> Updates:
+    def _on_the_table(self, window: Window[GeneralPointsSettings]) -> Updates:
         return {**self.lay(window), **self.controls(window), "typed": ""}
 
     @staticmethod
-    def _numbers(chosen: Settings, values: Updates | None = None) -> Updates:
+    def _numbers(chosen: GeneralPointsSettings, values: Updates | None = None) -> Updates:
         """The three numbers are there only for a rule of one's own, the suits only where they are seen."""
         own = chosen.rule == CUSTOM
         numbers = {name: gr.update(visible=own, **({"value": values[name]} if values else {})) for name in NUMBERS}
         return {**numbers, "suits": gr.update(visible=chosen.cell == CELLS[1], value=chosen.suits)}
 
-    def answer(self, chosen: Settings, own: Episode, typed: str) -> str:
+    def answer(self, chosen: GeneralPointsSettings, own: Episode, typed: str) -> str:
         if not typed.strip():
             raise FieldError("typed", "Type a formula first, or click the cards and signs.")
         state = own.position.state
@@ -90,13 +90,13 @@ class GeneralPointsHandlers(Handlers):
             raise FieldError("typed", f"This formula cannot be read: {problem}.")
         return answer
 
-    def own_side(self, window: Window, task: Task) -> Updates:
+    def own_side(self, window: Window[GeneralPointsSettings], task: Task) -> Updates:
         here = self.own(window, task)
         misses = sum(not a.verdict.success for a in here.attempts) if here else 0
-        hint = bool(here) and misses >= MISSES_BEFORE_HINT and not here.success
+        hint = here is not None and misses >= MISSES_BEFORE_HINT and not here.success
         return {**super().own_side(window, task), "hint": gr.update(visible=hint)}
 
-    def show_solution(self, window: Window) -> Updates:
+    def show_solution(self, window: Window[GeneralPointsSettings]) -> Updates:
         """Tell the person a solution."""
         try:
             found = solution(window.settings.task)

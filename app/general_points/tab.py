@@ -25,7 +25,7 @@ SHOWN = [("in words", CELLS[0]), ("in a picture", CELLS[1])]
 SUITS = [("black (trained)", "black"), ("red", "red")]
 
 
-class GeneralPointsTab(Tab):
+class GeneralPointsTab(Tab[GeneralPointsHandlers]):
     """Builds the tab where it is made; :meth:`wire` connects it once the whole page stands."""
 
     DEAL = ("hand", "keys")

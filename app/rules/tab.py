@@ -86,5 +86,5 @@ def build() -> None:
             table = html(live=True, value=verdicts(HAND, EXAMPLE, 5, 5, 5, 24))
         with gr.Column(scale=1, min_width=240):
             gr.HTML(reward_table(), apply_default_css=False)
-    inputs = [cards, answer, *faces, target]
+    inputs: list[gr.Textbox | gr.Number] = [cards, answer, *faces, target]
     gr.on([c.change for c in inputs], verdicts, inputs, table, trigger_mode="always_last", **QUICK)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import gradio as gr
 
@@ -18,9 +18,9 @@ from app.shared import html, settings
 from app.shared.catalogue import Catalogue
 from app.shared.live import YOU, live
 from app.shared.recordings import recorded
-from app.shared.settings import FieldError, Settings
+from app.shared.settings import FieldError
 from app.shared.stopping import Key, Line
-from app.shared.window import Seat, Shown, Window, changed, same_deal
+from app.shared.window import S, Seat, Shown, Window, changed, same_deal
 from labkit import envs
 from labkit.episode import Episode, Task
 
@@ -32,7 +32,7 @@ SEATS = 3
 NOTHING = "Nothing recorded for this deal. Press Play to see the player try it."
 
 
-class Handlers:
+class Handlers(Generic[S]):
     """The handlers of a game's tab; a game supplies what it deals and how a seat of it looks.
 
     Args:
@@ -41,7 +41,7 @@ class Handlers:
 
     TAB: str
     """The tab's name in links."""
-    SETTINGS: type[Settings]
+    SETTINGS: type[S]
     NOTES: Mapping[str, str]
     """The part that shows the message about a field."""
     FROZEN: tuple[str, ...]
@@ -54,15 +54,15 @@ class Handlers:
 
     # What a game supplies
 
-    def cell(self, chosen: Settings) -> str:
+    def cell(self, chosen: S) -> str:
         """The cell that is played."""
         raise NotImplementedError
 
-    def deal(self, window: Window, task: Task) -> Updates:
+    def deal(self, window: Window[S], task: Task) -> Updates:
         """The task on the table."""
         raise NotImplementedError
 
-    def answer(self, chosen: Settings, own: Episode, typed: str) -> str:
+    def answer(self, chosen: S, own: Episode, typed: str) -> str:
         """What the person typed, as an answer.
 
         Raises:
@@ -95,7 +95,7 @@ class Handlers:
             "notice": said,
         }
 
-    def switch(self, window: Window) -> Updates:
+    def switch(self, window: Window[S]) -> Updates:
         """Another cell: its own players take the seats."""
         players = self.catalogue.seated(self.cell(window.settings.mended()), SEATS)
         window = replace(window, seats=tuple(map(Seat, players)))
@@ -105,11 +105,11 @@ class Handlers:
             **{(i, "badge"): self.badge(seat) for i, seat in enumerate(window.seats)},
         }
 
-    def controls(self, window: Window) -> Updates:
+    def controls(self, window: Window[S]) -> Updates:
         """The fields of the settings themselves."""
         return {name: getattr(window.settings, name) for name in settings.names(self.SETTINGS)}
 
-    def lay(self, window: Window) -> Updates:
+    def lay(self, window: Window[S]) -> Updates:
         """After a change of a field: messages beside the invalid ones, and the deal as it is now."""
         notes = self.notes(window.settings)
         try:
@@ -118,21 +118,21 @@ class Handlers:
             return {**notes, **self.beside(error)}
         return {**notes, **self.deal(window, task), **self.seats(window, task), **self.own_side(window, task)}
 
-    def seats(self, window: Window, task: Task) -> Updates:
+    def seats(self, window: Window[S], task: Task) -> Updates:
         """The seats that are on the screen."""
         drawn: Updates = {}
         for index, seat in enumerate(window.seats[: window.count]):
             drawn |= self.seat(window, index, self.with_recording(seat, task), task)
         return drawn
 
-    def notes(self, chosen: Settings) -> Updates:
+    def notes(self, chosen: S) -> Updates:
         """The messages about the fields; empty where a field is valid."""
         said: Updates = dict.fromkeys((self.NOTES[name] for name in settings.names(self.SETTINGS)), "")
         for name, message in chosen.problems().items():
             said[self.NOTES[name]] = said[self.NOTES[name]] or html.note(message)
         return said
 
-    def drawn(self, chosen: Settings) -> Task:
+    def drawn(self, chosen: S) -> Task:
         """The task that is shown: a wrong number of attempts does not keep the deal from the screen.
 
         Raises:
@@ -148,14 +148,14 @@ class Handlers:
             return seat
         return replace(seat, shown=recorded(task, seat.player), step=None)
 
-    def places(self, window: Window) -> Updates:
+    def places(self, window: Window[S]) -> Updates:
         """Which seats are on the screen."""
         return {
             **{(i, "place"): gr.update(visible=i < window.count) for i in range(SEATS)},
             "all": gr.update(visible=window.count > 1),
         }
 
-    def sit(self, window: Window) -> Updates:
+    def sit(self, window: Window[S]) -> Updates:
         """As many seats as are asked for; what the others play ends."""
         for index in range(window.count, SEATS):
             self.line.stop(self.key(window, index))
@@ -164,7 +164,7 @@ class Handlers:
         except FieldError as error:
             return {**self.places(window), **self.beside(error)}
 
-    def choose(self, window: Window, index: int) -> Updates:
+    def choose(self, window: Window[S], index: int) -> Updates:
         """Another player in a seat."""
         try:
             task = self.drawn(window.settings)
@@ -175,7 +175,7 @@ class Handlers:
 
     # Playing
 
-    def press(self, window: Window, index: int) -> Updates:
+    def press(self, window: Window[S], index: int) -> Updates:
         """The seat's Play button; while the seat plays it is its Stop button."""
         if index in self.line.running(window.session, self.TAB):
             return self.halt(window, index)
@@ -185,7 +185,7 @@ class Handlers:
             return self.notes(window.settings)
         return {**self._wait(window, index, task), **self.freeze(window.session)}
 
-    def press_all(self, window: Window) -> Updates:
+    def press_all(self, window: Window[S]) -> Updates:
         """The button that lets all seats play; while one of them plays, it stops them all."""
         running = self.line.running(window.session, self.TAB)
         pressed: Updates = {}
@@ -193,7 +193,7 @@ class Handlers:
             pressed |= self.press(window, index)
         return pressed
 
-    def playable(self, chosen: Settings) -> Task:
+    def playable(self, chosen: S) -> Task:
         """The task, once every field is valid.
 
         Raises:
@@ -203,7 +203,7 @@ class Handlers:
             chosen.value(name)
         return chosen.task
 
-    def _wait(self, window: Window, index: int, task: Task) -> Updates:
+    def _wait(self, window: Window[S], index: int, task: Task) -> Updates:
         """At once, before the player has time for this window."""
         if self.line.full:
             said = f"{len(self.line)} players are waiting already, and there is no more room. Try again in a minute."
@@ -217,7 +217,7 @@ class Handlers:
         del drawn[index, "shown"]
         return {**drawn, **self.buttons(index, running=True)}
 
-    def run(self, window: Window, index: int, **how: Any) -> Iterator[Updates]:
+    def run(self, window: Window[S], index: int, **how: Any) -> Iterator[Updates]:
         """Let the player answer, attempt by attempt, until its episode is over or its run is stopped."""
         key = self.key(window, index)
         ticket = self.line.take(key)
@@ -246,7 +246,7 @@ class Handlers:
             self.line.stop(key)
             yield self.buttons(index, running=False)
 
-    def failed(self, window: Window, index: int, seat: Seat, error: Exception) -> Updates:
+    def failed(self, window: Window[S], index: int, seat: Seat, error: Exception) -> Updates:
         """A seat whose player could not be loaded, or broke: what it played stays, nothing of another player."""
         said = html.trouble(seat.player, error)
         try:
@@ -259,14 +259,14 @@ class Handlers:
             (index, "turns"): drawn[index, "turns"] if seat.shown else "",
         }
 
-    def play(self, window: Window, seat: Seat, task: Task, stopped: Any) -> Iterator[Shown]:
+    def play(self, window: Window[S], seat: Seat, task: Task, stopped: Any) -> Iterator[Shown]:
         """The player's episode as it grows."""
         return live(self.catalogue, seat.player, window.settings, task, stopped)
 
-    def pause(self, window: Window, shown: Shown, ticket: Any) -> None:
+    def pause(self, window: Window[S], shown: Shown, ticket: Any) -> None:
         """Between two answers that are watched."""
 
-    def halt(self, window: Window, index: int) -> Updates:
+    def halt(self, window: Window[S], index: int) -> Updates:
         """The Stop button: keep the attempts made so far."""
         self.line.stop(self.key(window, index))
         seat = window.seats[index]
@@ -293,10 +293,10 @@ class Handlers:
             "all": gr.update(value="Stop all" if running else "Play all"),
         }
 
-    def key(self, window: Window, index: int) -> Key:
+    def key(self, window: Window[S], index: int) -> Key:
         return Key(window.session, self.TAB, index)
 
-    def seat(self, window: Window, index: int, seat: Seat, task: Task, running: str = "") -> Updates:
+    def seat(self, window: Window[S], index: int, seat: Seat, task: Task, running: str = "") -> Updates:
         """A seat's episode, and what its player is busy with."""
         differs = changed(seat, window.settings.mended(), task)
         return {
@@ -311,7 +311,7 @@ class Handlers:
 
     # The person
 
-    def check(self, window: Window) -> Updates:
+    def check(self, window: Window[S]) -> Updates:
         """Judge what the person typed; once their episode is over, clear it."""
         try:
             task = self.drawn(window.settings)
@@ -325,12 +325,12 @@ class Handlers:
         return {"own": own, **self.own_side(replace(window, own=own), task)}
 
     @staticmethod
-    def own(window: Window, task: Task) -> Episode | None:
+    def own(window: Window[S], task: Task) -> Episode | None:
         """The person's episode of this task, if they have begun one."""
         own = window.own
         return own if own is not None and same_deal(own.task, task) else None
 
-    def own_side(self, window: Window, task: Task) -> Updates:
+    def own_side(self, window: Window[S], task: Task) -> Updates:
         """The person's attempts."""
         here = self.own(window, task)
         over = here is not None and here.done
@@ -342,7 +342,7 @@ class Handlers:
 
     # Links and files
 
-    def link(self, window: Window) -> Updates:
+    def link(self, window: Window[S]) -> Updates:
         """The link to this window."""
         players = [seat.player for seat in window.seats[: window.count]]
         try:
@@ -350,7 +350,7 @@ class Handlers:
         except FieldError as error:
             return {"carrier": "", **self.beside(error)}
 
-    def export(self, window: Window) -> Updates:
+    def export(self, window: Window[S]) -> Updates:
         """The players' episodes and the person's, as the JSON lines that every part of labkit reads."""
         episodes = [*(seat.episode for seat in window.seats[: window.count]), window.own]
         return {"carrier": "".join(f"{e.to_json()}\n" for e in episodes if e is not None)}

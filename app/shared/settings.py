@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field, fields, replace
-from functools import cache
 from math import isfinite
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from labkit.episode import Task
 from labkit.errors import UsageError
 
 LAST_SEED = 2**31 - 1
@@ -126,12 +126,21 @@ def setting(kind: Kind, label: str, default: Any = MISSING, **where: Any) -> Any
 class Settings:
     """The fields as the page's components hand them over; nothing has been checked.
 
-    A game's settings add the fields that describe its task.
+    A game's settings add the fields that describe its task, and the task itself.
     """
 
     attempts: float | None = setting(Whole(1, MOST_ATTEMPTS), "Attempts", 5)
     temperature: float | None = setting(Real(0, HOTTEST), "Temperature", 0.0)
     seed: float | None = setting(Whole(0, LAST_SEED), "Seed", 0)
+
+    @property
+    def task(self) -> Task:
+        """The task that the settings describe.
+
+        Raises:
+            FieldError: a field is invalid.
+        """
+        raise NotImplementedError
 
     def value(self, name: str) -> Any:
         """The checked value of a field.
@@ -160,7 +169,6 @@ class Settings:
         return replace(self, **{name: default(type(self), name) for name in self.problems()})
 
 
-@cache
 def _kinds(settings: type[Settings]) -> dict[str, tuple[Kind, str]]:
     return {f.name: (f.metadata["kind"], f.metadata["label"]) for f in fields(settings)}
 
@@ -183,7 +191,7 @@ def label(settings: type[Settings], name: str) -> str:
 def default(settings: type[Settings], name: str) -> Any:
     """The first value of a field."""
     [found] = [f for f in fields(settings) if f.name == name]
-    return found.default if found.default is not MISSING else found.default_factory()
+    return found.default_factory() if callable(found.default_factory) else found.default
 
 
 def values(settings: Settings) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
@@ -14,15 +14,17 @@ from app.shared.settings import Word
 from app.shared.stopping import AT_ONCE
 from app.shared.window import Seat, Window
 
-QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+H = TypeVar("H", bound=Handlers[Any])
+
+QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """For events that take no time: they never wait behind a player."""
-PLAYERS = {
+PLAYERS: dict[str, Any] = {
     "concurrency_id": "play", "concurrency_limit": AT_ONCE, "show_progress": "hidden", "api_visibility": "private",
 }  # fmt: skip
 """For events that let players answer, in all tabs together."""
 
 
-class Tab:
+class Tab(Generic[H]):
     """A tab's parts, by name. A game's tab makes its own parts, calls :meth:`seats` where the seats belong, and adds
     its own events to :meth:`wire`.
 
@@ -41,7 +43,7 @@ class Tab:
     DEAL: tuple[str, ...]
     """The parts that show the task."""
 
-    def __init__(self, handlers: Handlers) -> None:
+    def __init__(self, handlers: H) -> None:
         self.handlers = handlers
         self.parts: dict[Part, Any] = {}
         self.fields = settings.names(handlers.SETTINGS)
@@ -126,7 +128,7 @@ class Tab:
         seats = [self.parts[i, name] for i in range(SEATS) for name in self.HELD]
         return [*(self.parts[name] for name in (*self.fields, "count", *self.PERSON)), *seats]
 
-    def window(self, values: Sequence[Any], request: gr.Request) -> Window:
+    def window(self, values: Sequence[Any], request: gr.Request) -> Window[Any]:
         """A window from the values of :attr:`inputs`."""
         taken = iter(values)
         own = self.handlers.SETTINGS(**{name: next(taken) for name in self.fields})

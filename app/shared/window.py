@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from app.shared.settings import Settings
 from labkit.episode import Episode, Task
+
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,10 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """One browser window. The settings have a ``task``."""
+class Window(Generic[S]):
+    """One browser window."""
 
-    settings: Settings
+    settings: S
     seats: tuple[Seat, ...] = ()
     """All seats that the tab has; ``count`` of them are on the screen."""
     count: int = 1

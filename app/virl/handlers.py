@@ -12,7 +12,7 @@ import gradio as gr
 from app.shared.handlers import SEATS, Handlers, Updates
 from app.shared.html import busy
 from app.shared.live import YOU, live
-from app.shared.settings import FieldError, Settings
+from app.shared.settings import FieldError
 from app.shared.stopping import Ticket
 from app.shared.window import Seat, Shown, Window, changed, same_deal
 from app.virl import html
@@ -25,7 +25,7 @@ from labkit.episode import Episode, Task
 BEGIN, END, AGAIN = "Walk it yourself", "End your walk", "Walk it again"
 
 
-class VIRLHandlers(Handlers):
+class VIRLHandlers(Handlers[VIRLSettings]):
     """The handlers of the tab."""
 
     TAB = "virl"
@@ -38,15 +38,15 @@ class VIRLHandlers(Handlers):
         "own walk",
     )  # fmt: skip
 
-    def cell(self, chosen: Settings) -> str:
+    def cell(self, chosen: VIRLSettings) -> str:
         return chosen.cell
 
-    def controls(self, window: Window) -> Updates:
+    def controls(self, window: Window[VIRLSettings]) -> Updates:
         chosen = window.settings.on_route()
         return {**super().controls(replace(window, settings=chosen)), "route": self._routes(chosen)}
 
     @staticmethod
-    def _routes(chosen: VIRLSettings) -> Updates:
+    def _routes(chosen: VIRLSettings) -> dict[str, Any]:
         """The routes of the chosen city."""
         choices = [
             (f"{number} · {route.start.name} → {route.destination.name}", name)
@@ -54,7 +54,7 @@ class VIRLHandlers(Handlers):
         ]
         return gr.update(choices=choices, value=chosen.route)
 
-    def move(self, window: Window) -> Updates:
+    def move(self, window: Window[VIRLSettings]) -> Updates:
         """To another city: its routes, and the first of them on the map."""
         try:
             chosen = window.settings.in_city()
@@ -62,13 +62,13 @@ class VIRLHandlers(Handlers):
             return self.beside(error)
         return {**self.lay(replace(window, settings=chosen)), "route": self._routes(chosen)}
 
-    def deal(self, window: Window, task: Task) -> Updates:
+    def deal(self, window: Window[VIRLSettings], task: Task) -> Updates:
         return {}
 
-    def pick(self, window: Window) -> Updates:
+    def pick(self, window: Window[VIRLSettings]) -> Updates:
         """The route on which the finding shows, under the changed rule, with the players that were compared."""
         chosen = replace(VIRLSettings(), actions="relative", pace=window.settings.pace)
-        names = [name for name in PICKED.players.values() if name in self.catalogue.names]
+        names: list[str | None] = [name for name in PICKED.players.values() if name in self.catalogue.names]
         names += self.catalogue.seated(chosen.cell, SEATS)[len(names) :]
         window = replace(window, settings=chosen, seats=tuple(map(Seat, names)), count=SEATS)
         return {
@@ -80,60 +80,62 @@ class VIRLHandlers(Handlers):
             **self.places(window),
         }
 
-    def seat(self, window: Window, index: int, seat: Seat, task: Task, running: str = "") -> Updates:
+    def seat(self, window: Window[VIRLSettings], index: int, seat: Seat, task: Task, running: str = "") -> Updates:
         differs = changed(seat, window.settings.mended(), task)
         episode = seat.episode
-        elsewhere = episode is None or not same_deal(episode.task, task)
-        on_stage = envs.start(task) if elsewhere else episode
-        last = len(on_stage.positions) - 1
-        at = last if elsewhere or seat.step is None else min(seat.step, last)
         answered = None if episode is None else _answered(episode, seat.step)
+        if episode is None or not same_deal(episode.task, task):
+            on_stage = envs.start(task)
+            at, told = len(on_stage.positions) - 1, None
+        else:
+            on_stage, last = episode, len(episode.positions) - 1
+            at, told = last if seat.step is None else min(seat.step, last), answered
         looked_at = 0 if episode is None else len(episode.positions) - 1 if seat.step is None else seat.step
         return {
             (index, "shown"): seat.shown,
             (index, "step"): seat.step,
             (index, "status"): html.walk(seat, looked_at, differs, running) if episode else busy(running),
-            (index, "stage"): html.stage(on_stage, at, None if elsewhere else answered, plan=True),
+            (index, "stage"): html.stage(on_stage, at, told, plan=True),
             (index, "turns"): html.turns(episode, answered, bool(differs)) if episode else _empty(running),
         }
 
-    def look(self, window: Window, index: int, step: object) -> Updates:
+    def look(self, window: Window[VIRLSettings], index: int, step: object) -> Updates:
         """At a step of a player's walk; while the player walks, the seat follows it."""
         seat = window.seats[index]
-        if index in self.line.running(window.session, self.TAB) or not _is_step(seat.episode, step):
+        at = _step_of(seat.episode, step)
+        if index in self.line.running(window.session, self.TAB) or at is None:
             return {}
         try:
-            return self.seat(window, index, replace(seat, step=step), self.drawn(window.settings))
+            return self.seat(window, index, replace(seat, step=at), self.drawn(window.settings))
         except FieldError as error:
             return self.beside(error)
 
-    def play(self, window: Window, seat: Seat, task: Task, stopped: Any, one: bool = False) -> Iterator[Shown]:
+    def play(
+        self, window: Window[VIRLSettings], seat: Seat, task: Task, stopped: Any, one: bool = False
+    ) -> Iterator[Shown]:
         """The player's walk, from where it stands if it can go on.
 
         Args:
             one: a single answer, instead of all.
         """
         shown, settings = seat.shown, window.settings
-        goes_on = (
-            shown is not None
-            and shown.origin != "recorded"
-            and not shown.episode.done
-            and not changed(seat, settings, task)
-        )
-        walked = live(self.catalogue, seat.player, settings, shown.episode if goes_on else task, stopped)
+        begin: Task | Episode = task
+        if shown is not None and shown.origin != "recorded" and not shown.episode.done:
+            begin = task if changed(seat, settings, task) else shown.episode
+        walked = live(self.catalogue, seat.player, settings, begin, stopped)
         return islice(walked, 2) if one else walked
 
-    def one_step(self, window: Window, index: int) -> Iterator[Updates]:
+    def one_step(self, window: Window[VIRLSettings], index: int) -> Iterator[Updates]:
         """The Step button: one answer."""
         return self.run(window, index, one=True)
 
-    def pause(self, window: Window, shown: Shown, ticket: Ticket) -> None:
+    def pause(self, window: Window[VIRLSettings], shown: Shown, ticket: Ticket) -> None:
         if shown.episode.attempts and not shown.episode.done:
             ticket.stopped.wait(PACES.get(window.settings.pace, 0.0))
 
     # The person
 
-    def walk_yourself(self, window: Window) -> Updates:
+    def walk_yourself(self, window: Window[VIRLSettings]) -> Updates:
         """Begin the person's walk; while it is open, end it."""
         try:
             task = window.settings.task
@@ -143,7 +145,7 @@ class VIRLHandlers(Handlers):
         own = envs.start(task, YOU) if own is None or own.done else None
         return self.own_side(replace(window, own=own, step=None), task)
 
-    def act(self, window: Window, action: object) -> Updates:
+    def act(self, window: Window[VIRLSettings], action: object) -> Updates:
         """The person's action, judged; what is seen and the sentence are filled in rightly."""
         try:
             task = self.drawn(window.settings)
@@ -156,21 +158,20 @@ class VIRLHandlers(Handlers):
         own = envs.judge(own, answer_text(observed(own.task, state), state["instruction"], action))
         return self.own_side(replace(window, own=own, step=None), task)
 
-    def look_back(self, window: Window, step: object) -> Updates:
+    def look_back(self, window: Window[VIRLSettings], step: object) -> Updates:
         """At a step of the person's walk."""
         try:
             task = self.drawn(window.settings)
         except FieldError as error:
             return self.beside(error)
-        if not _is_step(self.own(window, task), step):
-            return {}
-        return self.own_side(replace(window, step=step), task)
+        at = _step_of(self.own(window, task), step)
+        return {} if at is None else self.own_side(replace(window, step=at), task)
 
-    def own_side(self, window: Window, task: Task) -> Updates:
+    def own_side(self, window: Window[VIRLSettings], task: Task) -> Updates:
         """The person's walk. While it is open the players are out of sight: their maps tell the way."""
         own = self.own(window, task)
         if own is None:
-            places = {"own place": gr.update(visible=False), "players": gr.update(visible=True)}
+            places: Updates = {"own place": gr.update(visible=False), "players": gr.update(visible=True)}
             return {"own": window.own, "step": None, "own walk": BEGIN, **places}
         walking = not own.done
         at = len(own.positions) - 1 if window.step is None else window.step
@@ -192,9 +193,11 @@ def _empty(running: str) -> str:
     return "" if running else html.nothing()
 
 
-def _is_step(episode: Episode | None, step: object) -> bool:
-    """Whether what the browser sent is the index of a position."""
-    return isinstance(step, int) and episode is not None and 0 <= step < len(episode.positions)
+def _step_of(episode: Episode | None, sent: object) -> int | None:
+    """The index of a position that the browser sent; None where it is none."""
+    if isinstance(sent, int) and episode is not None and 0 <= sent < len(episode.positions):
+        return sent
+    return None
 
 
 def _answered(episode: Episode, step: int | None, walking: bool = False) -> int | None:

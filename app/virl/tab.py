@@ -20,7 +20,7 @@ RULES = [("absolute: north … (trained)", "absolute"), ("relative: left, right 
 CELLS = [("in words", "virl-l"), ("in pictures", "virl-vl")]
 
 
-class VIRLTab(Tab):
+class VIRLTab(Tab[VIRLHandlers]):
     """Builds the tab where it is made; :meth:`wire` connects it once the whole page stands."""
 
     SEAT = (*Tab.SEAT, "one", "stage", "step")
