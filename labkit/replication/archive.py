@@ -81,7 +81,7 @@ class Archive:
             return model
         run = self._named(found["name"] or found["id"])
         recipe = self.recipe(run) if run else None
-        if recipe is None:
+        if run is None or recipe is None:
             return model
         step = found["at"] or found["step"]
         return {"recipe": recipe, "step": int(step) if step else last_step(run)}

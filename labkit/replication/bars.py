@@ -165,7 +165,7 @@ def _grid_line(
 
 def _chosen(curve: Curve, keys: Sequence[str]) -> dict[str, float]:
     """The values that the config itself has; a default of 0 where it says nothing."""
-    data = read(curve.config)
+    data = read(curve.training_config)
     return {key: float(data.get(key, 0.0)) for key in keys}
 
 

@@ -7,14 +7,14 @@ diamond.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 
 from labkit.envs.games import title_of
-from labkit.evaluation import Estimate
+from labkit.evaluation import Measured
 from labkit.replication.bars import add_changes, add_growth, add_values, grid
 from labkit.replication.plan import Curve
 from labkit.replication.series import mean_line, smooth, value_of
@@ -104,8 +104,8 @@ def _curves(data: Data, axis: Axis) -> go.Figure:
 class _Trace:
     """A trace with its x values under each axis."""
 
-    x: dict[Axis, list[float | None]]
-    y: list[float | None]
+    x: Mapping[Axis, Sequence[float | None]]
+    y: Sequence[float]
     options: dict[str, Any]
     leads: bool = False
     """Whether the legend's entry is this one's."""
@@ -249,6 +249,5 @@ def alt_text(data: Data) -> str:
     return f"{data.figure.plan.title}. {'; '.join(told)}."
 
 
-def _told(found: Estimate) -> str:
-    bounds = f" [{percent(found.ci95[0])}, {percent(found.ci95[1])}]" if found.ci95 else ""
-    return percent(found.value) + bounds
+def _told(found: Measured) -> str:
+    return f"{percent(found.value)} [{percent(found.ci95[0])}, {percent(found.ci95[1])}]"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from labkit.evaluation import Estimate
+from labkit.evaluation import Measured
 from labkit.evaluation.games import measures_of
 from labkit.evaluation.seeds import ENOUGH
 from labkit.replication.plan import Claim
@@ -33,7 +33,7 @@ class Finding:
 
     claim: Claim
     cell: str
-    change: Estimate | None
+    change: Measured | None
     """Of the headline metric, as a share."""
     verdict: Verdict
     on_these_deals: Verdict
@@ -41,7 +41,7 @@ class Finding:
     sentence: str
     seeds: tuple[int, ...] = ()
     """How many training seeds the change is over, of each side where these differ; empty where none is trained."""
-    beside: Mapping[str, Estimate | None] = field(default_factory=dict)
+    beside: Mapping[str, Measured | None] = field(default_factory=dict)
     """The same change of the game's other rates; None where the stored runs do not have it."""
     temperatures: tuple[float, ...] = ()
     """The sampling temperature, of each of the two sides where these differ; empty where no episodes are compared."""
@@ -57,13 +57,13 @@ def findings(data: Data) -> list[Finding]:
     ]
 
 
-def verdict(says: str, found: Estimate | None, margin: float) -> Verdict:
+def verdict(says: str, found: Measured | None, margin: float) -> Verdict:
     """Whether an estimate with its 95% interval bears out ``rises``, ``falls``, ``does not rise``, ``does not fall``.
 
     That something changes is borne out by an interval clear of zero. That it does not is borne out only by an
     interval that leaves no room for more than ``margin``: absence of evidence is not enough.
     """
-    if found is None or found.value is None or found.ci95 is None:
+    if found is None:
         return "no data"
     low, high = found.ci95 if says.endswith("rise") or says == "rises" else (-found.ci95[1], -found.ci95[0])
     if says.startswith("does not"):
@@ -74,7 +74,7 @@ def verdict(says: str, found: Estimate | None, margin: float) -> Verdict:
 class _Compared(NamedTuple):
     """A change that a claim is about."""
 
-    change: Estimate | None
+    change: Measured | None
     seeds: tuple[int, ...]
     """How many seeds, of each of the two sides where these differ."""
     against: str
@@ -121,17 +121,17 @@ def _at_equal_compute(data: Data, claim: Claim, cell: str) -> _Compared:
         return _Compared(None, (), f"{against} at equal compute")
     moved, place, seeds = found
     also, paper = "", _grown(data, claim, cell, "paper")
-    if paper is not None and paper[0].ci95 is not None:
+    if paper is not None:
         also = f" (by the paper's account, at {paper[1]} TFLOP: {points(paper[0].value)} {interval(paper[0])})"
     return _Compared(moved, seeds, f"{against}, at {place} TFLOP{also}")
 
 
-def _grown(data: Data, claim: Claim, cell: str, account: Account) -> tuple[Estimate, str, tuple[int, ...]] | None:
+def _grown(data: Data, claim: Claim, cell: str, account: Account) -> tuple[Measured, str, tuple[int, ...]] | None:
     """A growth, or the difference of two, at the compute that all curves have reached: it, where, and the seeds."""
     flops = common_compute(data, cell, account)
     names = [claim.curve] if claim.than == "start" else [claim.curve, claim.than]
-    found = [growth(data.lines[cell, name], claim.suite, flops, account) for name in names]
-    if None in found:
+    found = [g for name in names if (g := growth(data.lines[cell, name], claim.suite, flops, account))]
+    if len(found) < len(names):
         return None
     ours, *theirs = found
     place = " and ".join(f"{one.flops / 1e12:.3g}" for one in found)
@@ -139,11 +139,11 @@ def _grown(data: Data, claim: Claim, cell: str, account: Account) -> tuple[Estim
     return (_gap(theirs[0].change, ours.change) if theirs else ours.change), place, seeds
 
 
-def _gap(before: Estimate, after: Estimate) -> Estimate:
+def _gap(before: Measured, after: Measured) -> Measured:
     """The difference of two changes, as if they were independent: that they share deals would narrow it."""
     half = math.hypot((before.ci95[1] - before.ci95[0]) / 2, (after.ci95[1] - after.ci95[0]) / 2)
     gap = after.value - before.value
-    return Estimate(gap, min(before.n, after.n), (gap - half, gap + half))
+    return Measured(gap, min(before.n, after.n), (gap - half, gap + half))
 
 
 def _sentence(data: Data, claim: Claim, cell: str, compared: _Compared, decided: Verdict) -> str:
@@ -151,7 +151,7 @@ def _sentence(data: Data, claim: Claim, cell: str, compared: _Compared, decided:
     what = f"{claim.curve} on {cell}, {claim.suite}"
     rivals = claim.than in {c.name for c in data.figure.of(cell) if c.method != "init"}
     says = _BESIDE[claim.says] if rivals else claim.says
-    if found is None or found.ci95 is None:
+    if found is None:
         return f"{what}: nothing is stored to tell whether it {says} {against}."
     number = f"{points(found.value)} points {interval(found)} {against}"
     how_many = " against ".join([count(seeds[0], "seed"), *map(str, seeds[1:])])
@@ -182,7 +182,7 @@ def points(share: float) -> str:
     return text.replace("-", "−") if float(text) else "0.0"
 
 
-def interval(found: Estimate) -> str:
+def interval(found: Measured) -> str:
     """``[−9.6, −6.6]``, in points."""
     return f"[{points(found.ci95[0])}, {points(found.ci95[1])}]"
 

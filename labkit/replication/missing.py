@@ -59,18 +59,19 @@ def missing_jobs(figure: Figure, archive: Archive, out: str | Path = ROOT) -> li
 
 def _of_curve(figure: Figure, curve: Curve, seed: int, archive: Archive, out: str | Path) -> Iterator[Job]:
     evaluation = figure.evaluation_of(curve)
-    if not curve.trained:
+    if curve.player is not None:
         if evaluation and not _all_there(archive, curve.player, evaluation, curve.cell):
             yield _evaluate(curve, seed, curve.player, evaluation, out, ready=True)
         return
     recipe = archive.asked(curve, seed)
     run = archive.trained(recipe)
-    unevaluated = evaluation and not (run and _all_there(archive, f"run:{run.id}", evaluation, curve.cell))
-    wanted = {last_step(run)} if run and unevaluated else set()
+    if evaluation and run and _all_there(archive, f"run:{run.id}", evaluation, curve.cell):
+        evaluation = None
+    wanted = {last_step(run)} if run and evaluation else set()
     if run is None or not wanted <= run.checkpoints().keys():
         yield from _train(figure, curve, seed, archive, out)
         run = None
-    if unevaluated:
+    if evaluation:
         player = f"run:{run.id}" if run else f"run:{UNKNOWN}"
         yield _evaluate(curve, seed, player, evaluation, out, ready=run is not None)
 
@@ -98,15 +99,17 @@ def _train(figure: Figure, curve: Curve, seed: int, archive: Archive, out: str |
     ready = True
     if curve.source:
         source = archive.trained(archive.asked(curve.source, seed), curve.step)
-        ready = source is not None and curve.step in source.checkpoints()
-        if not ready:
+        if source is not None and curve.step in source.checkpoints():
+            begin = [f"model={_name(source, curve.step)}"]
+        else:
+            ready = False
+            begin = [f"model=run:{UNKNOWN}@{curve.step}"]
             yield from _train(figure, curve.source, seed, archive, out)
-        begin = [f"model={_name(source, curve.step) if ready else f'run:{UNKNOWN}@{curve.step}'}"]
     steps = _asked_of(figure, curve)
     if steps:
         steps |= set(curve.resolved(seed).get("checkpoints", ()))
         begin.append(f"checkpoints={sorted(steps)}".replace(" ", ""))
-    words = ("train", relpath(curve.config), "--set", *curve.words(seed), *begin, *_out(out))
+    words = ("train", relpath(curve.training_config), "--set", *curve.words(seed), *begin, *_out(out))
     yield Job(curve.name, curve.cell, seed, words, ready, ("train", recipe))
 
 

@@ -158,8 +158,10 @@ class Plan(Config):
         if len(set(names)) < len(names):
             raise ValueError("two curves have the same name")
         for number, curve in enumerate(value):
-            if curve.start and curve.start.curve not in [c.name for c in value[:number] if not c.grid]:
-                raise ValueError(f"{curve.name} starts from {curve.start.curve!r}, which is no single curve before it")
+            if curve.start and curve.start.curve not in [c.name for c in value[:number] if c.config and not c.grid]:
+                raise ValueError(
+                    f"{curve.name} starts from {curve.start.curve!r}, which is no single trained curve before it"
+                )
         return value
 
 
@@ -192,6 +194,17 @@ class Curve:
         """Whether it stands for runs, rather than for a checkpoint that is there."""
         return self.config is not None
 
+    @property
+    def training_config(self) -> Path:
+        """The file of its training config.
+
+        Raises:
+            UsageError: it stands for a checkpoint that is there.
+        """
+        if self.config is None:
+            raise UsageError(f"curve {self.name} has no config: it is the checkpoint {self.player}, not a training run")
+        return self.config
+
     def words(self, seed: int) -> list[str]:
         """``key=value`` words of one seed's run."""
         return [f"seed={seed}", *self.overrides]
@@ -200,9 +213,9 @@ class Curve:
         """The plain data of one seed's config.
 
         Raises:
-            UsageError: the config cannot be read.
+            UsageError: it has no config, or the config cannot be read.
         """
-        return read(self.config, self.words(seed))
+        return read(self.training_config, self.words(seed))
 
 
 @dataclass(frozen=True)
@@ -268,6 +281,8 @@ def load_plan(
             raise UsageError(f"{path}: {claim.curve} goes on from no other curve; its claim is than: start")
     kept = [c for c in curves.values() if cells is None or c.cell in cells]
     if not kept:
+        if cells is None:
+            raise UsageError(f"{path} has no curves; add one")
         raise UsageError(f"figure {path.stem} has nothing in {', '.join(cells)}; choose another cell")
     return Figure(path.stem, plan, tuple(kept if seeds is None else (_reseeded(c, seeds) for c in kept)))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labkit.envs.games import row_of
-from labkit.evaluation import Estimate
+from labkit.evaluation import Measured
 from labkit.evaluation.games import label_of
 from labkit.replication.findings import Finding, count, interval, points
 from labkit.replication.plan import Curve
@@ -22,7 +22,7 @@ class Row:
 
     curve: Curve
     suite: str
-    value: Estimate
+    value: Measured
     """Over the seeds."""
     ends: tuple[Endpoint, ...]
     spent: Compute | None
@@ -90,14 +90,14 @@ def measured(data: Data, cell: str) -> str:
 
 def told(row: Row) -> dict[str, str]:
     """A row in words, under the headings of a table."""
-    low_high = f"[{row.value.ci95[0]:.1%}, {row.value.ci95[1]:.1%}]" if row.value.ci95 else ""
+    low, high = row.value.ci95
     spent = row.spent
     return {
         "player": f"{row.curve.name}, {row.curve.cell}",
         "suite": row.suite,
         "measured": row.metric + (", every one" if row.every else ""),
         "value": f"{row.value.value:.1%}",
-        "95% interval": low_high,
+        "95% interval": f"[{low:.1%}, {high:.1%}]",
         "n a seed": trials(row),
         "seeds": ", ".join(str(e.seed) for e in row.ends) if row.curve.trained else "–",
         "TFLOP (paper's account)": f"{spent.flops / 1e12:.2f} ({spent.estimated_flops / 1e12:.2f})" if spent else "–",
@@ -128,5 +128,5 @@ def _against(one: Finding) -> str:
     return f"{claim.curve} {than}, {one.cell} {claim.suite}"
 
 
-def _told(found: Estimate | None) -> str:
-    return "not measured" if found is None or found.ci95 is None else f"{points(found.value)} {interval(found)}"
+def _told(found: Measured | None) -> str:
+    return "not measured" if found is None else f"{points(found.value)} {interval(found)}"

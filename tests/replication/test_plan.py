@@ -114,8 +114,19 @@ def test_a_curve_goes_on_from_another_under_the_same_seed(tmp_path):
         ),
         (
             {"curves": [{**FIGURE["curves"][1], "start": {"curve": "SFT", "step": 1}}], "claims": []},
-            "starts from 'SFT', which is no single curve before it",
+            "starts from 'SFT', which is no single trained curve before it",
         ),
+        (
+            {
+                "curves": [
+                    {"name": "Init", "method": "init", "player": "tiny:gp-l"},
+                    {**FIGURE["curves"][1], "start": {"curve": "Init", "step": 1}},
+                ],
+                "claims": [],
+            },
+            "starts from 'Init', which is no single trained curve before it",
+        ),
+        ({"curves": [], "claims": []}, "05.yaml has no curves"),
     ],
 )
 def test_what_is_wrong_in_a_plan_is_said_in_one_line(tmp_path, changes, said):
