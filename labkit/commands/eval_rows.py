@@ -80,7 +80,8 @@ def _best(args: argparse.Namespace, cell: str, settings: Mapping[str, Any], name
     if "dev" not in game(cell).splits:
         raise UsageError(f"{cell} has no split dev to choose a temperature on; name one with --temperature")
     several = args.samples > 1 or args.revision == "independent"
-    dev, suite = {}, game(cell).suites[0]
+    dev: dict[str, float] = {}
+    suite = game(cell).suites[0]
     # No option that changes the rule or the deals: what is chosen on has to be what was trained on.
     dealt = {"attempts": settings.get("attempts"), "prompts": settings["prompts"]}
     dealt = {key: value for key, value in dealt.items() if value is not None}
@@ -90,6 +91,10 @@ def _best(args: argparse.Namespace, cell: str, settings: Mapping[str, Any], name
             player, cell, suite, split="dev", episodes=args.episodes, seed=args.seed, batch=args.batch,
             samples=args.samples, revision=args.revision, **dealt,
         )  # fmt: skip
+        if found.value is None:
+            raise UsageError(
+                f"{cell} measures no {found.metric} on dev to choose a temperature by; name one with --temperature"
+            )
         dev[f"{temperature:g}"] = found.value
     chosen = max(dev, key=dev.__getitem__)
     told = ", ".join(f"{value:.3f} at {temperature}" for temperature, value in dev.items())

@@ -68,7 +68,7 @@ def comparison(
     own = _own(results[0])
     for suite in own:
         for label, result, moved in zip(labels, results, changes, strict=True):
-            row = {"suite": suite, "player": label, **_numbers(_headline(result[suite]))}
+            row = {"suite": suite, "player": label, **_numbers(result[suite].estimate)}
             if change := moved.get(suite):
                 low, high = change["ci95"]
                 row |= {"change": f"{change['value']:+.3f}", "its interval": f"[{low:+.3f}, {high:+.3f}]"}
@@ -119,7 +119,7 @@ def _suite(result: SuiteResult) -> str:
     d = result.details
     rows = list(_measures(result))
     if result.metric != "success":
-        rows.insert(0, (result.metric.replace("_", " "), _headline(result)))
+        rows.insert(0, (result.metric.replace("_", " "), result.estimate))
     lines = [
         f"{result.cell} {result.suite}: {common.printable(result.player)}, split {result.split}, {_dealt(result)}",
         common.table(({"metric": label, **_numbers(e)} for label, e in rows), ("metric", "value", "95% interval", "n")),
@@ -155,12 +155,6 @@ def _measures(result: SuiteResult) -> Iterable[tuple[str, Estimate]]:
             yield from ((f"{label} {part}", e) for part, e in found.items() if e.n)
         elif found is not None and found.n:
             yield label, found
-
-
-def _headline(result: SuiteResult) -> Estimate:
-    from labkit.evaluation import Estimate
-
-    return Estimate(result.value, result.n, result.ci95)
 
 
 def _dealt(result: SuiteResult) -> str:

@@ -66,11 +66,15 @@ class SuiteResult:
     asked_once: tuple[Episode, ...] = field(default=(), repr=False)
     """Episodes in which every position was asked once, where that was asked for and the game measures it."""
 
+    @property
+    def estimate(self) -> Estimate:
+        """The headline number with its interval."""
+        return Estimate(self.value, self.n, self.ci95)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without the episodes."""
-        headline = Estimate(self.value, self.n, self.ci95)
         settings = {"split": self.split, "attempts": self.attempts, "every_hand": self.every_hand}
-        return plain({"metric": self.metric, **plain(headline), **settings, "splits": self.splits, **self.details})
+        return plain({"metric": self.metric, **plain(self.estimate), **settings, "splits": self.splits, **self.details})
 
 
 def evaluate(

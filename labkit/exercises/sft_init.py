@@ -119,7 +119,7 @@ def funnel(learner: Any) -> str:
         right = {
             "readable": sum(c != "unreadable" for c in chosen) / 7,
             **{name: sum(f.details[name].value for f in found) / 7 for name in ("legal", "valid")},
-            "right": sum(f.value for f in found) / 7,
+            "right": sum(e.success for e in played) / 7,
         }
         expect(learner, (chosen,), right)
     return "equal to the evaluation's shares"

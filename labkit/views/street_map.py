@@ -245,10 +245,10 @@ def _landmarks(
             if name not in spots and name not in known and name != goal:
                 towards = milestone.arriving + 45.0 * RELATIONS.index(relation)
                 spots[name] = (ahead(to_point(milestone.place, origin), towards, BESIDE), None)
-    for name, (point, mark) in spots.items():
+    for name, (point, landmark) in spots.items():
         x, y = sheet.frame.at(point)
         sheet.mark(x, y, 20, name)
-        yield icon(x, y, 20, mark.category if mark else "", name)
+        yield icon(x, y, 20, landmark.category if landmark else "", name)
 
 
 def _away(point: Point, line: Sequence[Point]) -> float:

@@ -12,6 +12,7 @@ from labkit.config import Config
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from labkit.evaluation import Estimate
     from labkit.models.bundle import ModelBundle
     from labkit.runs import Run
 
@@ -61,14 +62,16 @@ class Probe(Config):
                 )
                 run.put_episodes(f"{suite}-{step}", result.episodes)
                 name = f"eval/{suite}/{result.metric}"
-                found |= {
-                    name: result.value,
-                    f"eval/{suite}/ci95": list(result.ci95),
-                    f"eval/{suite}/n": result.n,
-                }
+                found |= {**_logged(name, f"eval/{suite}/ci95", result.estimate), f"eval/{suite}/n": result.n}
                 if step > 0:
                     change = difference(list(run.episodes(f"{suite}-0")), result.episodes)
-                    found |= {f"{name}/change": change.value, f"{name}/change_ci95": list(change.ci95)}
+                    found |= _logged(f"{name}/change", f"{name}/change_ci95", change)
             return found
 
         return measure
+
+
+def _logged(name: str, interval: str, estimate: Estimate) -> dict[str, Any]:
+    """An estimate as two metrics, its value and its interval; none where there was nothing to measure."""
+    measured = estimate.measured
+    return {name: measured.value, interval: list(measured.ci95)} if measured else {}

@@ -158,8 +158,8 @@ class RunDashboard:
             for step in trace.customdata if trace.customdata is not None else ():
                 name = curves.episodes_of(metric, step)
                 labels[run, name] = f"{shown[run].label}: {name.rpartition('-')[0]} after {step}"
-        options = [(words, key) for key, words in labels.items() if _stored(shown[key[0]].run, key[1])]
-        options = [("choose, or click a point", None), *options]
+        options: list[tuple[str, tuple[str, str] | None]] = [("choose, or click a point", None)]
+        options += [(words, key) for key, words in labels.items() if _stored(shown[key[0]].run, key[1])]
         if list(self._pick.options) != options:
             chosen = self._pick.value
             # Setting options chooses the first: that is no choice of the learner's.

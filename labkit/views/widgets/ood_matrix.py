@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import UsageError
-from labkit.evaluation import Estimate, SuiteResult, measure
+from labkit.evaluation import Estimate, Measured, SuiteResult, measure
 from labkit.evaluation.games import label_of, measures_of
 from labkit.evaluation.paired import difference
 from labkit.evaluation.seeds import ENOUGH, level, pooled
@@ -77,14 +77,15 @@ class OODMatrix:
             return None
         first = seeds[0]
         if len(seeds) == 1:
-            return Estimate(first.value, first.n, first.ci95)
+            return first.estimate
         return level([r.episodes for r in seeds], metric=first.metric, weights=_weights(first))
 
-    def change(self, player: str, suite: str) -> Estimate | None:
-        """The paired change of a cell from the first row; None in that row, and where the deals differ."""
+    def change(self, player: str, suite: str) -> Measured | None:
+        """The paired change of a cell from the first row; None in that row, where the deals differ, and where there
+        was nothing to measure."""
         return self._changes.get((player, suite))
 
-    def _change(self, player: str, suite: str) -> Estimate | None:
+    def _change(self, player: str, suite: str) -> Measured | None:
         after, before = self._results[player, suite], self._results.get((self.players[0], suite))
         if before is None or before is after or not _comparable(before[0], after[0]):
             return None
@@ -93,7 +94,7 @@ class OODMatrix:
         first = before[0]
         weights = _weights(first)
         if len(after) == 1:
-            return difference(first.episodes, after[0].episodes, metric=first.metric, weights=weights)
+            return difference(first.episodes, after[0].episodes, metric=first.metric, weights=weights).measured
         befores = before * (len(after) // len(before))
         pairs = [(b.episodes, a.episodes) for b, a in zip(befores, after, strict=True)]
         return pooled(pairs, metric=first.metric, weights=weights).change
@@ -145,7 +146,7 @@ class OODMatrix:
         return widgets.VBox([switch, table, episodes])
 
     def _table(self, change: bool, live: bool) -> str:
-        scale = max([WIDEST, *(abs(c.value) for c in self._changes.values() if c and c.value is not None)])
+        scale = max([WIDEST, *(abs(c.value) for c in self._changes.values() if c)])
         heads = "".join(f'<th scope="col" style="{_CELL}">{self._column(suite)}</th>' for suite in self.suites)
         rows = ""
         for number, player in enumerate(self.players):
@@ -179,17 +180,19 @@ class OODMatrix:
         return f'{text(suite)}<br><span style="font-weight:normal">{text(", ".join(metrics))}</span>'
 
     def _cell(self, player: str, suite: str, change: bool, scale: float, live: bool) -> str:
-        seeds, moved = self._results.get((player, suite)), self.change(player, suite)
-        if seeds is None:
+        seeds, value = self._results.get((player, suite)), self.value(player, suite)
+        if seeds is None or value is None:
             return f'<td style="{_CELL}">not played</td>'
-        number = _share(self.value(player, suite))
+        moved = self.change(player, suite)
+        number = _share(value)
         other = self._other(player, moved)
         main, below = (other, number) if change else (number, other)
-        clear = moved is not None and moved.ci95 is not None and not moved.ci95[0] <= 0 <= moved.ci95[1]
-        mark = ("▲ " if moved.value > 0 else "▼ ") if clear else ""
+        mark = ""
+        if moved and not moved.ci95[0] <= 0 <= moved.ci95[1]:
+            mark = "▲ " if moved.value > 0 else "▼ "
         n = f"n = {seeds[0].n}" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
         shown = f"<strong>{mark}{main}</strong><br>{below}<br>{n}{self._beside(seeds)}"
-        ground = diverging(moved.value, scale) if moved is not None and moved.value is not None else "#FFFFFF"
+        ground = diverging(moved.value, scale) if moved else "#FFFFFF"
         style = f"background:{ground};color:#111111;"
         if not live:
             return f'<td style="{_CELL}{style}">{shown}</td>'
@@ -212,8 +215,8 @@ class OODMatrix:
             lines.append(f"{text(label_of(seeds[0].cell, name))}: {rate}")
         return f'<br><span style="font-size:85%">{"<br>".join(lines)}</span>' if lines else ""
 
-    def _other(self, player: str, moved: Estimate | None) -> str:
-        if moved is not None and moved.value is not None:
+    def _other(self, player: str, moved: Measured | None) -> str:
+        if moved is not None:
             low, high = moved.ci95
             return f"{_points(moved.value)} [{_points(low)}, {_points(high)}] points"
         return "the reference" if player == self.players[0] else "not paired"
@@ -252,10 +255,11 @@ def _comparable(one: SuiteResult, other: SuiteResult) -> bool:
 
 
 def _share(estimate: Estimate) -> str:
-    if estimate.value is None:
+    measured = estimate.measured
+    if measured is None:
         return "nothing to measure"
-    low, high = estimate.ci95
-    return f"{estimate.value:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
+    low, high = measured.ci95
+    return f"{measured.value:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _points(share: float) -> str:

@@ -1,6 +1,7 @@
 """Evaluation inside a run: each probe is compared with the first one, deal by deal."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -8,6 +9,8 @@ import yaml
 from labkit.envs import cells, register
 from labkit.envs.games import Row
 from labkit.envs.general_points.cards import numbers_of, split_of, suite_rule
+from labkit.evaluation import default
+from labkit.evaluation.metrics import Trials
 from labkit.evaluation.paired import difference
 from labkit.runs import listing
 from labkit.training import train
@@ -25,8 +28,17 @@ class Prefix(small_games.Bandit):
         return replace(super().judge(episode, answer.split(" ")[0]), answer=answer)
 
 
+def second_answers(episode):
+    """The right second answers, which nobody gives where one attempt is allowed."""
+    later = episode.attempts[1:2]
+    return Trials(sum(a.verdict.success for a in later), len(later))
+
+
+SECOND = SimpleNamespace(**vars(default) | {"RATES": {"second": second_answers}, "headline": lambda task: "second"})
+
 if "beginning" not in cells():
     register(Row(name="beginning", title="Beginning", cells={"beginning": "Beginning"}, game=Prefix))
+    register(Row(name="second", title="Second", cells={"second": "Second"}, game=Prefix, measures=SECOND))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +86,11 @@ def test_each_probe_is_compared_with_the_first_on_the_same_deals(whole):
         assert found[step][f"{NAME}/change_ci95"] == pytest.approx(difference(before, after).ci95)
         low, high = found[step][f"{NAME}/change_ci95"]
         assert low < change < high
+
+
+def test_a_probe_without_anything_to_measure_logs_no_number_and_training_goes_on(begin, tmp_path):
+    run = begin(tmp_path, "cell=second", "updates=1", "probe.every=1")
+    assert lines(run) == {0: {"eval/id/n": 0}, 1: {"eval/id/n": 0}}
 
 
 def test_an_unchanged_policy_has_not_changed_and_the_pairs_say_so(whole, begin, tmp_path):
