@@ -138,7 +138,8 @@ class DialogueEnv(gymnasium.Env[Any, str]):
             if "suite" in options or "split" in options:
                 raise UsageError(f"{self.named} is given, so no suite or split deals it; leave one of the two out")
             return self._named({**self._dealt, **options})
-        options.pop(self.named, None)
+        if self.named:
+            options.pop(self.named, None)
         if fresh:
             self._next.clear()
         wanted = {**self._dealt, **options, "seed": self.np_random_seed}

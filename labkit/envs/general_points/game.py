@@ -152,7 +152,7 @@ class GeneralPoints:
         ranks, faces, target = ranks_of(task.deal), task.rule["faces"], task.rule["target"]
         picture = None
         if self.pictured:
-            recipe = {"cards": task.deal["cards"], **task.picture}
+            recipe = {"cards": task.deal["cards"], **(task.picture or {})}
             picture = {"recipe": recipe, "hash": picture_hash(self.draw(recipe))}
         text = prompts.opening(ranks, faces, target, picture=self.pictured, prompts=task.prompts)
         return Position({"cards": list(ranks), "faces": faces, "target": target}, text, picture)

@@ -133,8 +133,8 @@ def _ranks(value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
     named = (v.get("rank", "") if isinstance(v, dict) else v for v in value)
-    ranks = tuple(read_rank(v) if isinstance(v, str) else None for v in named)
-    return None if None in ranks else ranks
+    ranks = tuple(rank for v in named if isinstance(v, str) and (rank := read_rank(v)))
+    return ranks if len(ranks) == len(value) else None
 
 
 def _integers(value: Any) -> tuple[int, ...] | None:
@@ -232,7 +232,7 @@ def _list(items: Sequence[Any], most: int = 6) -> str:
 def _value_fault(reading: Reading, target: int) -> str:
     if reading.value is None:
         return "divides by zero"
-    if reading.value == target:
+    if reading.value == target and reading.right_side is not None:
         return f"ends in ={_decimal(reading.right_side)}"
     shown = str(reading.value)
     return f"equals {shown}" if len(shown) <= 20 else "equals a very long fraction"

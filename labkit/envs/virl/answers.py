@@ -45,7 +45,7 @@ def mistaken(
     if kind == "action":
         turns = [f"turn_direction({word})" for word in ACTIONS[actions]]
         action = rng.choice(("forward()", "stop()", rng.choice(turns)))
-    elif kind == "rule":
+    elif kind == "rule" and swapped is not None:
         action = swapped
     text = answer_text(observation, instruction, action)
     return text[: rng.randrange(len(text))] if kind == "broken" else text

@@ -108,13 +108,13 @@ class Guide:
         Raises:
             UsageError: the destination cannot be reached.
         """
-        return verifier.Action("stop") if at.point == self._goal else self._step(at)[0]
+        return self.step(at)[0]
 
     def count(self, at: State) -> int:
         """The number of the expert's actions from a state to the end, ``stop()`` included."""
         taken = 1
         while at.point != self._goal:
-            at, taken = self._step(at)[1], taken + 1
+            at, taken = self.step(at)[1], taken + 1
         return taken
 
     def leg(self, at: State) -> int:
@@ -131,10 +131,17 @@ class Guide:
         """The next point on the expert's way."""
         here = at.point
         while at.point == here:
-            at = self._step(at)[1]
+            at = self.step(at)[1]
         return at.point
 
-    def _step(self, at: State) -> tuple[verifier.Action, State]:
+    def step(self, at: State) -> tuple[verifier.Action, State]:
+        """The expert's action, and where it leads.
+
+        Raises:
+            UsageError: the destination cannot be reached.
+        """
+        if at.point == self._goal:
+            return verifier.Action("stop"), at
         if at not in self._next:
             self._plan(at)
         return self._next[at]
@@ -179,11 +186,10 @@ def opening(task: Task) -> State:
 def state(task: Task, at: State) -> dict[str, Any]:
     """The state of a position: the truth at a point and heading, as plain data."""
     streets, guide, actions = _streets(task), _guide(task), task.rule["actions"]
-    action = guide.action(at)
+    action, following = guide.step(at)
     other = action.text
     if action.name == "turn_direction":
-        facing = turned(streets, at, actions, action.word)
-        direction = word(other_actions(actions), at.heading, facing.heading)
+        direction = word(other_actions(actions), at.heading, following.heading)
         other = verifier.Action("turn_direction", direction).text
     place = streets.place(at.point)
     leg = guide.leg(at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -178,12 +178,12 @@ class VIRL:
     def judge(self, episode: Episode, answer: str) -> Attempt:
         here, task = episode.position, episode.task
         reading, truth = verifier.read(answer), truth_of(task, here.state)
-        options = {"reward": task.reward, "templates": task.prompts}
-        verdict = verifier.verdict(reading, truth, **options)
+        judged_by = partial(verifier.verdict, reading, reward=task.reward, templates=task.prompts)
+        verdict = judged_by(truth)
         other = None
         if here.state["other_action"] != here.state["action"]:
             swapped = truth._replace(action=here.state["other_action"], actions=other_actions(truth.actions))
-            other = verifier.verdict(reading, swapped, **options)
+            other = judged_by(swapped)
         earlier = [verifier.read(a.answer) for a in here.attempts]
         found = tags(reading, verdict, truth, here.attempts, earlier)
         return Attempt(answer, verdict, dict(reading.fields), other, found)
@@ -213,7 +213,7 @@ class VIRL:
         text = prompts.opening(instruction, actions, history, now, picture=self.pictured, prompts=task.prompts)
         if not self.pictured:
             return Position(state, text)
-        recipe = recipe_of(task, state, task.picture)
+        recipe = recipe_of(task, state, task.picture or {})
         return Position(state, text, {"recipe": recipe, "hash": picture_hash(self.draw(recipe))})
 
     def decisive_span(self, answer: str) -> tuple[int, int] | None:
@@ -272,8 +272,15 @@ def observed(task: Task, state: Mapping[str, Any], *, withheld: bool = False) ->
 
 
 def done(position: Position) -> str:
-    """The action that led on from a position."""
-    return verifier.read(position.attempts[-1].answer).action.text
+    """The action that led on from a position.
+
+    Raises:
+        ValueError: its last answer is no action, so the position was not left.
+    """
+    action = verifier.read(position.attempts[-1].answer).action
+    if action is None:
+        raise ValueError("the last answer at this position is no action, so nothing led on from it")
+    return action.text
 
 
 def recipe_of(task: Task, state: Mapping[str, Any], knobs: Mapping[str, Any]) -> dict[str, Any]:

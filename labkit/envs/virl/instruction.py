@@ -31,7 +31,7 @@ def sentences(milestones: Sequence[Milestone], prompts: Mapping[str, str] | None
         return (fill(templates["here"], where=where(milestones[0].sightings)),)
     said = []
     for i, here in enumerate(milestones[:-1]):
-        words = {"relative": turn_word(here.arriving, here.leaving), "compass": compass(here.leaving)}
+        words = {"relative": turn_word(here.arriving, here.onward), "compass": compass(here.onward)}
         said.append(fill(templates["turn"], **words))
         onward = templates["arrive" if i + 1 == last else "onward"]
         said.append(fill(onward, where=where(milestones[i + 1].sightings)))

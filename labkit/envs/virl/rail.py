@@ -78,9 +78,9 @@ def rail(route: Route, key: str) -> Rail:
     last = len(milestones) - 1
     steps: list[Step] = []
     for i, here in enumerate(milestones[:-1]):
-        steps.append(Step(here.place, here.arriving, here.sightings, i > 0, here.leaving, "turn_direction", 2 * i))
+        steps.append(Step(here.place, here.arriving, here.sightings, i > 0, here.onward, "turn_direction", 2 * i))
         steps += [
-            Step(place, here.leaving, (), False, None, "forward", 2 * i + 1)
+            Step(place, here.onward, (), False, None, "forward", 2 * i + 1)
             for place in _between(here.place, milestones[i + 1].place, rng)
         ]
     end = milestones[-1]
@@ -122,7 +122,7 @@ def faced(milestones: tuple[Milestone, ...], eighths: int) -> tuple[Milestone, .
 
 def action(step: Step, actions: str) -> str:
     """The right action of a step under an action rule, as text: ``turn_direction(north)``."""
-    if step.action != "turn_direction":
+    if step.leaving is None:
         return f"{step.action}()"
     return f"turn_direction({word(actions, step.heading, step.leaving)})"
 

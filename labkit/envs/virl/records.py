@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from labkit.errors import UsageError
+
 EARTH = 6_371_008.8
 """Mean radius of the Earth, metres."""
 
@@ -77,7 +79,7 @@ class Landmark:
     """Where its front stands, at the side of a street."""
     facing: float
     """Heading of its front, away from the building."""
-    street: int | None = None
+    street: int
     """Index of the street that it stands on."""
 
 
@@ -124,6 +126,17 @@ class Milestone:
     """Heading towards the next milestone; None at the end."""
     distance: float
     """Metres to the next milestone; 0 at the end."""
+
+    @property
+    def onward(self) -> float:
+        """:attr:`leaving` of a milestone that is not the end.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self.leaving is None:
+            raise UsageError(f"the milestone at {self.place.lat:.6f}, {self.place.lng:.6f} has no heading to the next")
+        return self.leaving
 
 
 @dataclass(frozen=True, slots=True)

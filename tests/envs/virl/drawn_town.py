@@ -66,4 +66,4 @@ def plain(*landmarks: Landmark, buildings: tuple[Building, ...] = ()) -> City:
 
 
 def shop(x: float, y: float, facing: float, category: str = "cafe") -> Landmark:
-    return Landmark("Corner Place", category, Point(x, y), facing)
+    return Landmark("Corner Place", category, Point(x, y), facing, 0)

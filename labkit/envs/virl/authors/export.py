@@ -60,7 +60,7 @@ def write_folder(
 def _raw(route: Route, marks: Mapping[str, Landmark], city: City) -> dict[str, Any]:
     """A route as the authors' JSON has it, with its ``route_id`` and ``city`` beside."""
     legs, ends = route.milestones[:-1], route.milestones[1:]
-    passed = [end.sightings[0].name if end.sightings else None for end in ends[:-1]]
+    passed = [end.sightings[0].name if end.sightings else "" for end in ends[:-1]]
     return {
         "route_id": route.id,
         "city": route.city,

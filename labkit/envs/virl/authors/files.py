@@ -25,7 +25,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 import numpy as np
 
@@ -176,7 +176,7 @@ def _json(path: Path, shown: str) -> Any:
         raise UsageError(f"{shown}: cannot be read as JSON ({error})") from None
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     """Whether JSON gave a number one can calculate with: not NaN, nor too large for a float."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 

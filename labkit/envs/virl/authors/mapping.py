@@ -83,7 +83,7 @@ class _Reader(pickle.Unpickler):
 def _loaded(data: bytes) -> Any:
     # The reader makes room for as many remembered objects as the highest number that a file gives to one.
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name.endswith("PUT") and argument > len(data):
+        if opcode.name.endswith("PUT") and isinstance(argument, int) and argument > len(data):
             raise pickle.UnpicklingError(f"remembers {argument} objects in {len(data)} bytes")
     return _Reader(io.BytesIO(data)).load()
 

@@ -78,8 +78,8 @@ class _Leg(NamedTuple):
     """A straight part of a route."""
 
     line: tuple[Point, ...]
-    node: int | None
-    """The node where it ends; None at the destination."""
+    node: int
+    """The node where it ends; -1 at the destination."""
 
 
 def routes(of: City, count: int, seed: int = 0, split: str = "train") -> list[Route]:
@@ -205,9 +205,9 @@ class _Walker:
     def _lines(self, start: _Stop, end: _Stop, path: list[tuple[int, int]]) -> list[tuple[Point, ...]]:
         """The part of each street that the path follows, in walking order."""
         lines = []
-        for (number, node), before in zip(path, [None, *(node for _, node in path)], strict=False):
+        for (number, node), before in zip(path, [-1, *(node for _, node in path)], strict=False):
             street, whole = self.city.streets[number], self.lengths[number]
-            if before is None:
+            if before == -1:
                 low, high = (start.at, whole) if node == street.b else (0.0, start.at)
                 forward = node == street.b
             elif node == -1:
@@ -234,7 +234,7 @@ class _Walker:
             else:
                 legs.append(_Leg(line, node))
                 line = following
-        legs.append(_Leg(line, None))
+        legs.append(_Leg(line, -1))
         sound = all(_straight(leg.line) and math.dist(leg.line[0], leg.line[-1]) >= MIN_LEG for leg in legs)
         return legs if sound and TURNS[0] <= len(legs) <= TURNS[1] else None
 

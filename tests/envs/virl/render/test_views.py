@@ -252,7 +252,7 @@ class TestSigns:
         ["Caf\u00e9 Zo\u00eb", "\u05e7\u05e4\u05d4 \u05ea\u05dc", "\U0001f355\U0001f355", "", "A}{'" * 40],
     )
     def test_any_name_can_be_written(self, name: str) -> None:
-        picture = pixels(town(Landmark(name, "cafe", Point(0, 40), 180.0), buildings=()), (0, 0), 0)
+        picture = pixels(town(Landmark(name, "cafe", Point(0, 40), 180.0, 0), buildings=()), (0, 0), 0)
         assert is_magenta(picture).sum() > 10
 
     def test_accents_do_not_keep_a_letter_from_being_written(self) -> None:
