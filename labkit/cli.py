@@ -43,10 +43,11 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(metavar="VERB")
     for name in VERBS:
         module = import_module(f"labkit.commands.{name}{'_' if iskeyword(name) else ''}")
-        summary, _, examples = module.__doc__.partition("\n\n")
+        # Without its docstrings (python -OO), a module explains nothing and still runs.
+        summary, _, examples = (module.__doc__ or "").partition("\n\n")
         verb = verbs.add_parser(
             name,
-            help=summary[0].lower() + summary[1:].rstrip("."),
+            help=summary[:1].lower() + summary[1:].rstrip("."),
             description=summary,
             epilog=examples,
             formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -172,13 +172,13 @@ class RowCache(DynamicCache):
                 continue
             layer.make_room(len(prefixes), columns, columns + room + SPARE, *there)
             for row, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
+                shared = prefix.rows.layers[index] if prefix and length else None
                 for side, mine in enumerate((layer.keys, layer.values)):
                     # Padding is masked, but NaN would still come through.
                     mine[row, :, : columns - length] = 0
-                    if prefix and length:
+                    if prefix and shared is not None:
                         where = prefix.rows.columns[prefix.row][:length]
-                        theirs = prefix.rows.layers[index][side]
-                        mine[row, :, columns - length :] = theirs[prefix.row][:, where]
+                        mine[row, :, columns - length :] = shared[side][prefix.row][:, where]
 
     def expand(self, indices: torch.Tensor) -> None:
         """Select rows, with repeats, and number them anew."""

@@ -222,7 +222,7 @@ class _Answer:
         self._begin = len(context)
         self._room = room
         # A step may draw behind the last place, where it counts for nothing.
-        self._noise = None if noise is None else np.pad(_uniform(noise, room), (0, MAX_DRAFT + 1))
+        self._noise = np.empty(0) if noise is None else np.pad(_uniform(noise, room), (0, MAX_DRAFT + 1))
         self._stop_ids = stop_ids
         self._lookup = PromptLookup(context.ids, ngrams)
 

@@ -90,9 +90,9 @@ def prepare_parameters(
     """
     loaded = _adapter_of(model)
     if loaded is not None and lora is None:
-        model, loaded = loaded.merge_and_unload().requires_grad_(True), None
+        model = loaded.merge_and_unload().requires_grad_(True)
     frozen = _frozen(model, freeze)
-    if loaded is not None:
+    if loaded is not None and lora is not None:
         _check_same(loaded, lora)
         loaded.set_adapter(_ADAPTER)
         _set_dropout(loaded, lora.dropout)

@@ -171,12 +171,10 @@ class Session:
 
     def probe(self, done: int) -> dict[str, Any]:
         """Metrics of the probe after ``done`` steps. Every process calls this; the main one measures."""
-        if self._probe is None:
+        probe, model = self._probe, self._prepared.model
+        if probe is None:
             return {}
-        model = self._prepared.model
-        return distributed.gathered_params(
-            self._prepared.trained, lambda: self._probe(done, model) if self.is_main else {}
-        )
+        return distributed.gathered_params(self._prepared.trained, lambda: probe(done, model) if self.is_main else {})
 
     def log(self, done: int, metrics: dict[str, Any]) -> None:
         """Write the metrics of step ``done``, counted from 1; 0 is the model before the first step.

@@ -74,7 +74,7 @@ def _exceeded(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> dic
             f"entropy fell to {entropy:.2g} nats a token (threshold {thresholds.entropy:g}): the policy gives one "
             "answer only; lower the learning rate, or raise entropy or kl"
         )
-    if None not in (kl, thresholds.kl) and not kl <= thresholds.kl:
+    if kl is not None and thresholds.kl is not None and not kl <= thresholds.kl:
         exceeded["kl"] = (
             f"KL to the initial policy rose to {kl:.2g} nats a token (threshold {thresholds.kl:g}): the policy has "
             "left what it knew; lower the learning rate, or raise kl"

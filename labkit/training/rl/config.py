@@ -110,10 +110,12 @@ class RLConfig(StartConfig):
     @classmethod
     def _has_critic(cls, value: str | int, info: ValidationInfo) -> str | int:
         credit = info.data.get("credit")
-        needed = credit is not None and KINDS[credit.kind].baseline == "critic"
+        if credit is None:
+            return value
+        needed = KINDS[credit.kind].baseline == "critic"
         if needed and value == "none":
             raise ValueError(f"credit {credit.kind} needs a critic; take shared or detached")
-        if credit is not None and info.field_name == "critic_warmup" and value and not needed:
+        if info.field_name == "critic_warmup" and value and not needed:
             raise ValueError(f"credit {credit.kind} has no critic to warm up; leave this out")
         return value
 

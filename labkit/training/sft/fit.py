@@ -39,11 +39,9 @@ _WIDTH = 8
 """Batches are padded to a multiple of this many tokens."""
 
 
-class Optimisation(TrainConfig):
-    """Settings of the optimizer; shared by the supervised stages."""
+class OptimizerConfig(TrainConfig):
+    """Settings of the optimizer but for the number of steps; shared by the supervised stages."""
 
-    steps: int = Field(ge=1)
-    """Optimizer steps."""
     batch_size: int = Field(64, ge=1)
     """Dialogues a step, over all processes."""
     warmup: int = Field(0, ge=0)
@@ -59,6 +57,13 @@ class Optimisation(TrainConfig):
     a minute or two to begin with and then is 1.3 to 2 times as fast on a CPU. Losses differ in the last bits."""
     save_every: int = Field(50, ge=1)
     """Steps between saved states, from which an interrupted run resumes."""
+
+
+class Optimisation(OptimizerConfig):
+    """Settings of the optimizer for a given number of steps."""
+
+    steps: int = Field(ge=1)
+    """Optimizer steps."""
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

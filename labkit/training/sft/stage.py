@@ -25,11 +25,11 @@ from labkit.training.common import distributed
 from labkit.training.common.probe import Probe
 from labkit.training.common.setup import StartConfig, TextCell, start_from
 from labkit.training.sft.data import TrainOn, epoch_order, expert_dialogues, read_records
-from labkit.training.sft.fit import Objective, Optimisation, check_examples, fit
+from labkit.training.sft.fit import Objective, Optimisation, OptimizerConfig, check_examples, fit
 from labkit.training.sft.rejection import Sampled, right_answers
 
 
-class SFTConfig(Optimisation, StartConfig):
+class SFTConfig(OptimizerConfig, StartConfig):
     """Settings of the stage."""
 
     stage: Literal["sft"]
@@ -90,9 +90,14 @@ class SFTConfig(Optimisation, StartConfig):
     @classmethod
     def _of_an_expert(cls, value: int, info: ValidationInfo) -> int:
         given = [name for name in ("data", "samples") if info.data.get(name) is not None]
-        if given and value != cls.model_fields[info.field_name].default:
+        if given and info.field_name and value != cls.model_fields[info.field_name].default:
             raise ValueError(f"it applies to the expert's data, not to {given[0]}; leave this out")
         return value
+
+    def optimisation(self, records: int) -> Optimisation:
+        """The settings of the optimizer; ``epochs`` are passes over so many records."""
+        steps = self.steps or math.ceil((self.epochs or 0.0) * records / self.batch_size)
+        return Optimisation(**self.model_dump(include=set(OptimizerConfig.model_fields)), steps=steps)
 
 
 def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> None:
@@ -108,13 +113,13 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
     else:
         _expert_batch(config, 0)
     loaded = start_from(config, device)
-    sampled = distributed.on_main(lambda: _sampled(config, loaded)) if config.samples is not None else None
+    deals = config.samples
+    sampled = distributed.on_main(lambda: _sampled(config, deals, loaded)) if deals is not None else None
     if sampled:
         records = [(f"right answer {n}", dialogue) for n, dialogue in enumerate(sampled.dialogues, 1)]
     if records:
         examples = encode(loaded.tokenizer, (dialogue for _, dialogue in records), parts=loaded.is_vlm)
         check_examples(examples, loaded.model, [where for where, _ in records])
-    steps = config.steps or math.ceil(config.epochs * len(records) / config.batch_size)
 
     def batch_of(step: int) -> list[Example]:
         if records:
@@ -125,7 +130,7 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
         loaded.model,
         loaded.tokenizer,
         batch_of,
-        config.model_copy(update={"steps": steps}),
+        config.optimisation(len(records)),
         run,
         objective=Objective(config.loss, config.kl),
         read=sampled.lengths if sampled else (),
@@ -134,12 +139,12 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
     )
 
 
-def _sampled(config: SFTConfig, loaded: ModelBundle) -> Sampled:
+def _sampled(config: SFTConfig, deals: int, loaded: ModelBundle) -> Sampled:
     """The starting checkpoint's right answers. A resumed run samples them again, and they are the same."""
     return right_answers(
         loaded,
         config.cell,
-        config.samples,
+        deals,
         suite=config.suite,
         split=config.split,
         seed=config.seed,
