@@ -46,9 +46,9 @@ def _ladder(results: Mapping[str, SuiteResult]) -> list[str]:
     rows = []
     for rung, headline, change, seen in steps:
         row = {"axis": rung.axis, "step": rung.step, "distance": float(rung.distance), **_numbers(headline)}
-        if change is not None and change.value is not None:
-            low, high = change.ci95
-            row |= {"change": f"{change.value:+.3f}", "its interval": f"[{low:+.3f}, {high:+.3f}]"}
+        if change is not None and (moved := change.measured):
+            low, high = moved.ci95
+            row |= {"change": f"{moved.value:+.3f}", "its interval": f"[{low:+.3f}, {high:+.3f}]"}
             row["clear"] = "clear" if low > 0 or high < 0 else ""
         rows.append(row | ({sight: seen.value} if seen else {}))
     columns = dict.fromkeys(name for row in rows for name in row)

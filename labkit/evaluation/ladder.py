@@ -42,9 +42,9 @@ def climb(results: Mapping[str, SuiteResult]) -> list[Step]:
     for suite, result in results.items():
         if suite in known:
             rung = known[suite]
-            headline = Estimate(result.value, result.n, result.ci95)
             change = _change(results.get(rung.suite), result)
-            steps.append(Step(rung, headline, change, result.details.get(sight)))
+            seen = result.details.get(sight) if sight else None
+            steps.append(Step(rung, result.estimate, change, seen))
     axes = list(dict.fromkeys(rung.axis for rung in known.values()))
     return sorted(steps, key=lambda step: (axes.index(step.rung.axis), step.rung.distance))
 

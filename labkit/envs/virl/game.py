@@ -208,7 +208,7 @@ class VIRL:
         actions = task.rule["actions"]
         state = free.state(task, at) if _free(task) else _rail_state(rail_of(task).steps, at, actions)
         state |= {"actions": actions, "instruction": instruction[state["sentence"]]}
-        history = [(observed(task, p.state), done(p)) for p in before]
+        history = [(observed(task, p.state), verifier.done(p).text) for p in before]
         now = observed(task, state, withheld=self.pictured)
         text = prompts.opening(instruction, actions, history, now, picture=self.pictured, prompts=task.prompts)
         if not self.pictured:
@@ -269,18 +269,6 @@ def observed(task: Task, state: Mapping[str, Any], *, withheld: bool = False) ->
     """What is observed at a position, in words; ``withheld`` leaves the landmarks to the picture."""
     sightings = [Sighting(*s) for s in state["landmarks"]]
     return prompts.observation(sightings, state["intersection"], withheld=withheld, prompts=task.prompts)
-
-
-def done(position: Position) -> str:
-    """The action that led on from a position.
-
-    Raises:
-        ValueError: its last answer is no action, so the position was not left.
-    """
-    action = verifier.read(position.attempts[-1].answer).action
-    if action is None:
-        raise ValueError("the last answer at this position is no action, so nothing led on from it")
-    return action.text
 
 
 def recipe_of(task: Task, state: Mapping[str, Any], knobs: Mapping[str, Any]) -> dict[str, Any]:

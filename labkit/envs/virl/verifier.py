@@ -24,7 +24,7 @@ from labkit.envs.reading import LIMIT, last_object
 from labkit.envs.virl import prompts
 from labkit.envs.virl.headings import ACTIONS
 from labkit.envs.virl.observation import Seen, seen
-from labkit.episode import Verdict
+from labkit.episode import Position, Verdict
 
 CATEGORIES = ("unreadable", "correct", "wrong_observation", "wrong_action")
 """In the order in which they are checked."""
@@ -97,6 +97,18 @@ def _read(answer: str) -> Reading:
     fields = {key: named[key] for key in FIELDS if key in named}
     action = fields["action"]
     return Reading(fields, found.spans["action"], parse_action(action) if isinstance(action, str) else None)
+
+
+def done(position: Position) -> Action:
+    """The action that led on from a position.
+
+    Raises:
+        ValueError: its last answer is no action, so the position was not left.
+    """
+    action = read(position.attempts[-1].answer).action
+    if action is None:
+        raise ValueError("the last answer at this position is no action, so nothing led on from it")
+    return action
 
 
 def parse_action(text: str) -> Action | None:

@@ -35,7 +35,7 @@ def answer(episode: Episode) -> str:
     sentences, intersection = instruction_of(task), here.state["intersection"]
     at = points = 0
     for position in episode.positions[:-1]:
-        turned = verifier.read(position.attempts[-1].answer).action.name == "turn_direction"
+        turned = verifier.done(position).name == "turn_direction"
         # A sentence that leads on is done where the next turn is made.
         at, points = (at + 1 + at % 2, 0) if turned else (at, points + 1)
     if at % 2 and intersection:
