@@ -77,7 +77,9 @@ class GeneralPointsHandlers(Handlers[GeneralPointsSettings]):
     def _numbers(chosen: GeneralPointsSettings, values: Updates | None = None) -> Updates:
         """The three numbers are there only for a rule of one's own, the suits only where they are seen."""
         own = chosen.rule == CUSTOM
-        numbers = {name: gr.update(visible=own, **({"value": values[name]} if values else {})) for name in NUMBERS}
+        numbers: Updates = {
+            name: gr.update(visible=own, **({"value": values[name]} if values else {})) for name in NUMBERS
+        }
         return {**numbers, "suits": gr.update(visible=chosen.cell == CELLS[1], value=chosen.suits)}
 
     def answer(self, chosen: GeneralPointsSettings, own: Episode, typed: str) -> str:

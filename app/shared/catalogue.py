@@ -61,7 +61,7 @@ class Catalogue:
         found: list[str | None] = [*order] or [None]
         return [*found, *[found[-1]] * seats][:seats]
 
-    def player(self, name: str, temperature: float, stopped: Callable[[], bool]) -> Player:
+    def player(self, name: str, temperature: float, stopped: Callable[[], bool]) -> Seated:
         """A player for one episode.
 
         Args:
@@ -79,7 +79,7 @@ class Catalogue:
             raise UsageError(f"cannot load {name}: {public(str(error))}") from error
         if hasattr(player, "should_stop"):
             player.should_stop = stopped
-        return _Seated(player, name, self._model if info.is_model else None)
+        return Seated(player, name, self._model if info.is_model else None)
 
     def try_named(self) -> None:
         """Load the players asked for by name and say on the console which cannot be loaded."""
@@ -100,7 +100,7 @@ class Catalogue:
             CONSOLE.debug("", exc_info=True)
 
 
-class _Seated:
+class Seated:
     """A player under the name that visitors know; a model waits, before each answer, until no other one is busy."""
 
     def __init__(self, player: Player, name: str, lock: threading.Lock | None) -> None:

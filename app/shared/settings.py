@@ -69,6 +69,9 @@ class Whole(Real):
     type = int
     noun = "a whole number"
 
+    def check(self, value: Any, label: str) -> int:
+        return int(super().check(value, label))
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
