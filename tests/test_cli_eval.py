@@ -11,8 +11,11 @@ import pytest
 
 from labkit.cli import main
 from labkit.commands.eval import _players
+from labkit.envs import game, prompt
 from labkit.evaluation.metrics import wilson
 from labkit.evaluation.paired import difference
+from labkit.players import registry
+from labkit.players.simple import Expert
 from labkit.runs import find, listing
 
 COPY = '{"cards": ["K", "K", "2", "2"], "number": [10, 10, 2, 2], "formula": "10+10+2+2=24"}'
@@ -251,6 +254,31 @@ def test_a_resumed_evaluation_equals_one_that_was_not_interrupted(capsys):
     assert answers() == before and json.loads(out)["suites"] == document["suites"]
     # Of 16 episodes, 5 were there.
     assert "16/16" in err and run.status["status"] == "finished" and len(listing("runs")) == 1
+
+
+class Sees(Expert):
+    """Reads pictures of 64 pixels, and keeps what it was sent."""
+
+    name, picture, sizes = "sees", {"size": 64}, set()
+
+    def answer(self, turns):
+        self.sizes |= {game("gp-vl").draw(message.picture).size for t in turns for message in prompt(t.episode)[:1]}
+        return super().answer(turns)
+
+
+def test_pictures_are_drawn_as_large_as_the_player_reads_them(capsys, monkeypatch):
+    """When it is played, and when its evaluation is resumed, which takes the same deals for the same."""
+    monkeypatch.setitem(registry.SIMPLE, "sees", (Sees, "64 pixels"))
+    assert main("eval gp-vl --player sees --suite tilt@4 --episodes 6 --json".split()) == 0
+    document = json.loads(capsys.readouterr().out)
+    run = find(document["run"])
+    assert Sees.sizes == {(64, 64)}
+    assert {(e.task.picture["size"], e.task.picture["tilt"]) for e in run.episodes("tilt@4")} == {(64, 4)}
+    shortened(run, "tilt@4", 2)
+    assert main(["eval", "--resume", run.id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["suites"] == document["suites"]
+    assert main("play gp-vl --player sees --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["episode"]["task"]["picture"]["size"] == 64
 
 
 def test_a_deal_that_lacks_a_sample_is_played_again(capsys):

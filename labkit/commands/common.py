@@ -122,6 +122,14 @@ def load_player(args: argparse.Namespace) -> Player:
     return registry.load(args.player, runs=args.out, **given)
 
 
+def picture_for(player: Player, cell: str) -> dict[str, Any]:
+    """The setting by which a cell's pictures are drawn as large as a player reads them; none where any size will do."""
+    from labkit.envs import game
+
+    size = getattr(player, "picture", {}) if game(cell).pictured else {}
+    return {"picture": dict(size)} if size else {}
+
+
 @contextmanager
 def stored(args: argparse.Namespace, name: str, *, run: Run | None = None, **settings: Any) -> Iterator[Run]:
     """A run's folder for what goes on inside, a new one or ``run``; its status says how that ended.

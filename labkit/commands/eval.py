@@ -149,7 +149,10 @@ def run(args: argparse.Namespace) -> int:
         Drift(first, reference)
     del first
     rows = eval_rows.laid_out(args, cell, settings, names, checkpoints)
-    kept = [eval_resume.kept(run, cell, suites, settings) for run in runs]
+    kept = []
+    for run, row in zip(runs, rows, strict=False):
+        drawn = common.picture_for(_load(greedy, row.player), cell)
+        kept.append(eval_resume.kept(run, cell, suites, settings | drawn))
     stored = sum(len(episodes) for of_run in kept for episodes in of_run.values())
     bar, played = Progress("episodes", len(rows) * deals, stored), count(stored + 1)
 
@@ -290,7 +293,12 @@ def _evaluate(
     player = _load(args, name)
     # A script's answers are in the order of the episodes; side by side these would take each other's.
     scripted = isinstance(player, Script)
-    settings = {**settings, "reference": reference, "batch": 1 if scripted else args.batch}
+    settings = {
+        **settings,
+        **common.picture_for(player, cell),
+        "reference": reference,
+        "batch": 1 if scripted else args.batch,
+    }
     # A script has no answers to spare.
     settings |= {"revision": args.revision, "ask_every_position": not scripted}
     results: dict[str, SuiteResult] = {}

@@ -89,7 +89,7 @@ def _best(args: argparse.Namespace, cell: str, settings: Mapping[str, Any], name
         player = common.load_player(argparse.Namespace(**vars(args) | {"player": name, "temperature": temperature}))
         found = evaluate(
             player, cell, suite, split="dev", episodes=args.episodes, seed=args.seed, batch=args.batch,
-            samples=args.samples, revision=args.revision, **dealt,
+            samples=args.samples, revision=args.revision, **dealt, **common.picture_for(player, cell),
         )  # fmt: skip
         if found.value is None:
             raise UsageError(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labkit.commands import common, games
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         from labkit.commands.terminal import Person
 
         player = Person(out)
+    if task.picture is not None:
+        task = replace(task, picture={**task.picture, **common.picture_for(player, task.cell).get("picture", {})})
     with common.stored(args, f"play-{args.cell}", player=player.name, checkpoint=checkpoint) as stored:
         episode = _play(args, task, player, stored)
     common.say_notes(player)
