@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from app import api, guide, serving
 from app.default.tab import DefaultTab
 from app.general_points.tab import GeneralPointsTab
+from app.rules import photo
 from app.rules import tab as rules
 from app.shared.catalogue import Catalogue, catalogue_of
 from app.shared.stopping import Line
@@ -51,6 +52,7 @@ def build(catalogue: Catalogue) -> gr.Blocks:
                     played.append(own(catalogue, line) if own else DefaultTab(catalogue, line, row))
             with gr.Tab("Rule lab", id="rules"):
                 rules.build()
+                photo.build(catalogue)
             with gr.Tab("Guide", id="about"):
                 gr.HTML(guide.guide_html(), apply_default_css=False)
         for tab in played:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.general_points.presets import PRESETS, TARGET
-from app.general_points.settings import GeneralPointsSettings
+from app.general_points.settings import CELLS, GeneralPointsSettings
 from app.shared.html import note
 from labkit import envs
 from labkit.envs.general_points.cards import numbers_of
@@ -16,7 +16,9 @@ SIGNS = {"+": "+", "−": "-", "×": "*", "÷": "/", "(": "(", ")": ")", "⌫": 
 
 
 def lesson(chosen: GeneralPointsSettings) -> str:
-    """What a preset is about, while it is on the table."""
+    """What a preset is about, while it is on the table; what it tells of players is of cards in words."""
+    if chosen.cell != CELLS[0]:
+        return ""
     here = (chosen.cards, chosen.rule, chosen.target)
     return next((note(p.note, "plain") for p in PRESETS if (p.cards, p.rule, TARGET) == here), "")
 

@@ -77,6 +77,18 @@ window.labkit = {
     });
   },
 
+  // A photograph goes to the server as text of the page's own event: no upload, no file. Larger ones stay here.
+  photo(element, trigger, name, most) {
+    element.addEventListener("change", (event) => {
+      const file = event.target.files?.[0];
+      if (!file) return;
+      if (file.size > most) return trigger(name, { photo: "", megabytes: file.size / 2 ** 20 });
+      const reader = new FileReader();
+      reader.onload = () => trigger(name, { photo: reader.result });
+      reader.readAsDataURL(file);
+    });
+  },
+
   // Keys act on the walk that is on the screen: those of the action buttons, and j and k from step to step.
   keys(event) {
     const held = event.repeat || event.ctrlKey || event.metaKey || event.altKey;

@@ -43,8 +43,8 @@ def test_only_three_functions_are_public(served):
 def test_players_have_one_queue_and_nothing_else_waits_in_it(served):
     functions = [f for f in served[0].fns.values() if all(event != "unload" for _, event in f.targets)]
     queued = [f for f in functions if f.queue]
-    # In each game's tab three seats, by their own button and by the one for all; Step on V-IRL besides.
-    assert len(queued) == 6 * len(games.rows()) + 3
+    # In each game's tab three seats, by their own button and by the one for all; Step on V-IRL, Judge in the Rule lab.
+    assert len(queued) == 6 * len(games.rows()) + 3 + 1
     assert {(f.concurrency_id, f.concurrency_limit, f.api_visibility) for f in queued} == {("play", 8, "private")}
     assert served[0]._queue.max_size is None, "the line of players has its own limit"
 
@@ -54,7 +54,8 @@ def test_an_event_of_a_seat_touches_no_other_seat(served):
     players = [c["id"] for c in page.config["components"] if str(c["props"].get("label", "")).startswith("Player ")]
     runs = [f for f in page.fns.values() if f.queue and f.concurrency_id == "play"]
     for run in runs:
-        assert len({block._id for block in run.outputs} & set(players)) == 1
+        touched = {block._id for block in run.outputs} & set(players)
+        assert len(touched) == (0 if run.name == "judged" else 1)
 
 
 def test_serving_is_local_and_silent():

@@ -12,10 +12,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from labkit.envs.general_points import cards, prompts, solver, thoughts, verifier
+from labkit.envs.general_points import photo as photos
 from labkit.envs.general_points.answers import answer_text, mistaken, typed_answer
 from labkit.envs.general_points.render.picture import Picture, draw
 from labkit.envs.general_points.tags import tags
-from labkit.envs.pictures import noise_of, picture_hash
+from labkit.envs.pictures import noise_of, picture_hash, read_picture
 from labkit.envs.settings import check_attempts, check_templates
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.errors import UsageError
@@ -53,6 +54,7 @@ class GeneralPoints:
         reward: Mapping[str, Any] | None = None,
         prompts: Mapping[str, str] | None = None,
         picture: Mapping[str, Any] | None = None,
+        photo: str | None = None,
         **place: Any,
     ) -> Task:
         """A task with the given cards.
@@ -63,7 +65,8 @@ class GeneralPoints:
             attempts: answers allowed, at least 1; the paper's default is 5.
             reward: entries of :data:`verifier.REWARD` to replace.
             prompts: entries of :data:`prompts.DEFAULT` to replace.
-            picture: entries of :class:`drawing.Picture` to replace (image cell).
+            picture: entries of :class:`Picture` to replace, or the recipe of a photograph (:mod:`photo`); image cell.
+            photo: the file of a photograph of the cards, shown in place of a drawn picture (image cell).
             place: suite, split, seed and index, for a task from a stream.
 
         Raises:
@@ -73,6 +76,12 @@ class GeneralPoints:
         ranks = cards.parse_ranks([str(rank) for rank, _ in pairs])
         suits = [cards.check_suit(suit) for _, suit in pairs]
         check_prompts(prompts)
+        if photo is not None:
+            if place:
+                raise UsageError("a photograph shows certain cards, not those of a suite; name them with --cards")
+            if not self.pictured:
+                raise UsageError(f"{self.cell} shows no pictures; play gp-vl with a photograph")
+            picture = {**(picture or {}), "photo": photos.kept(read_picture(photo))}
         return Task(
             cell=self.cell,
             deal={"cards": [list(card) for card in zip(ranks, suits, strict=True)]},
@@ -80,7 +89,7 @@ class GeneralPoints:
             attempts=check_attempts(attempts),
             reward=verifier.check_reward(reward),
             prompts=dict(prompts) if prompts else None,
-            picture=Picture.from_dict(picture or {}).to_dict() if self.pictured else None,
+            picture=_checked(picture or {}) if self.pictured else None,
             **place,
         )
 
@@ -243,9 +252,16 @@ class GeneralPoints:
         """The picture of a recipe: the same pixels each time."""
         if noise := noise_of(recipe):
             return noise
+        if "photo" in recipe:
+            return photos.shown(recipe)
         knobs = {k: v for k, v in recipe.items() if k != "cards"}
         hand = tuple((rank, suit) for rank, suit in recipe["cards"])
         return _draw(hand, Picture.from_dict(knobs)).copy()
+
+
+def _checked(picture: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a drawn picture, or of a photograph, completed."""
+    return photos.check_picture(picture) if "photo" in picture else Picture.from_dict(picture).to_dict()
 
 
 @lru_cache(maxsize=64)

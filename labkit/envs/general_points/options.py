@@ -33,6 +33,7 @@ OPTIONS = (
         suggested=("ten", "eleven-twelve-thirteen"),
     ),
     Option("target", "the number to make (default: 24)", type=int),
+    Option("photo", "a photograph of the cards that --cards names, shown in gp-vl", metavar="FILE"),
 )
 
 
