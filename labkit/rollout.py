@@ -18,6 +18,7 @@ import torch
 
 from labkit.episode import Episode
 from labkit.errors import UsageError
+from labkit.models.context import Picture
 from labkit.play import Played
 from labkit.players.base import Tokens
 
@@ -36,6 +37,8 @@ class Row:
     """``bool [N]``: whether the token overlaps the answer's decisive field."""
     logp: np.ndarray
     """``float32 [N]``: log-probabilities as the sampler recorded them."""
+    pictures: tuple[Picture, ...] = ()
+    """The pictures in ``ids``."""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     """``float32 [N]`` each: ``logp`` and ``value`` before the update, if a scoring pass computes them; ``ref_logp``
     under the initial policy; ``advantage`` and ``weight``; ``return`` and ``value_weight`` with a critic."""
@@ -189,6 +192,7 @@ def _row(answers: Sequence[Tokens], turn: int) -> Row:
         np.repeat(np.arange(turn, turn + len(answers)), lengths),
         np.concatenate(decisive),
         np.concatenate([t.logp for t in answers]).astype(np.float32),
+        last.pictures,
     )
 
 

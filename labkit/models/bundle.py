@@ -7,8 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from labkit.errors import UsageError
+
 if TYPE_CHECKING:
     import transformers
+
+    from labkit.models.picture_reader import PictureReader
 
 
 class Layout(NamedTuple):
@@ -37,8 +41,8 @@ class ModelBundle:
     """In evaluation mode; a ``PeftModel`` around it if it is an adapter."""
     tokenizer: transformers.PreTrainedTokenizerBase
     """Always has a pad token."""
-    processor: transformers.ProcessorMixin | None
-    """A vision model's; None where it cannot be built here (some need torchvision). Text needs none."""
+    reader: PictureReader | None
+    """Reads pictures for a vision model; None for a text model, and where ``blind`` says why it cannot be made."""
     is_vlm: bool
     adapter: bool
     model_type: str
@@ -46,6 +50,8 @@ class ModelBundle:
     parameters: int
     layout: Layout = field(repr=False)
     """What the chat template writes around answers."""
+    blind: str = "it is a text model"
+    """Why the model reads no pictures, if it has no ``reader``."""
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
@@ -53,6 +59,24 @@ class ModelBundle:
         own = self.model.generation_config.eos_token_id
         found = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), *self.layout.end_ids[-1:]]
         return tuple(sorted({i for i in found if i is not None}))
+
+    def check_sees(self, cell: str) -> PictureReader:
+        """The reader of pictures, for a cell that shows some.
+
+        Raises:
+            UsageError: the model reads text only.
+        """
+        if self.reader is None:
+            raise UsageError(
+                f"{cell} shows pictures, and {self.path} reads none: {self.blind}; take a vision-language model, "
+                f"or a cell in text"
+            )
+        return self.reader
+
+    @property
+    def processing_class(self) -> transformers.PreTrainedTokenizerBase | transformers.ProcessorMixin:
+        """What is saved beside the model: its processor, which holds the tokenizer, or the tokenizer."""
+        return self.reader.processor if self.reader else self.tokenizer
 
     @property
     def pad_id(self) -> int:

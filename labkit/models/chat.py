@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from labkit.episode import Message
     from labkit.models.bundle import ModelBundle
+    from labkit.models.context import Picture
+    from labkit.models.picture_reader import Drawing, PictureReader, Reading
 
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
 
@@ -51,6 +53,8 @@ class Example(NamedTuple):
     """``int64 [T]``."""
     loss: np.ndarray
     """``bool [T]``, the assistant mask: True at tokens that are to be predicted."""
+    pictures: tuple[Picture, ...] = ()
+    """The pictures in ``ids``."""
 
 
 class Dialogue(NamedTuple):
@@ -136,7 +140,7 @@ def check_dialogue(bundle: ModelBundle) -> None:
         raise UsageError(bundle.layout.fault)
 
 
-def render(bundle: ModelBundle, messages: Sequence[Message]) -> Context:
+def render(bundle: ModelBundle, messages: Sequence[Message], draw: Drawing | None = None) -> Context:
     """The context of a dialogue known as text, up to where the next answer begins.
 
     It is encoded piece by piece, cut where sampling would have cut it.
@@ -144,34 +148,62 @@ def render(bundle: ModelBundle, messages: Sequence[Message]) -> Context:
     Args:
         messages: user and assistant in turn; the first and the last are the user's. An answer may begin with the
             thought that the prompt opens.
+        draw: draws the pictures of messages; not needed where none has one.
 
     Raises:
-        UsageError: the template fails, or has no way to go on after an answer.
+        UsageError: the template fails, has no way to go on after an answer, or does not show the pictures.
     """
-    ids = _encode(bundle.tokenizer, _fill(bundle.tokenizer, _chat(messages[:1], bundle.is_vlm), prompt=True))
+    text = _fill(bundle.tokenizer, _chat(messages[:1], bundle.is_vlm), prompt=True)
+    context = _piece(bundle, text, messages[:1], draw)
     for answer, feedback in zip(messages[1::2], messages[2::2], strict=True):
         said = answer.text.removeprefix(bundle.layout.thought)
-        ids += _encode(bundle.tokenizer, said) + suffix(bundle, feedback.text, ended=False)
-    return Context(tuple(ids))
+        context = context.grown(_encode(bundle.tokenizer, said))
+        context = context.joined(suffix(bundle, feedback, draw, ended=False))
+    return context
 
 
-def suffix(bundle: ModelBundle, feedback: str, *, ended: bool) -> list[int]:
-    """The ids from the end of an answer, through the user's feedback, to where the next answer begins.
+def suffix(bundle: ModelBundle, feedback: Message, draw: Drawing | None = None, *, ended: bool) -> Context:
+    """The piece of a dialogue from the end of an answer, through the user's feedback, to where the next one begins.
 
     Args:
+        draw: draws the picture of the feedback, if it has one.
         ended: the answer came with its end token. Otherwise it was cut short, and the turn is closed here.
 
     Raises:
-        UsageError: the template has no way to go on after an answer.
+        UsageError: the template has no way to go on after an answer, or does not show the picture.
     """
     check_dialogue(bundle)
-    chat = [("user", _ASKED), ("assistant", _SAID), ("user", feedback)]
-    text = _fill(bundle.tokenizer, [_message(*turn, bundle.is_vlm) for turn in chat], prompt=True)
-    ids = _encode(bundle.tokenizer, text.partition(_SAID)[2])
-    return ids[len(bundle.layout.between_ids) :] if ended else ids
+    before = [_message(role, text, bundle.is_vlm) for role, text in (("user", _ASKED), ("assistant", _SAID))]
+    text = _fill(bundle.tokenizer, [*before, *_chat([feedback], bundle.is_vlm)], prompt=True)
+    piece = _piece(bundle, text.partition(_SAID)[2], [feedback], draw)
+    return piece.tail(len(bundle.layout.between_ids)) if ended else piece
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, dialogues: Iterable[Dialogue], *, parts: bool = False) -> list[Example]:
+def _piece(bundle: ModelBundle, text: str, messages: Sequence[Message], draw: Drawing | None) -> Context:
+    """A piece of a dialogue from its text, with the pictures of its messages."""
+    readings = _readings(bundle.reader, messages, draw)
+    if bundle.reader is not None:
+        text = bundle.reader.expand(text, readings)
+    ids = _encode(bundle.tokenizer, text)
+    return Context(tuple(ids), bundle.reader.find(ids, readings) if bundle.reader is not None else ())
+
+
+def _readings(reader: PictureReader | None, messages: Iterable[Message], draw: Drawing | None) -> list[Reading]:
+    """The pictures of messages as the model reads them."""
+    recipes = [message.picture for message in messages if message.picture is not None]
+    if recipes and (reader is None or draw is None):
+        raise UsageError("the dialogue shows pictures, and the model reads text only; take a vision-language model")
+    return [reader.read(recipe, draw) for recipe in recipes]
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Iterable[Dialogue],
+    *,
+    parts: bool = False,
+    reader: PictureReader | None = None,
+    draw: Drawing | None = None,
+) -> list[Example]:
     """Dialogues as training examples, tokenised together.
 
     Each example is what sampling would have grown, up to the last answer that is trained on: the prompt, an answer
@@ -180,19 +212,35 @@ def encode(tokenizer: PreTrainedTokenizerBase, dialogues: Iterable[Dialogue], *,
 
     Args:
         parts: the template takes a message as a list of parts, as those of vision models do.
+        reader, draw: read and draw the pictures of messages; not needed where none has one.
 
     Raises:
-        UsageError: the template fails, or a dialogue has several answers and it cannot go on after the first.
+        UsageError: the template fails, a dialogue has several answers and it cannot go on after the first, or the
+            template does not show the pictures.
     """
     around = layout(tokenizer, parts=parts)
     cut = [_pieces(tokenizer, dialogue, around, parts) for dialogue in dialogues]
-    ids = iter(_encode(tokenizer, [piece.text for pieces in cut for piece in pieces]))
+    read = [[_readings(reader, piece.messages, draw) for piece in pieces] for pieces in cut]
+    texts = [
+        reader.expand(piece.text, shown) if reader is not None else piece.text
+        for pieces, readings in zip(cut, read, strict=True)
+        for piece, shown in zip(pieces, readings, strict=True)
+    ]
+    encoded = iter(_encode(tokenizer, texts))
     examples = []
-    for pieces in cut:
-        encoded = [(next(ids), piece) for piece in pieces]
-        loss = np.concatenate([_loss(tokenizer, piece, len(tokens)) for tokens, piece in encoded])
-        examples.append(Example(np.array([i for tokens, _ in encoded for i in tokens], dtype=np.int64), loss))
+    for pieces, readings in zip(cut, read, strict=True):
+        whole, loss = Context(()), []
+        for piece, shown in zip(pieces, readings, strict=True):
+            ids = next(encoded)
+            whole = whole.joined(Context(tuple(ids), reader.find(ids, shown) if shown else ()))
+            loss.append(_loss(tokenizer, piece, len(ids)))
+        examples.append(Example(np.array(whole.ids, dtype=np.int64), np.concatenate(loss), whole.pictures))
     return examples
+
+
+def encode_for(bundle: ModelBundle, dialogues: Iterable[Dialogue], draw: Drawing | None = None) -> list[Example]:
+    """:func:`encode` for a loaded model."""
+    return encode(bundle.tokenizer, dialogues, parts=bundle.is_vlm, reader=bundle.reader, draw=draw)
 
 
 class _Piece(NamedTuple):
@@ -203,6 +251,8 @@ class _Piece(NamedTuple):
     """Whether it is an answer that is trained on."""
     untrained: tuple[tuple[int, int], ...] = ()
     """Character spans of such an answer without loss."""
+    messages: tuple[Message, ...] = ()
+    """Those whose pictures the text shows."""
 
 
 def _loss(tokenizer: PreTrainedTokenizerBase, piece: _Piece, count: int) -> np.ndarray:
@@ -226,12 +276,13 @@ def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, around: Layo
     before = 0
     for turn in answers:
         asked = _fill(tokenizer, chat[:turn], prompt=True)
+        shown = dialogue.messages[before + 1 if pieces else 0 : turn]
         if pieces:
             marked = [*chat[:before], _message("assistant", _SAID, parts), *chat[before + 1 : turn]]
             behind = _fill(tokenizer, marked, prompt=True).rpartition(_SAID)[2]
-            pieces.append(_Piece(behind.removeprefix(around.between), False))
+            pieces.append(_Piece(behind.removeprefix(around.between), False, messages=shown))
         else:
-            pieces.append(_Piece(asked, False))
+            pieces.append(_Piece(asked, False, messages=shown))
         said = _answer(tokenizer, chat[: turn + 1], asked, around.tail)
         text = said + around.closing
         pieces.append(_Piece(text, turn in dialogue.trained_turns, _untrained(dialogue, turn, text)))
@@ -265,12 +316,15 @@ def _answer(tokenizer: PreTrainedTokenizerBase, chat: Sequence[Mapping[str, Any]
 
 
 def _chat(messages: Sequence[Message], parts: bool) -> list[dict[str, Any]]:
-    return [_message(m.role, m.text, parts) for m in messages]
+    return [_message(m.role, m.text, parts, pictured=m.picture is not None) for m in messages]
 
 
-def _message(role: str, text: str, parts: bool) -> dict[str, Any]:
-    """A message as templates take it."""
-    return {"role": role, "content": [{"type": "text", "text": text}] if parts else text}
+def _message(role: str, text: str, parts: bool, *, pictured: bool = False) -> dict[str, Any]:
+    """A message as templates take it, its picture in front of its text."""
+    if not parts:
+        return {"role": role, "content": text}
+    shown = [{"type": "image"}] if pictured else []
+    return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
 
 
 def _fill(tokenizer: PreTrainedTokenizerBase, chat: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:

@@ -24,6 +24,10 @@ class Picture:
     inputs: Mapping[str, torch.Tensor] = field(compare=False, repr=False)
     """What the model's forward pass takes for it, such as ``pixel_values``; the first dimension counts pictures."""
 
+    def moved(self, by: int) -> Picture:
+        """The same picture so many tokens further on."""
+        return replace(self, span=(self.span[0] + by, self.span[1] + by))
+
 
 @dataclass(frozen=True, slots=True)
 class Context(Sequence[int]):
@@ -48,6 +52,14 @@ class Context(Sequence[int]):
     def grown(self, ids: Iterable[int], pictures: Iterable[Picture] = ()) -> Context:
         """This context with more at its end; spans of ``pictures`` count from the beginning of the whole."""
         return replace(self, ids=(*self.ids, *ids), pictures=(*self.pictures, *pictures))
+
+    def joined(self, piece: Context) -> Context:
+        """This context with another piece of the dialogue behind it, whose spans count from its own beginning."""
+        return self.grown(piece.ids, (picture.moved(len(self)) for picture in piece.pictures))
+
+    def tail(self, first: int) -> Context:
+        """The tokens from ``first`` on, and the pictures that begin there; spans count from ``first``."""
+        return Context(self.ids[first:], tuple(p.moved(-first) for p in self.pictures if p.span[0] >= first))
 
     def head(self, length: int) -> Context:
         """The first ``length`` tokens, and the pictures that begin there."""

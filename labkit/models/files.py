@@ -15,6 +15,7 @@ from labkit.errors import UsageError
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+PROCESSOR = ("processor_config.json", "preprocessor_config.json")
 _PICKLES = re.compile(r"(pytorch_model|adapter_model|model|consolidated)[^/]*\.(bin|pt|pth|ckpt|pkl)")
 _POINTER = b"version https://git-lfs"
 _FETCHED = ("*.json", "*.jinja", "*.safetensors", "*.model", "*.txt")

@@ -8,12 +8,15 @@ Shape suffixes: B rows, T tokens of a row, N chosen tokens of all rows in order,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
+
+from labkit.models.vision import forbid, placeholder_ids
 
 CHUNK = 2**23
 """Logits computed at a time. A batch's logits over a large vocabulary would outgrow the model, so they are computed in
@@ -39,7 +42,7 @@ def hidden_states(
         input_ids: ``[B, T]``, padded on the right.
         attention_mask: ``[B, T]``, 1 at real tokens.
         chosen: ``bool [B, T]``, True at the tokens to be scored; never at the first of a row.
-        pictures: what a vision model's forward pass takes beside the tokens, such as ``pixel_values``.
+        pictures: what the forward pass takes for pictures (:func:`labkit.models.vision.picture_inputs`).
     """
     trunk = language_model(model).base_model
     out = trunk(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **pictures)
@@ -53,7 +56,7 @@ def chosen_tokens(input_ids: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor
 
 def logits(model: nn.Module, hidden_ND: torch.Tensor) -> torch.Tensor:
     """Logits from hidden states, ``[N, V]``: fp32, or fp64 if the model is."""
-    return _logits(hidden_ND, output_layer(model), *_scale_and_cap(model))
+    return _logits(hidden_ND, output_layer(model), *_scale_and_cap(model), placeholder_ids(model.config))
 
 
 def log_probs(
@@ -65,7 +68,7 @@ def log_probs(
         temperature: of the distribution.
     """
     scale, softcap = _scale_and_cap(model)
-    return score(hidden_ND, token_N, output_layer(model), temperature, softcap, scale)
+    return score(hidden_ND, token_N, output_layer(model), temperature, softcap, scale, placeholder_ids(model.config))
 
 
 def score(
@@ -75,15 +78,17 @@ def score(
     temperature: float,
     softcap: float | None = None,
     scale: float = 1.0,
+    never: Sequence[int] = (),
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As :func:`log_probs`, of an output layer by itself.
 
     Args:
         softcap, scale: bound and factor of the logits.
+        never: tokens of probability 0.
     """
 
     def part(hidden_ND: torch.Tensor, token_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logp_NV = torch.log_softmax(_logits(hidden_ND, head, scale, softcap) / temperature, dim=-1)
+        logp_NV = torch.log_softmax(_logits(hidden_ND, head, scale, softcap, never) / temperature, dim=-1)
         # A token with probability 0 would give 0 times minus infinity.
         entropy_N = -(logp_NV.exp() * logp_NV.clamp_min(torch.finfo(logp_NV.dtype).min)).sum(-1)
         return logp_NV.gather(1, token_N[:, None])[:, 0], entropy_N
@@ -147,13 +152,15 @@ def _scale_and_cap(model: nn.Module) -> tuple[float, float | None]:
     return scale, getattr(config, "final_logit_softcapping", None)
 
 
-def _logits(hidden_ND: torch.Tensor, head: nn.Module, scale: float, softcap: float | None) -> torch.Tensor:
+def _logits(
+    hidden_ND: torch.Tensor, head: nn.Module, scale: float, softcap: float | None, never: Sequence[int]
+) -> torch.Tensor:
     logits_NV = head(hidden_ND)
     if scale != 1:
         logits_NV = logits_NV * scale
     if softcap:
         logits_NV = softcap * torch.tanh(logits_NV / softcap)
-    return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
+    return forbid(logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)), never)
 
 
 def _log_softmax(logits_NV: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import transformers
+from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -18,9 +19,10 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from labkit.errors import UsageError
-from labkit.models import chat, files
+from labkit.models import chat, files, vision
 from labkit.models.bundle import ModelBundle
 from labkit.models.files import first_line
+from labkit.models.picture_reader import PictureReader
 from labkit.models.sampling.trial import level_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -62,7 +64,7 @@ def load(
             if adapter:
                 model = _adapted(model, folder)
             bundle = _bundle(model.to(place).eval(), folder, root, config, trust_remote_code)
-            level_of(bundle.model)
+            level_of(bundle.model, bundle.reader)
             return bundle
     except UsageError:
         raise
@@ -79,7 +81,9 @@ def _bundle(
     trust_remote_code: bool,
 ) -> ModelBundle:
     """The model with its tokenizer and chat template, checked against each other."""
-    tokenizer, processor = _tokenizer(folder, root, _is_vlm(config), trust_remote_code)
+    home = _tokenizer_folder(folder, root)
+    processor, blind = _processor(home, config, trust_remote_code) if _is_vlm(config) else (None, None)
+    tokenizer = _tokenizer(home, processor, trust_remote_code)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise UsageError(
@@ -89,16 +93,20 @@ def _bundle(
     if tokenizer.pad_token_id is None:
         # Padding is masked wherever it is used, so any token will do.
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    if _is_vlm(config):
+        vision.mend(model)
+    more = {} if blind is None else {"blind": blind}
     return ModelBundle(
         model,
         tokenizer,
-        processor,
+        reader=PictureReader(processor, tokenizer, model.config) if processor else None,
         is_vlm=_is_vlm(config),
         adapter=folder != root,
         model_type=config["model_type"],
         path=folder,
         parameters=sum(p.numel() for p in model.parameters()),
         layout=chat.layout(tokenizer, parts=_is_vlm(config)),
+        **more,
     )
 
 
@@ -218,23 +226,23 @@ def _refuse_missing(missing: Collection[str], folder: Path) -> None:
         raise UsageError(f"{folder} lacks {len(missing)} weights ({min(missing)} ...); copy or save it again")
 
 
-def _tokenizer(
-    folder: Path, root: Path, is_vlm: bool, trust_remote_code: bool
-) -> tuple[transformers.PreTrainedTokenizerBase, transformers.ProcessorMixin | None]:
-    """The tokenizer, an adapter's own before its base model's; for vision models the processor too."""
-    options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
+def _tokenizer_folder(folder: Path, root: Path) -> Path:
+    """Where tokenizer and processor lie: beside an adapter, or beside its base model."""
     home = next((d for d in (folder, root) if any((d / name).is_file() for name in files.TOKENIZER)), None)
     if home is None:
         raise UsageError(f"{root} has no tokenizer ({files.TOKENIZER[0]}); save one beside the model")
+    return home
+
+
+def _tokenizer(
+    home: Path, processor: transformers.ProcessorMixin | None, trust_remote_code: bool
+) -> transformers.PreTrainedTokenizerBase:
+    """The tokenizer, with its chat template or the processor's."""
+    options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     try:
-        tokenizer, processor = transformers.AutoTokenizer.from_pretrained(home, **options), None
+        tokenizer = transformers.AutoTokenizer.from_pretrained(home, **options)
     except Exception as error:
         raise UsageError(f"cannot read the tokenizer of {home}: {first_line(error)}; save it again") from error
-    if is_vlm:
-        try:
-            processor = transformers.AutoProcessor.from_pretrained(home, **options)
-        except (OSError, ValueError, ImportError, AttributeError, TypeError):
-            processor = None
     tokenizer.chat_template = (
         tokenizer.chat_template or getattr(processor, "chat_template", None) or files.chat_template(home)
     )
@@ -243,7 +251,35 @@ def _tokenizer(
             f"{home} has no chat template, so it may be a base model; use its instruction-tuned sibling, "
             "or put a chat_template.jinja there"
         )
-    return tokenizer, processor
+    return tokenizer
+
+
+def _processor(
+    home: Path, config: dict[str, Any], trust_remote_code: bool
+) -> tuple[transformers.ProcessorMixin | None, str | None]:
+    """The processor of a vision model; or None, and why there is none. Text needs none."""
+    options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
+    if not any((home / name).is_file() for name in files.PROCESSOR):
+        return None, f"it has no processor ({files.PROCESSOR[0]}), which lies beside the original model"
+    named = PROCESSOR_MAPPING_NAMES.get(config["model_type"])
+    try:
+        if named is None or "auto_map" in config:
+            return transformers.AutoProcessor.from_pretrained(home, **options), None
+        return _for_pictures(named, config["model_type"]).from_pretrained(home, **options), None
+    except (OSError, ValueError, ImportError, AttributeError, TypeError) as error:
+        return None, f"its processor cannot be loaded ({first_line(error)})"
+
+
+def _for_pictures(name: str, model_type: str) -> type[transformers.ProcessorMixin]:
+    """A family's processor without its part for videos, which needs packages that pictures do not need."""
+    family = vision.FAMILIES.get(model_type, vision.Family())
+    own = getattr(transformers, family.processor or name)
+
+    def attributes(cls: type[transformers.ProcessorMixin]) -> list[str]:
+        return [part for part in own.get_attributes() if part != "video_processor"]
+
+    # The name is saved with the processor.
+    return type(name, (own,), {"get_attributes": classmethod(attributes)})
 
 
 @contextmanager

@@ -73,7 +73,12 @@ class Policy(nn.Module):
                 self.value_head = ValueHead(hidden.shape[1]).to(hidden.device)
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, sampled: torch.Tensor, temperature: float = 1.0
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        sampled: torch.Tensor,
+        temperature: float = 1.0,
+        **pictures: torch.Tensor,
     ) -> Scores:
         """Scores of the sampled tokens of right-padded rows.
 
@@ -82,8 +87,9 @@ class Policy(nn.Module):
             attention_mask: ``[B, T]``, 1 at real tokens.
             sampled: ``bool [B, T]``, True at sampled tokens; never at the first of a row.
             temperature: the sampling temperature.
+            pictures: of :func:`labkit.models.vision.picture_inputs`.
         """
-        hidden_ND = forward.hidden_states(self.model, input_ids, attention_mask, sampled)
+        hidden_ND = forward.hidden_states(self.model, input_ids, attention_mask, sampled, **pictures)
         token_N = forward.chosen_tokens(input_ids, sampled)
         logp_N, entropy_N = forward.log_probs(self.model, hidden_ND, token_N, temperature)
         value_N = None

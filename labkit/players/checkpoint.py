@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labkit.envs import game, prompt
-from labkit.episode import Sample
+from labkit.episode import Message, Sample
 from labkit.errors import UsageError
 from labkit.models.chat import check_dialogue, render, suffix
 from labkit.models.context import Context
@@ -87,10 +87,19 @@ class Checkpoint:
         if sampler or can_be_fused(bundle.model):
             self._rollout_model = RolloutModel(bundle.model, DTYPES[sampler] if sampler else bundle.model.dtype)
         # A verifier's feedback comes from a short list.
-        self._suffix = lru_cache(maxsize=1024)(lambda feedback, ended: suffix(bundle, feedback, ended=ended))
+        self._suffix = lru_cache(maxsize=1024)(lambda text, ended: suffix(bundle, Message("user", text), ended=ended))
         self._prefix_cache = PrefixCache()
         self.should_stop: Callable[[], bool] | None = None
         """Asked before each token, if set; once it returns True, answers end where they are."""
+
+    @property
+    def picture(self) -> dict[str, int]:
+        """How pictures are to be drawn for this player: the ``size`` in pixels that its processor leaves as it is.
+
+        Empty where the model reads none, or any size.
+        """
+        side = self.bundle.reader.side if self.bundle.reader else None
+        return {} if side is None else {"size": side}
 
     @property
     def notes(self) -> list[str]:
@@ -118,8 +127,8 @@ class Checkpoint:
         """Sample an answer to each request.
 
         Raises:
-            UsageError: a prompt holds a picture, no prompt fits into the model's context, the chat template has no
-                second turn where one is needed, or the model's logits are NaN or infinite.
+            UsageError: a prompt holds a picture and the model reads none, no prompt fits into the model's context, the
+                chat template has no second turn where one is needed, or the model's logits are NaN or infinite.
         """
         begun = time.perf_counter()
         contexts = [self._context(turn) for turn in turns]
@@ -162,18 +171,23 @@ class Checkpoint:
 
     def _context(self, turn: Request) -> Context:
         """The whole dialogue: the last context, answer and feedback; or its text encoded, where ids are not at hand."""
-        messages = prompt(turn.episode)
+        messages, cell = prompt(turn.episode), turn.episode.task.cell
         if any(message.picture is not None for message in messages):
-            raise UsageError(f"{self.name} reads text only for now; pick a text cell")
+            self.bundle.check_sees(cell)
         if turn.episode.task.attempts > 1:
             # Checked before the first answer, not in the middle of an episode.
             check_dialogue(self.bundle)
+        draw = game(cell).draw if game(cell).pictured else None
         last = turn.history[-1] if turn.history else None
         if last is None or last.tokens is None or last.sample is None:
-            return render(self.bundle, messages)
-        behind = self._suffix(messages[-1].text, not last.sample.truncated)
+            return render(self.bundle, messages, draw)
         asked = Context(tuple(last.tokens.context.tolist()), last.tokens.pictures)
-        return asked.grown([*last.tokens.ids.tolist(), *behind])
+        feedback, ended = messages[-1], not last.sample.truncated
+        if feedback.picture is None:
+            behind = self._suffix(feedback.text, ended)
+        else:
+            behind = suffix(self.bundle, feedback, draw, ended=ended)
+        return asked.grown(last.tokens.ids.tolist()).joined(behind)
 
     def _answer(self, turn: Request, context: Context, generated: Generated, seconds: float) -> Answer:
         ids, logp = generated.ids, generated.logp

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from labkit.models.bundle import context_length
-from labkit.models.context import Context, Picture
+from labkit.models.context import Context
 from labkit.models.sampling.cache import Prefix, PrefixCache, RowCache, find_prefixes
 from labkit.models.sampling.drafts import MAX_DRAFT, ORDER, NGrams, PromptLookup, remember
 from labkit.models.sampling.levels import Level
+from labkit.models.vision import forbid, picture_inputs, placeholder_ids, positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -66,7 +67,8 @@ def sample(
     answers = []
     for context, key in zip(contexts, noise, strict=True):
         room = max(0, min(max_new_tokens, limit - len(context)))
-        answers.append(_Answer(context, room, key if temperature > 0 else None, stops, prefix_cache.ngrams))
+        begin = int(positions(model, context).max(initial=-1)) + 1
+        answers.append(_Answer(context, begin, room, key if temperature > 0 else None, stops, prefix_cache.ngrams))
     fitting = [i for i, c in enumerate(contexts) if len(c) < limit]
     if level == Level.PLAIN:
         for rows in _equal_lengths(contexts, fitting, batch):
@@ -168,7 +170,9 @@ def _decode(
         ids = [[a.ids[-1], *draft, *[pad_id] * (count - 1 - len(draft))] for a, draft in rows]
         position_BT = torch.tensor([a.positions(count) for a in batch], device=device)
         cache.mask_BC = torch.cat([cache.mask_BC, cache.mask_BC.new_ones(len(batch), count)], dim=1)
-        logits_BTV = _forward(model, torch.tensor(ids, device=device), position_BT, cache, keep=count)
+        ids_BT, first_B = torch.tensor(ids, device=device), [len(a.context) + len(a.ids) - 1 for a in batch]
+        shown = picture_inputs(model, ids_BT, [a.context.pictures for a in batch], first_B)
+        logits_BTV = _forward(model, ids_BT, position_BT, cache, keep=count, **shown)
 
 
 @torch.inference_mode()
@@ -183,8 +187,8 @@ def _decode_plain(
     batch = list(zip(contexts, answers, strict=True))
     while batch and not (should_stop and should_stop()):
         ids_BT = torch.tensor([[*context, *answer.ids] for context, answer in batch], device=model.device)
-        shown = picture_inputs([context.pictures for context, _ in batch], model.device)
-        logits_BTV = model(input_ids=ids_BT, use_cache=False, **shown).logits[:, -1:]
+        shown = picture_inputs(model, ids_BT, [context.pictures for context, _ in batch])
+        logits_BTV = _allowed(model, model(input_ids=ids_BT, use_cache=False, **shown).logits[:, -1:])
         _take([answer for _, answer in batch], logits_BTV, temperature, [[] for _ in batch])
         batch = [(context, answer) for context, answer in batch if not answer.ended]
 
@@ -207,20 +211,27 @@ class _Answer:
     """An answer that is being sampled.
 
     Args:
+        begin: the position of its first token.
         room: the most tokens.
         noise: the key of its noise, or None to take the likeliest token.
         ngrams: the n-gram table of earlier answers.
     """
 
     def __init__(
-        self, context: Context, room: int, noise: tuple[int, ...] | None, stop_ids: Collection[int], ngrams: NGrams
+        self,
+        context: Context,
+        begin: int,
+        room: int,
+        noise: tuple[int, ...] | None,
+        stop_ids: Collection[int],
+        ngrams: NGrams,
     ) -> None:
+        self.context = context
         self.ids: list[int] = []
         self.logp: list[float] = []
         self.ended = False
         self.truncated = True
-        self._begin = len(context)
-        self._room = room
+        self._begin, self._room = begin, room
         # A step may draw behind the last place, where it counts for nothing.
         self._noise = np.empty(0) if noise is None else np.pad(_uniform(noise, room), (0, MAX_DRAFT + 1))
         self._stop_ids = stop_ids
@@ -282,14 +293,6 @@ def _draw(
     return token_1[..., 0], logp_V.gather(-1, token_1)[..., 0]
 
 
-def picture_inputs(rows: Sequence[Sequence[Picture]], device: torch.device) -> dict[str, torch.Tensor]:
-    """The forward pass's inputs for the pictures of a batch, row by row."""
-    pictures = [picture for row in rows for picture in row]
-    if not pictures:
-        return {}
-    return {name: torch.cat([p.inputs[name] for p in pictures]).to(device) for name in pictures[0].inputs}
-
-
 class _Reader:
     """Reads contexts into a cache, as far as they are not in one already.
 
@@ -335,12 +338,13 @@ class _Reader:
             mask_BC[row, longest - len(context) :] = 1
         device = self._model.device
         ids_BC, mask_BC = ids_BC.to(device), mask_BC.to(device)
-        position_BC = (mask_BC.cumsum(1) - 1).clamp_(min=0)
+        position_BC = self._positions(list(start), longest).to(device)
         cache, known = RowCache(self._model, mask_BC, keep=self._reuse), longest - new
         if known:
             cache.fill(list(start.values()), [max(0, len(c) - new) for c in start], known, new)
-        shown = picture_inputs([[p for p in c.pictures if p.span[0] >= len(c) - new] for c in start], device)
-        logits_BTV = _forward(self._model, ids_BC[:, known:], position_BC[:, known:], cache, keep=1, **shown)
+        ids_BT = ids_BC[:, known:]
+        shown = picture_inputs(self._model, ids_BT, [c.pictures for c in start], [len(c) - new for c in start])
+        logits_BTV = _forward(self._model, ids_BT, position_BC[..., known:], cache, keep=1, **shown)
         logits_BV = logits_BTV[:, 0]
         if len(start) < len(contexts):
             row_of = {context: row for row, context in enumerate(start)}
@@ -348,6 +352,14 @@ class _Reader:
             cache.expand(again)
             logits_BV = logits_BV[again]
         return logits_BV, cache
+
+    def _positions(self, contexts: Sequence[Context], longest: int) -> torch.Tensor:
+        """Positions of left-padded contexts, ``[B, C]``; ``[3, B, C]`` where a context has three for a token."""
+        found = [positions(self._model, context) for context in contexts]
+        if any(row.ndim > 1 for row in found):
+            found = [row if row.ndim > 1 else np.tile(row, (3, 1)) for row in found]
+        padded = [np.pad(row, [(0, 0)] * (row.ndim - 1) + [(longest - row.shape[-1], 0)]) for row in found]
+        return torch.from_numpy(np.stack(padded, axis=-2))
 
 
 def _forward(
@@ -371,4 +383,9 @@ def _forward(
         logits_to_keep=keep,
         **pictures,
     )
-    return out.logits[:, -keep:]
+    return _allowed(model, out.logits[:, -keep:])
+
+
+def _allowed(model: PreTrainedModel, logits_BTV: torch.Tensor) -> torch.Tensor:
+    """Logits under which no placeholder of a picture is drawn."""
+    return forbid(logits_BTV, placeholder_ids(model.config))

@@ -4,7 +4,8 @@ A wrong draft token stays in the cache, masked, and rows are padded, so a token'
 that count columns (GPT-Neo's window, ALiBi) then sample from a distribution that is not their own, without any error;
 models whose forward pass takes no ``past_key_values`` would see one token at a time. So a few answers to two prompts
 of unequal length that share a prefix are drawn at each level of :class:`labkit.models.sampling.levels.Level`, and their
-log-probabilities are compared with those of one full forward pass. The highest level that agrees is used.
+log-probabilities are compared with those of one full forward pass. The highest level that agrees is used. A model that
+reads pictures is tried with pictures too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from PIL import Image
 
 from labkit.errors import UsageError
 from labkit.models.bundle import context_length
@@ -24,10 +26,13 @@ from labkit.models.sampling.cache import PrefixCache, attends_to_all
 from labkit.models.sampling.engine import sample
 from labkit.models.sampling.fused import FusedLlama, can_be_fused
 from labkit.models.sampling.levels import Level
+from labkit.models.vision import family_of, forbid, picture_inputs, placeholder_ids
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
+
+    from labkit.models.picture_reader import PictureReader
 
 PREFIX, ENDS, TOKENS, LONGEST = 16, (2, 9), 8, 512
 """Tokens of the shared prefix, of what follows it in the two prompts, and of an answer; and the longest window of
@@ -39,28 +44,36 @@ bytes of the weights' type. Rounding stays far below; a wrong mask or position i
 _found: WeakKeyDictionary[nn.Module, Level] = WeakKeyDictionary()
 
 
-def level_of(model: PreTrainedModel) -> Level:
+def level_of(model: PreTrainedModel, reader: PictureReader | None = None) -> Level:
     """The highest level of reuse at which a model samples from its own distribution; tried once a model.
 
+    Args:
+        reader: of a model that reads pictures, for the trial.
+
     Raises:
-        UsageError: it cannot be sampled at all, or it is not causal: what follows a token changes its logits.
+        UsageError: it cannot be sampled at all, it is not causal (what follows a token changes its logits), or its
+            processor does not fit it.
     """
     inner = language_model(model)
     if inner not in _found:
         known = isinstance(inner, FusedLlama) or can_be_fused(inner)
-        _found[inner] = Level.DRAFTS if known else _try(model)
+        _found[inner] = Level.DRAFTS if known else _try(model, reader)
     return _found[inner]
 
 
 @torch.inference_mode()
-def _try(model: PreTrainedModel) -> Level:
+def _try(model: PreTrainedModel, reader: PictureReader | None) -> Level:
     contexts = _prompts(model)
+    shown = [] if reader is None else _with_pictures(contexts, reader)
     try:
         spread = _logits(model, contexts[-1]).std(-1).mean()
+        if shown:
+            _logits(model, shown[-1])
     except Exception as error:
         # Whatever a model raises here, it would raise when it plays.
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{type(language_model(model)).__name__} cannot be sampled: {why}") from error
+    contexts += shown
     if not torch.isfinite(spread):
         return Level.DRAFTS  # Sampling names the fault.
     if not _agrees(model, contexts, Level.PLAIN):
@@ -75,7 +88,8 @@ def _candidates(model: PreTrainedModel) -> list[Level]:
     """Levels that are worth a trial, the highest first."""
     if "past_key_values" not in inspect.signature(language_model(model).forward).parameters:
         return []
-    if not attends_to_all(model) or _window(model) > LONGEST:
+    # Cross-attention keeps pictures in layers of their own, whose columns are no tokens: no prefix can be cut there.
+    if not attends_to_all(model) or _window(model) > LONGEST or family_of(model.config).crosses:
         return [Level.CACHED]
     return [Level.DRAFTS, Level.PREFIXES, Level.CACHED]
 
@@ -107,6 +121,20 @@ def _prompts(model: PreTrainedModel) -> list[Context]:
     return [Context((*prefix.tolist(), *end.tolist())) for end in ends for _ in range(3)]
 
 
+def _with_pictures(contexts: list[Context], reader: PictureReader) -> list[Context]:
+    """The prompts with a picture of noise in the middle of each; there are two pictures."""
+    side = min(reader.side or 64, 224)
+    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
+    readings = [reader.process(Image.fromarray(pixels), f"noise {n}") for n, pixels in enumerate(noise)]
+    shown = []
+    for number, context in enumerate(contexts):
+        reading, middle = readings[number % 2], len(context) // 2
+        piece = Context(tuple(reader.encode(reading.text)))
+        piece = Context(piece.ids, reader.find(piece.ids, [reading]))
+        shown.append(context.head(middle).joined(piece).grown(context.ids[middle:]))
+    return shown
+
+
 def _agrees(model: PreTrainedModel, contexts: list[Context], level: Level) -> bool:
     """Whether answers drawn at a level have the log-probabilities of a full forward pass."""
     cache = PrefixCache(limit=0)
@@ -136,7 +164,8 @@ def _agrees(model: PreTrainedModel, contexts: list[Context], level: Level) -> bo
         if not len(answer.ids):
             continue
         logits_TV = _logits(model, context.grown(answer.ids.tolist()))[len(context) - 1 : -1]
-        exact_T = logits_TV.log_softmax(-1).gather(-1, torch.from_numpy(answer.ids)[:, None])[:, 0]
+        logp_TV = forbid(logits_TV, placeholder_ids(model.config)).log_softmax(-1)
+        exact_T = logp_TV.gather(-1, torch.from_numpy(answer.ids)[:, None])[:, 0]
         off = (exact_T - torch.from_numpy(answer.logp)).abs().mean()
         if not off <= TOLERANCE[min(4, model.dtype.itemsize)] * logits_TV.std(-1).mean() + 1e-5:
             return False
@@ -145,7 +174,9 @@ def _agrees(model: PreTrainedModel, contexts: list[Context], level: Level) -> bo
 
 def _logits(model: PreTrainedModel, context: Context) -> torch.Tensor:
     """Logits after each token by one full forward pass, ``fp32 [T, V]`` on the CPU."""
-    return model(input_ids=torch.tensor([context.ids], device=model.device), use_cache=False).logits[0].float().cpu()
+    ids_1T = torch.tensor([context.ids], device=model.device)
+    shown = picture_inputs(model, ids_1T, [context.pictures])
+    return model(input_ids=ids_1T, use_cache=False, **shown).logits[0].float().cpu()
 
 
 class _AlwaysWrong(dict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,19 +22,18 @@ from torch.distributed.tensor import DTensor
 from labkit.config import Config
 from labkit.errors import UsageError
 from labkit.models.files import first_line
+from labkit.models.vision import PARTS, part_of
 from labkit.progress import no_bars
 from labkit.training.common.distributed import full_tensor
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
-PARTS = ("vision", "connector", "language", "embeddings")
-"""Parts of a model that ``freeze`` knows: the vision tower, the connector from it to the language model, the language
-model (all the rest, Mllama's cross-attention included), and its token embeddings, with the output head if tied."""
+FROZEN = (*PARTS, "embeddings")
+"""Parts of a model that ``freeze`` knows: those of :data:`labkit.models.vision.PARTS`, and the language model's token
+embeddings, with the output head if tied."""
 
-_CONNECTOR = re.compile(r"(^|\.)(multi_modal_projector|mm_projector|connector|aligner|(deepstack_)?merger(_list)?)\.")
-_VISION = re.compile(r"(^|\.)(vision_model|vision_tower|vision_encoder|visual)\.")
 _ADAPTER, _INITIAL = "default", "initial"
 
 
@@ -75,7 +74,7 @@ def prepare_parameters(
     Args:
         model: changed in place.
         lora: train adapters, and nothing else.
-        freeze: names in :data:`PARTS`, or patterns of parameter names such as ``model.layers.0.*``. Frozen parts get
+        freeze: names in :data:`FROZEN`, or patterns of parameter names such as ``model.layers.0.*``. Frozen parts get
             no adapters.
         seed: of the adapters' initial weights.
         base: the name of the base model in the adapter's config; by default its hub id if it is in the local cache,
@@ -109,6 +108,26 @@ def prepare_parameters(
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The trained parameters, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def learning_rates(model: nn.Module, lr: float, part_lr: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The trained parameters in groups of one peak learning rate, as ``lr`` and ``peak``, for an optimizer.
+
+    Args:
+        part_lr: the rates of parts of the model (:data:`labkit.models.vision.PARTS`) that have one of their own.
+
+    Raises:
+        UsageError: no trained parameter belongs to such a part.
+    """
+    groups: dict[str, list[nn.Parameter]] = {"": [], **{part: [] for part in part_lr}}
+    for name, parameter in trainable(model).items():
+        part = part_of(_plain(name))
+        groups[part if part in part_lr else ""].append(parameter)
+    for part in part_lr:
+        if not groups[part]:
+            raise UsageError(f"part_lr: nothing of {part} is trained; leave it out, or do not freeze it")
+    rates = {"": lr, **part_lr}
+    return [{"params": found, "lr": rates[p], "peak": rates[p]} for p, found in groups.items() if found]
 
 
 class InitialPolicy:
@@ -166,13 +185,14 @@ class InitialPolicy:
 
 def save_model(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    processing_class: PreTrainedTokenizerBase | ProcessorMixin,
     folder: Path,
     weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
     """Save a Hugging Face directory; for a model with adapters an adapter directory, which names its base model.
 
     Args:
+        processing_class: the tokenizer; of a vision model the processor, which holds size and tiles of pictures too.
         weights: the :func:`full_state_dict` of a sharded model.
     """
     adapted = _adapter_of(model)
@@ -183,7 +203,7 @@ def save_model(
         adapted.save_pretrained(folder, selected_adapters=[_ADAPTER], save_embedding_layers=False, state_dict=weights)
         # PEFT's model card is a form to fill in, with only the base's name in it.
         (folder / "README.md").unlink(missing_ok=True)
-    tokenizer.save_pretrained(folder)
+    processing_class.save_pretrained(folder)
 
 
 def full_state_dict(model: nn.Module) -> dict[str, torch.Tensor] | None:
@@ -218,21 +238,15 @@ def _frozen(model: nn.Module, freeze: Sequence[str]) -> set[str]:
         if wanted == "embeddings":
             fitting = {_plain(name) for name, p in model.named_parameters() if p is words}
         elif wanted in PARTS:
-            fitting = {n for n in names if _part(n) == wanted}
+            fitting = {n for n in names if part_of(n) == wanted}
         else:
             fitting = {n for n in names if fnmatchcase(n, wanted)}
         if not fitting:
-            parts = [p for p in PARTS if p == "embeddings" or any(_part(n) == p for n in names)]
+            parts = [p for p in FROZEN if p == "embeddings" or any(part_of(n) == p for n in names)]
             hint = f"name {', '.join(parts)}, or a pattern of its parameters"
             raise UsageError(f"freeze: the model has no {wanted}; {hint}")
         found |= fitting
     return found
-
-
-def _part(name: str) -> str:
-    if _CONNECTOR.search(name):
-        return "connector"
-    return "vision" if _VISION.search(name) else "language"
 
 
 def _with_adapter(model: PreTrainedModel, lora: LoRA, frozen: set[str], seed: int, base: str) -> PeftModel:

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 from torch import nn
 
 from labkit.compute import Meter
 from labkit.config import Config
 from labkit.envs import game
 from labkit.models.bundle import ModelBundle
+from labkit.models.picture_reader import resize
 from labkit.players.registry import load_bundle
 from labkit.progress import Progress
 from labkit.training.common import distributed, trackers
@@ -32,7 +33,7 @@ from labkit.training.common.trackers import Tracker, tracked
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from labkit.runs import Run
 
@@ -40,14 +41,13 @@ Probing = Callable[[int, "PreTrainedModel"], dict[str, Any]]
 """Measures the model after a number of finished steps; returns the metrics, none where no probe is due."""
 
 
-def _in_text(cell: str) -> str:
-    if game(cell).pictured:
-        raise ValueError("training on pictures is not supported; take the text cell")
+def _known(cell: str) -> str:
+    game(cell)
     return cell
 
 
-TextCell = Annotated[str, AfterValidator(_in_text)]
-"""A setting that names a text cell, or a cell of a registered game; an unknown one is an error of the config."""
+Cell = Annotated[str, AfterValidator(_known)]
+"""A setting that names a cell of a game; an unknown one is an error of the config."""
 
 
 class TrainConfig(Config):
@@ -59,6 +59,8 @@ class TrainConfig(Config):
     """Number of processes: with another number the run refuses to start. Any number gives the same weights."""
     lr: float = Field(gt=0)
     """Peak learning rate of AdamW."""
+    part_lr: dict[Literal["vision", "connector", "language"], Annotated[float, Field(gt=0)]] = {}
+    """Peak learning rates of parts of a vision model that differ from ``lr``."""
     weight_decay: float = Field(0.0, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of forward and backward passes; weights and optimizer stay in fp32."""
@@ -77,6 +79,8 @@ class TrainConfig(Config):
 class StartConfig(TrainConfig):
     """Settings of a stage that trains an existing checkpoint."""
 
+    cell: Cell
+
     model: str
     """The checkpoint to start from: a bundled one (``tiny:gp-l/init``), a directory, a hub id, ``run:ID`` or
     ``run:ID@STEP``."""
@@ -84,19 +88,47 @@ class StartConfig(TrainConfig):
     """Train adapters instead of the model's weights."""
     freeze: tuple[str, ...] = ()
     """Frozen parts: ``vision``, ``connector``, ``language``, ``embeddings``, or patterns of parameter names."""
+    image_size: int | None = Field(None, ge=32)
+    """Side in pixels at which pictures are drawn and read; the checkpoint's own if not given. It is saved with the
+    checkpoints, so that evaluation shows the same."""
+    picture: dict[str, Any] = {}
+    """How a game draws its pictures, where it differs from the game's own way; their size is ``image_size``."""
+
+    @field_validator("picture")
+    @classmethod
+    def _without_size(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "size" in value:
+            raise ValueError("the size of pictures is image_size; leave size out")
+        return value
 
 
 def start_from(config: StartConfig, device: str) -> ModelBundle:
     """The checkpoint of a config; ``requires_grad`` marks the parameters that are trained.
 
     Raises:
-        UsageError: it cannot be loaded, or ``lora`` or ``freeze`` does not fit it.
+        UsageError: it cannot be loaded, does not see what the cell shows, or ``lora``, ``freeze`` or ``image_size``
+            does not fit it.
     """
     bundle = load_bundle(config.model, device=device)
+    if game(config.cell).pictured:
+        reader = bundle.check_sees(config.cell)
+        if config.image_size is not None:
+            resize(reader.processor, config.image_size)
     # A bundled model lies elsewhere on another machine. A run's last checkpoint changes, so that is named by its path.
     base = config.model if config.model.startswith("tiny:") else None
     model = prepare_parameters(bundle.model, config.lora, config.freeze, seed=config.seed, base=base)
     return replace(bundle, model=model)
+
+
+def drawing(config: StartConfig, bundle: ModelBundle) -> dict[str, Any]:
+    """How pictures are drawn for a checkpoint: the settings of the config, at the size that the checkpoint reads.
+
+    Empty for a cell in text.
+    """
+    if not game(config.cell).pictured:
+        return {}
+    side = bundle.check_sees(config.cell).side
+    return {**config.picture, **({} if side is None else {"size": side})}
 
 
 @dataclass(frozen=True)
@@ -155,7 +187,7 @@ class Session:
         self,
         run: Run,
         prepared: Prepared,
-        tokenizer: PreTrainedTokenizerBase,
+        processing_class: Any,
         state: TrainState,
         first: int,
         progress: Progress,
@@ -166,7 +198,7 @@ class Session:
         self.is_main: bool = prepared.accelerator.is_main_process
         """Whether this process writes the run."""
         self.progress = progress
-        self._run, self._prepared, self._tokenizer = run, prepared, tokenizer
+        self._run, self._prepared, self._processing_class = run, prepared, processing_class
         self._state, self._probe = state, probe
 
     def probe(self, done: int) -> dict[str, Any]:
@@ -188,7 +220,7 @@ class Session:
 
     def checkpoint(self, done: int) -> None:
         """Write the model as a Hugging Face directory. Every process calls this; one writes."""
-        self._state.checkpoint(done, self._prepared.model, self._tokenizer)
+        self._state.checkpoint(done, self._prepared.model, self._processing_class)
 
     def save(self, done: int) -> None:
         """Save the state that ``--resume`` continues from. Every process calls this; one writes."""
@@ -199,7 +231,7 @@ class Session:
 def session(
     run: Run,
     prepared: Prepared,
-    tokenizer: PreTrainedTokenizerBase,
+    processing_class: Any,
     *,
     unit: str,
     total: int,
@@ -211,6 +243,7 @@ def session(
     A step that was interrupted is done again: training resumes from the last state that was saved completely.
 
     Args:
+        processing_class: saved beside the model: the tokenizer, or a vision model's processor.
         unit, total: name and number of the steps, for the progress bar.
         resume: load the run's saved state first.
         probe: called before the first step, and by the trainer after each step.
@@ -222,7 +255,7 @@ def session(
     first = state.load() if resume else 0
     progress = Progress(unit, total, first, enabled=prepared.accelerator.is_main_process)
     with closing(progress), tracked(prepared.accelerator, run, first):
-        opened = Session(run, prepared, tokenizer, state, first, progress, probe)
+        opened = Session(run, prepared, processing_class, state, first, progress, probe)
         if probe and first == 0:
             opened.log(0, {"flops": 0.0, **opened.probe(0)})
             progress.start()

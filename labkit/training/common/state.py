@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from labkit.runs import Run
 
@@ -106,8 +106,11 @@ class TrainState:
             start = "start the run again" if last is None else f"start a new run with model=run:{self.run.id}@{last}"
             raise UsageError(f"{self.path / name} is damaged ({first_line(error)}); {start}") from None
 
-    def checkpoint(self, step: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Path:
+    def checkpoint(self, step: int, model: PreTrainedModel, processing_class: Any) -> Path:
         """Write the language model of a step as a Hugging Face directory, or as an adapter's.
+
+        Args:
+            processing_class: the tokenizer, or a vision model's processor.
 
         Every process calls this; one writes.
         """
@@ -116,5 +119,5 @@ class TrainState:
         if distributed.is_main():
             shutil.rmtree(path, ignore_errors=True)
             path.parent.mkdir(exist_ok=True)
-            replace_folder(path, lambda folder: save_model(model, tokenizer, folder, weights))
+            replace_folder(path, lambda folder: save_model(model, processing_class, folder, weights))
         return path

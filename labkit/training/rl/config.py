@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
@@ -13,7 +13,7 @@ from labkit.envs import game
 from labkit.episode import Task
 from labkit.models.policy import Critic
 from labkit.training.common.probe import Probe
-from labkit.training.common.setup import StartConfig, TextCell
+from labkit.training.common.setup import Cell, StartConfig
 from labkit.training.rl.collapse import CollapseThresholds
 from labkit.training.rl.credit import KINDS, Credit
 
@@ -25,8 +25,8 @@ class RLConfig(StartConfig):
     name: str = "rl"
     """Last part of the run's id."""
 
-    cell: TextCell = "gp-l"
-    """A text cell, or a registered game."""
+    cell: Cell = "gp-l"
+    """A cell of a game."""
     suite: str = "id"
     split: str = "train"
     """Deals or routes to train on. Post-training deals ``train`` only, so that the other splits measure it."""
@@ -130,7 +130,9 @@ class RLConfig(StartConfig):
             UsageError: the cell has no such suite or split, or its reward table no such entry.
         """
         count = self.episodes // self.group
-        settings = {"attempts": self.attempts} if self.attempts else {}
+        settings: dict[str, Any] = {"attempts": self.attempts} if self.attempts else {}
+        if self.picture:
+            settings["picture"] = self.picture
         deals = game(self.cell).tasks(
             self.suite, self.split, seed=self.seed, first=update * count, reward=self.reward or None, **settings
         )

@@ -32,7 +32,8 @@ from labkit.models.policy import Policy
 from labkit.players.checkpoint import Checkpoint
 from labkit.runs.tokens import TokenWriter
 from labkit.training.common import distributed
-from labkit.training.common.setup import Prepared, Session, prepare, session, start_from
+from labkit.training.common.parameters import learning_rates
+from labkit.training.common.setup import Prepared, Session, drawing, prepare, session, start_from
 from labkit.training.rl.collapse import Collapse, collapse, healthy_steps
 from labkit.training.rl.config import RLConfig
 from labkit.training.rl.update import Learner
@@ -51,12 +52,13 @@ def rl(config: RLConfig, run: Run, *, resume: bool, device: str = "cpu") -> Coll
     """
     next(config.tasks(0))  # A wrong suite or reward is reported before the model is loaded.
     bundle = start_from(config, device)
+    config = config.model_copy(update={"picture": drawing(config, bundle)})
     ready = make_policy(config, bundle, run)
     player = make_player(config, bundle)
     learner = Learner(config, ready, player)
     probe = config.probe.of(bundle, config.cell, run) if config.probe else None
     with session(
-        run, ready, bundle.tokenizer, unit="updates", total=config.updates, resume=resume, probe=probe
+        run, ready, bundle.processing_class, unit="updates", total=config.updates, resume=resume, probe=probe
     ) as opened:
         for update in range(opened.first, config.updates):
             # Decided before the update and from the stored metrics, so that a resumed run stops at the same update.
@@ -109,11 +111,10 @@ def make_player(config: RLConfig, bundle: ModelBundle) -> Checkpoint:
 
 def make_optimizer(policy: Policy, config: RLConfig) -> torch.optim.AdamW:
     """AdamW over the trained parameters; the value head is a group of its own."""
-    head = [] if policy.value_head is None else list(policy.value_head.parameters())
-    actor = [p for p in policy.model.parameters() if p.requires_grad]
-    groups = [{"params": actor, "lr": config.lr, "critic": False}]
-    if head:
-        groups.append({"params": head, "lr": config.critic_lr, "critic": True})
+    groups = learning_rates(policy.model, config.lr, config.part_lr)
+    if policy.value_head is not None:
+        head = list(policy.value_head.parameters())
+        groups.append({"params": head, "lr": config.critic_lr, "peak": config.critic_lr})
     return torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay)
 
 

@@ -15,6 +15,7 @@ import torch
 from accelerate.utils import gather_object
 
 from labkit.models.batches import micro_batches
+from labkit.models.vision import picture_inputs
 from labkit.play import play_many
 from labkit.rollout import Rollout, Row, collate, gather
 from labkit.training.common.distributed import gathered_params, gradients
@@ -134,7 +135,7 @@ class Learner:
         config, sums, norms = self.config, Sums(), []
         share = config.rate(update) / config.lr
         for group in self.optimizer.param_groups:
-            group["lr"] = share * (config.critic_lr if group["critic"] else config.lr)
+            group["lr"] = share * group["peak"]
         for epoch in range(config.epochs):
             of_epoch = Sums()
             order = np.random.default_rng((config.seed, update, epoch)).permutation(len(rollout.rows))
@@ -242,6 +243,7 @@ class Learner:
 
     def _scores(self, policy: torch.nn.Module, rows: Sequence[Row]) -> Scores:
         batch = collate(rows)
+        batch |= picture_inputs(self.policy.model, batch["input_ids"], [row.pictures for row in rows])
         batch = {name: tensor.to(self.accelerator.device) for name, tensor in batch.items()}
         return policy(**batch, temperature=self.config.temperature)
 

@@ -44,6 +44,7 @@ def expert_dialogues(
     prompts: int = 1,
     train_on: TrainOn = "all",
     thought: bool = False,
+    picture: Mapping[str, Any] | None = None,
 ) -> list[Dialogue]:
     """Dialogues in which the expert answers; the same arguments give the same ones.
 
@@ -51,14 +52,16 @@ def expert_dialogues(
         count, first: number of deals, and the number of the first one in the seed's stream.
         prompts: each deal has one of this many prompt variants; the first is the built-in one.
         solutions, mistakes, train_on, thought: see :func:`expert_dialogue`.
+        picture: how the deals' pictures are drawn, in a cell that shows some.
 
     Raises:
-        UsageError: no such cell, suite, split or number of prompt variants, or the cell shows pictures.
+        UsageError: no such cell, suite, split or number of prompt variants.
     """
     playing = game(cell)
     variants = [playing.prompt_variant(number) for number in range(prompts)] if prompts > 1 else [None]
     made = []
-    for task in islice(playing.tasks(suite, split, seed=seed, first=first, attempts=mistakes + 1), count):
+    shown = {"picture": picture} if picture else {}
+    for task in islice(playing.tasks(suite, split, seed=seed, first=first, attempts=mistakes + 1, **shown), count):
         # The key keeps its old name: with another one, the same config would deal other prompts.
         variant = random.Random(f"wording/{task.id}").choice(variants)
         made.append(expert_dialogue(replace(task, prompts=variant), solutions, mistakes, train_on, thought))
@@ -80,12 +83,10 @@ def expert_dialogue(
             changes nothing.
 
     Raises:
-        UsageError: the task shows pictures, or its game has no expert that thinks.
+        UsageError: the game has no expert that thinks.
     """
     rng, playing = random.Random(f"expert/{task.id}"), game(task.cell)
     episode = start(task)
-    if episode.position.picture is not None:
-        raise UsageError(f"{task.cell} shows pictures, and training on them is not supported; pick a text cell")
     while not episode.done:
         episode = judge(episode, playing.expert(episode, rng, solutions))
     at = rng.randrange(len(episode.positions))
@@ -145,9 +146,12 @@ def write(path: str | Path, dialogues: Iterable[Dialogue], layout: str) -> None:
     """Write a file in one of the :data:`FORMATS`, whole or not at all. :func:`read` returns the same dialogues.
 
     Raises:
-        UsageError: the file cannot be written, or an answer is trained on in part, for which the layouts have no field.
+        UsageError: the file cannot be written, a dialogue shows pictures, or an answer is trained on in part: the
+            layouts have no field for that.
     """
-    path = Path(path)
+    path, dialogues = Path(path), list(dialogues)
+    if any(message.picture is not None for dialogue in dialogues for message in dialogue.messages):
+        raise UsageError(f"{path} would lose the pictures of its dialogues; write those of a text cell")
     if layout == "llava":
         records = (
             {"id": str(number), "conversations": _turns(found, "from", "value", _LLAVA)}
@@ -214,7 +218,7 @@ def _dialogue(record: Any, where: str, train_on: TrainOn) -> Dialogue:
         raise UsageError(f"{where} is not an object; write one JSON object for each dialogue")
     pictured = next((key for key in _PICTURES if record.get(key)), None)
     if pictured:
-        raise UsageError(f"{where} has {pictured!r}; training on pictures is not supported, so leave such records out")
+        raise UsageError(f"{where} has {pictured!r}; a file's pictures are not read, so leave such records out")
     if record.get("weight") not in (None, 1):
         raise UsageError(f"{where} has weight {record['weight']!r}; records have no weights, so leave it out")
     role, text = ("role", "content") if "messages" in record else ("from", "value")
@@ -243,7 +247,7 @@ def _message(turn: Any, role: str, text: str, where: str) -> Message:
     if isinstance(content, list) and all(isinstance(p, Mapping) and p.get("type") == "text" for p in content):
         content = "".join(str(p.get("text", "")) for p in content)
     if not isinstance(content, str):
-        raise UsageError(f"{where} is not text; training on pictures and tools is not supported")
+        raise UsageError(f"{where} is not text; pictures and tools of a file are not read")
     message, weight = Message(_ROLES[turn[role]], content), turn.get("weight")
     if weight not in (None, 0, 1):
         raise UsageError(f"{where} has weight {weight!r}; a turn is trained on (1) or not (0)")

@@ -24,13 +24,14 @@ from labkit.models.batches import micro_batches
 from labkit.models.bundle import context_length
 from labkit.models.chat import Example
 from labkit.models.forward import chosen_tokens, hidden_states, kl_full, language_model, logits
+from labkit.models.vision import picture_inputs
 from labkit.training.common import distributed
-from labkit.training.common.parameters import InitialPolicy, trainable
+from labkit.training.common.parameters import InitialPolicy, learning_rates
 from labkit.training.common.setup import Probing, TrainConfig, prepare, session
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
     from labkit.runs import Run
 
@@ -108,9 +109,14 @@ class Predictor(nn.Module):
         if compiled:
             language_model(model).base_model.compile(dynamic=True)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Logits ``[N, V]`` of the N tokens with loss, in fp32 or better; the arguments are :func:`collate`'s."""
-        hidden_ND = hidden_states(self.model, input_ids, attention_mask, labels != -100)
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, **pictures: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits ``[N, V]`` of the N tokens with loss, in fp32 or better.
+
+        The arguments are :func:`collate`'s, and those of :func:`labkit.models.vision.picture_inputs`.
+        """
+        hidden_ND = hidden_states(self.model, input_ids, attention_mask, labels != -100, **pictures)
         return logits(self.model, hidden_ND)
 
 
@@ -155,13 +161,13 @@ def check_examples(examples: Sequence[Example], model: PreTrainedModel, places: 
 
 def make_optimizer(model: torch.nn.Module, settings: Optimisation) -> torch.optim.AdamW:
     """AdamW over the parameters that require gradients."""
-    parameters = trainable(model).values()
-    return torch.optim.AdamW(parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
+    groups = learning_rates(model, settings.lr, settings.part_lr)
+    return torch.optim.AdamW(groups, betas=settings.betas, weight_decay=settings.weight_decay)
 
 
 def fit(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    processing_class: PreTrainedTokenizerBase | ProcessorMixin,
     batch_of: Callable[[int], Sequence[Example]],
     settings: Optimisation,
     run: Run,
@@ -174,6 +180,7 @@ def fit(
     """Train the parameters of ``model`` that require gradients, in place.
 
     Args:
+        processing_class: saved beside the model: the tokenizer, or a vision model's processor.
         batch_of: the examples of a step; the same step gives the same examples.
         read: lengths of sequences that were played to get the data; the meter begins with them.
         evaluate: called with the number of finished steps, before the first step and after each. The metrics that it
@@ -187,7 +194,8 @@ def fit(
     module = Predictor(model, compiled=settings.compile)
     ready = prepare(settings, model, module, make_optimizer(model, settings), reference=bool(objective.kl), run=run)
     accelerator, optimizer, meter = ready.accelerator, ready.optimizer, ready.meter
-    with session(run, ready, tokenizer, unit="steps", total=settings.steps, resume=resume, probe=evaluate) as opened:
+    steps = {"unit": "steps", "total": settings.steps}
+    with session(run, ready, processing_class, **steps, resume=resume, probe=evaluate) as opened:
         if not opened.first:
             meter.read(read)
         for step in range(opened.first, settings.steps):
@@ -197,10 +205,10 @@ def fit(
             check_examples(examples, model, [f"dialogue {n} of step {step + 1}" for n in range(1, len(examples) + 1)])
             # Dropout's noise is a function of the step as well.
             torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
-            means = _gradients(ready.trained, ready.initial, examples, objective, settings, accelerator)
+            means = _gradients(ready.trained, model, ready.initial, examples, objective, settings, accelerator)
             norm = accelerator.clip_grad_norm_(ready.trained.parameters(), settings.clip)
             for group in optimizer.param_groups:
-                group["lr"] = settings.rate(step)
+                group["lr"] = settings.rate(step) * group["peak"] / settings.lr
             optimizer.step()
             optimizer.zero_grad()
             meter.train(len(e.ids) for e in examples)
@@ -223,6 +231,7 @@ def fit(
 
 def _gradients(
     model: torch.nn.Module,
+    language: PreTrainedModel,
     initial: InitialPolicy | None,
     examples: Sequence[Example],
     objective: Objective,
@@ -232,6 +241,9 @@ def _gradients(
     """Compute the gradient of the objective; returns means over the tokens that carry loss.
 
     The means are over the whole batch, however it is divided into micro-batches and processes.
+
+    Args:
+        language: the language model inside ``model``.
     """
     rank, processes = accelerator.process_index, accelerator.num_processes
     batches = list(micro_batches(examples, settings.micro_batch_tokens, rank, processes))
@@ -240,6 +252,7 @@ def _gradients(
     sums = {"loss": zero, "nll": zero} | ({"kl": zero} if initial else {})
     for number, (rows, counts) in enumerate(batches, 1):
         batch = {name: tensor.to(accelerator.device) for name, tensor in collate(rows).items()}
+        batch |= picture_inputs(language, batch["input_ids"], [example.pictures for example in rows])
         if initial:
             with initial.active() as reference, accelerator.autocast():
                 initial_NV = reference(**batch)

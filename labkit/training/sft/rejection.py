@@ -5,9 +5,9 @@ It sees what RL sees, outcomes of its own samples, but its wrong answers teach i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from labkit.envs import fork, game, prompt
 from labkit.episode import Episode, Message
@@ -29,15 +29,27 @@ class Sampled(NamedTuple):
 
 
 def right_answers(
-    bundle: ModelBundle, cell: str, episodes: int, *, suite: str, split: str, seed: int, max_new_tokens: int
+    bundle: ModelBundle,
+    cell: str,
+    episodes: int,
+    *,
+    suite: str,
+    split: str,
+    seed: int,
+    max_new_tokens: int,
+    picture: Mapping[str, Any],
 ) -> Sampled:
     """Play deals at temperature 1, with feedback, and keep the right answers; only they carry loss.
+
+    Args:
+        picture: how the deals' pictures are drawn, in a cell that shows some.
 
     Raises:
         UsageError: no answer was right.
     """
     player = Checkpoint(bundle, name="start", temperature=1.0, max_new_tokens=max_new_tokens)
-    tasks = islice(game(cell).tasks(suite, split, seed=seed), episodes)
+    shown = {"picture": picture} if picture else {}
+    tasks = islice(game(cell).tasks(suite, split, seed=seed, **shown), episodes)
     played = sorted(play_many(tasks, player, batch=192, key=(seed,)), key=lambda p: p.index)
     kept = [right for one in played for right in _right(one.episode)]
     if not kept:

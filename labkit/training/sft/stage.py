@@ -16,14 +16,15 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from labkit.envs import game
 from labkit.errors import UsageError
 from labkit.models.bundle import ModelBundle
-from labkit.models.chat import Dialogue, Example, encode
+from labkit.models.chat import Dialogue, Example, encode_for
 from labkit.runs import Run
 from labkit.runs.store import write_json
 from labkit.training.common import distributed
 from labkit.training.common.probe import Probe
-from labkit.training.common.setup import StartConfig, TextCell, start_from
+from labkit.training.common.setup import Cell, StartConfig, drawing, start_from
 from labkit.training.sft.data import TrainOn, epoch_order, expert_dialogues, read_records
 from labkit.training.sft.fit import Objective, Optimisation, OptimizerConfig, check_examples, fit
 from labkit.training.sft.rejection import Sampled, right_answers
@@ -37,8 +38,8 @@ class SFTConfig(OptimizerConfig, StartConfig):
     """Last part of the run's id."""
     seed: int = 0
     """Seed of the deals, the choice among solutions, a file's order, new adapters and dropout."""
-    cell: TextCell = "gp-l"
-    """The text cell whose expert gives the data, and that probes evaluate."""
+    cell: Cell = "gp-l"
+    """The cell whose expert gives the data, and that probes evaluate."""
     data: str | None = None
     """A file of dialogues to train on instead of the expert's; see :mod:`labkit.training.sft.data`."""
     steps: int | None = Field(None, ge=1)
@@ -113,22 +114,24 @@ def sft(config: SFTConfig, run: Run, *, resume: bool, device: str = "cpu") -> No
     else:
         _expert_batch(config, 0)
     loaded = start_from(config, device)
+    draw = game(config.cell).draw if game(config.cell).pictured else None
+    config = config.model_copy(update={"picture": drawing(config, loaded)})
     deals = config.samples
     sampled = distributed.on_main(lambda: _sampled(config, deals, loaded)) if deals is not None else None
     if sampled:
         records = [(f"right answer {n}", dialogue) for n, dialogue in enumerate(sampled.dialogues, 1)]
     if records:
-        examples = encode(loaded.tokenizer, (dialogue for _, dialogue in records), parts=loaded.is_vlm)
+        examples = encode_for(loaded, (dialogue for _, dialogue in records), draw)
         check_examples(examples, loaded.model, [where for where, _ in records])
 
     def batch_of(step: int) -> list[Example]:
         if records:
             return [examples[i] for i in epoch_order(step, config.batch_size, len(records), config.seed)]
-        return encode(loaded.tokenizer, _expert_batch(config, step), parts=loaded.is_vlm)
+        return encode_for(loaded, _expert_batch(config, step), draw)
 
     fit(
         loaded.model,
-        loaded.tokenizer,
+        loaded.processing_class,
         batch_of,
         config.optimisation(len(records)),
         run,
@@ -149,12 +152,13 @@ def _sampled(config: SFTConfig, deals: int, loaded: ModelBundle) -> Sampled:
         split=config.split,
         seed=config.seed,
         max_new_tokens=config.max_new_tokens,
+        picture=config.picture,
     )
 
 
 def _expert_batch(config: SFTConfig, step: int) -> list[Dialogue]:
     """The expert's dialogues of a step."""
-    names = ("suite", "split", "seed", "solutions", "mistakes", "prompts", "train_on", "thought")
+    names = ("suite", "split", "seed", "solutions", "mistakes", "prompts", "train_on", "thought", "picture")
     settings = {name: getattr(config, name) for name in names}
     return expert_dialogues(config.cell, config.batch_size, first=step * config.batch_size, **settings)
 
