@@ -18,6 +18,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from labkit.models.loader import _for_pictures
+from labkit.models.vision import part_of
 from tests.tiny_models import TEXTS, text_config
 
 TOWER = {
@@ -222,7 +223,8 @@ def _saved(path: Path, kind: Any, config: Any, processor: Any) -> Path:
         # Far from flat, so that a wrong mask, position or picture shows; and what starts at zero is opened.
         for name, weight in model.named_parameters():
             if weight.ndim > 1 and "norm" not in name:
-                weight.normal_(std=0.5 if "lm_head" in name or "embed_tokens" in name else 0.25)
+                # A picture is to matter as much as words do.
+                weight.normal_(std={"connector": 2.0}.get(part_of(name), 0.5 if "lm_head" in name else 0.2))
             elif "gate" in name and weight.ndim <= 1:
                 weight.fill_(1.0)
     model.save_pretrained(path)

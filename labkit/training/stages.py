@@ -23,6 +23,7 @@ class Stage(NamedTuple):
 
 STAGES = {
     "pretrain": Stage("labkit.training.sft.pretrain:PretrainConfig", "labkit.training.sft.pretrain:pretrain"),
+    "vision": Stage("labkit.training.sft.vision:VisionConfig", "labkit.training.sft.vision:vision"),
     "sft": Stage("labkit.training.sft.stage:SFTConfig", "labkit.training.sft.stage:sft"),
     "rl": Stage("labkit.training.rl.config:RLConfig", "labkit.training.rl.loop:rl"),
 }

@@ -61,8 +61,8 @@ def test_it_grows_by_what_the_template_puts_between(copy, template, first, ended
     (copy / "chat_template.jinja").write_text(template)
     loaded = load(copy)
     assert text(loaded, render(loaded, [Message("user", "Ask")])) == first
-    assert text(loaded, suffix(loaded, "No.", ended=True)) == ended
-    assert text(loaded, suffix(loaded, "No.", ended=False)) == cut
+    assert text(loaded, suffix(loaded, Message("user", "No."), ended=True)) == ended
+    assert text(loaded, suffix(loaded, Message("user", "No."), ended=False)) == cut
     assert loaded.tokenizer.convert_ids_to_tokens(loaded.stop_ids) == stops
 
 
@@ -85,7 +85,7 @@ def test_no_token_is_added_in_front(copy):
     assert loaded.tokenizer("Ask")["input_ids"][0] == 0
     said = [Message("user", "Ask"), Message("assistant", "24"), Message("user", "No.")]
     assert render(loaded, said).count(0) == 1
-    assert 0 not in suffix(loaded, "No.", ended=True)
+    assert 0 not in suffix(loaded, Message("user", "No."), ended=True)
 
 
 # Templates with thoughts, each as small as it can be. Expected texts are rendered by hand.
@@ -148,7 +148,7 @@ def test_templates_with_thoughts_play_and_train_over_several_turns(copy, templat
     (copy / "chat_template.jinja").write_text(template)
     loaded = load(copy)
     assert text(loaded, render(loaded, [Message("user", "Ask")])) == prompt
-    assert text(loaded, suffix(loaded, "No.", ended=True)) == between
+    assert text(loaded, suffix(loaded, Message("user", "No."), ended=True)) == between
     end = answer.partition("{}")[2]
     assert text(loaded, loaded.layout.end_ids) == end and loaded.layout.end_ids[-1] in loaded.stop_ids
     talk = (Message("user", "Ask"), Message("assistant", "24"), Message("user", "No."), Message("assistant", "3*8"))
@@ -196,7 +196,7 @@ def test_a_template_without_a_second_turn_still_serves_for_one(copy, template, w
     assert "24" in text(loaded, example.ids[example.loss])
     said = f"{why}.*change .*llama/chat_template.jinja"
     with pytest.raises(UsageError, match=said):
-        suffix(loaded, "No.", ended=True)
+        suffix(loaded, Message("user", "No."), ended=True)
     with pytest.raises(UsageError, match=said):
         encode(loaded.tokenizer, [Dialogue((*single, *single), (3,))])
 

@@ -27,7 +27,8 @@ def test_a_model_comes_back_as_it_was_saved(family, tmp_path):
     template = tiny_models.CHATML_PARTS if vision else tiny_models.CHATML
     tiny_models.save(tmp_path, model, tiny_models.tokenizer(template))
     loaded = load(tmp_path)
-    assert (loaded.is_vlm, loaded.adapter, loaded.processor) == (vision, False, None)
+    assert (loaded.is_vlm, loaded.adapter, loaded.reader) == (vision, False, None)
+    assert ("it has no processor" in loaded.blind) == vision
     assert type(loaded.model) is type(model) and not loaded.model.training
     ids = torch.tensor([[100, 101, 102, 103]])
     with torch.inference_mode():

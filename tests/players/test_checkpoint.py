@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from labkit.envs import fork, game, judge, prompt, start
-from labkit.episode import Sample
+from labkit.episode import Message, Sample
 from labkit.errors import UsageError
 from labkit.models.chat import render, suffix
 from labkit.models.loader import load
@@ -50,7 +50,7 @@ def parrot(tmp_path_factory):
     episode = judge(start(task()), ANSWER)
     question = list(render(loaded, prompt(episode)[:1]))
     answer = [*loaded.tokenizer(ANSWER)["input_ids"], *loaded.layout.end_ids]
-    again = suffix(loaded, episode.attempts[0].verdict.feedback, ended=True)
+    again = suffix(loaded, Message("user", episode.attempts[0].verdict.feedback), ended=True)
     ids = torch.tensor([[*question, *answer, *again, *answer]])
     learnt = [False] * len(question) + [True] * len(answer) + [False] * len(again) + [True] * len(answer)
     labels = torch.where(torch.tensor([learnt]), ids, -100)
@@ -232,7 +232,9 @@ def test_it_can_be_stopped(loaded):
 
 def test_pictures_are_refused_in_one_line(loaded):
     episode = start(game("gp-vl").task(hand=("K", "3", "8", "J"), picture={"size": 64}))
-    with pytest.raises(UsageError, match="reads text only for now; pick a text cell"):
+    with pytest.raises(
+        UsageError, match="gp-vl shows pictures, and .* reads none: it is a text model; take a vision-language model"
+    ):
         player(loaded).answer([Request(episode)])
 
 

@@ -57,22 +57,34 @@ def level_of(model: PreTrainedModel, reader: PictureReader | None = None) -> Lev
     inner = language_model(model)
     if inner not in _found:
         known = isinstance(inner, FusedLlama) or can_be_fused(inner)
+        if known and reader is not None:
+            _check_fit(model, _with_pictures(_prompts(model), reader))
         _found[inner] = Level.DRAFTS if known else _try(model, reader)
     return _found[inner]
+
+
+@torch.inference_mode()
+def _check_fit(model: PreTrainedModel, contexts: list[Context]) -> torch.Tensor:
+    """Logits after the last of some prompts, ``[T, V]``.
+
+    Raises:
+        UsageError: the model fails on it.
+    """
+    try:
+        return _logits(model, contexts[-1])
+    except Exception as error:
+        # Whatever a model raises here, it would raise when it plays.
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{type(language_model(model)).__name__} cannot be sampled: {why}") from error
 
 
 @torch.inference_mode()
 def _try(model: PreTrainedModel, reader: PictureReader | None) -> Level:
     contexts = _prompts(model)
     shown = [] if reader is None else _with_pictures(contexts, reader)
-    try:
-        spread = _logits(model, contexts[-1]).std(-1).mean()
-        if shown:
-            _logits(model, shown[-1])
-    except Exception as error:
-        # Whatever a model raises here, it would raise when it plays.
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{type(language_model(model)).__name__} cannot be sampled: {why}") from error
+    spread = _check_fit(model, contexts).std(-1).mean()
+    if shown:
+        _check_fit(model, shown)
     contexts += shown
     if not torch.isfinite(spread):
         return Level.DRAFTS  # Sampling names the fault.

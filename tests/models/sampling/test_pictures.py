@@ -42,10 +42,11 @@ def sample(model, contexts, cache=None, *, keys=None, **settings):
 
 
 def exact(model, context, answer):
-    """Log-probabilities of an answer by one forward pass over ids and pixels, without a cache."""
+    """Log-probabilities of an answer by one forward pass over ids and pixels, without a cache; none is the image's."""
     ids = torch.tensor([[*context.ids, *answer]])
     with torch.inference_mode():
         logits = model(input_ids=ids, pixel_values=context.pictures[0].inputs["pixel_values"], use_cache=False).logits
+    logits[..., IMAGE] = -torch.inf
     return torch.log_softmax(logits[0, len(context) - 1 : -1], -1)[range(len(answer)), answer].numpy()
 
 
