@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from transformers.image_utils import SizeDict
 
 from labkit.errors import UsageError
 from labkit.models.context import Picture
@@ -175,8 +176,8 @@ def resize(processor: ProcessorMixin, side: int) -> None:
     if now == side:
         return
     if getattr(images, "merge_size", None):
-        images.size = {"shortest_edge": min(images.size.shortest_edge, side**2), "longest_edge": side**2}
+        images.size = SizeDict(shortest_edge=min(images.size.shortest_edge, side**2), longest_edge=side**2)
     elif images.size.longest_edge:
-        images.size = {"longest_edge": side}
+        images.size = SizeDict(longest_edge=side)
     else:
         raise UsageError(f"image_size is {side}, and the checkpoint reads pictures of {now} pixels only; leave it out")

@@ -92,6 +92,11 @@ class FusedLlama(nn.Module):
     def device(self) -> torch.device:
         return self._weights[0].device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type in which the tower takes pictures."""
+        return self._original[0].dtype
+
     def forward(
         self,
         input_ids: torch.Tensor,
