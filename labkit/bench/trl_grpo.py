@@ -61,7 +61,7 @@ def trainer(loaded: ModelBundle, config: RLConfig, out: Path) -> GRPOTrainer:
                 masks[i] += [1] * len(ids)
                 episodes[i] = judge(episodes[i], text)
                 if not episodes[i].done:
-                    feedback = suffix(loaded, prompt(episodes[i])[-1].text, ended=ended)
+                    feedback = suffix(loaded, prompt(episodes[i])[-1], ended=ended)
                     said[i] += feedback
                     masks[i] += [0] * len(feedback)
         model.train()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -49,7 +49,8 @@ FAMILIES = {
 }
 """By ``model_type``."""
 
-PARTS = ("vision", "connector", "language")
+Part = Literal["vision", "connector", "language"]
+PARTS: tuple[Part, ...] = get_args(Part)
 """Parts of a model: the vision tower, the connector from it to the language model, and the language model (all the
 rest, Mllama's cross-attention included)."""
 
@@ -65,7 +66,7 @@ def family_of(config: PreTrainedConfig) -> Family:
     return FAMILIES.get(config.model_type, Family())
 
 
-def part_of(name: str) -> str:
+def part_of(name: str) -> Part:
     """The part that a parameter belongs to, by its name."""
     if _CONNECTOR.search(name):
         return "connector"

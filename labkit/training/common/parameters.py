@@ -22,7 +22,7 @@ from torch.distributed.tensor import DTensor
 from labkit.config import Config
 from labkit.errors import UsageError
 from labkit.models.files import first_line
-from labkit.models.vision import PARTS, part_of
+from labkit.models.vision import PARTS, Part, part_of
 from labkit.progress import no_bars
 from labkit.training.common.distributed import full_tensor
 
@@ -110,7 +110,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def learning_rates(model: nn.Module, lr: float, part_lr: Mapping[str, float]) -> list[dict[str, Any]]:
+def learning_rates(model: nn.Module, lr: float, part_lr: Mapping[Part, float]) -> list[dict[str, Any]]:
     """The trained parameters in groups of one peak learning rate, as ``lr`` and ``peak``, for an optimizer.
 
     Args:
@@ -119,15 +119,15 @@ def learning_rates(model: nn.Module, lr: float, part_lr: Mapping[str, float]) ->
     Raises:
         UsageError: no trained parameter belongs to such a part.
     """
-    groups: dict[str, list[nn.Parameter]] = {"": [], **{part: [] for part in part_lr}}
+    own: dict[Part, list[nn.Parameter]] = {part: [] for part in part_lr}
+    rest: list[nn.Parameter] = []
     for name, parameter in trainable(model).items():
-        part = part_of(_plain(name))
-        groups[part if part in part_lr else ""].append(parameter)
-    for part in part_lr:
-        if not groups[part]:
+        own.get(part_of(_plain(name)), rest).append(parameter)
+    for part, found in own.items():
+        if not found:
             raise UsageError(f"part_lr: nothing of {part} is trained; leave it out, or do not freeze it")
-    rates = {"": lr, **part_lr}
-    return [{"params": found, "lr": rates[p], "peak": rates[p]} for p, found in groups.items() if found]
+    groups = [(rest, lr), *((found, part_lr[part]) for part, found in own.items())]
+    return [{"params": found, "lr": rate, "peak": rate} for found, rate in groups if found]
 
 
 class InitialPolicy:

@@ -23,6 +23,7 @@ from labkit.config import Config
 from labkit.envs import game
 from labkit.models.bundle import ModelBundle
 from labkit.models.picture_reader import resize
+from labkit.models.vision import Part
 from labkit.players.registry import load_bundle
 from labkit.progress import Progress
 from labkit.training.common import distributed, trackers
@@ -59,7 +60,7 @@ class TrainConfig(Config):
     """Number of processes: with another number the run refuses to start. Any number gives the same weights."""
     lr: float = Field(gt=0)
     """Peak learning rate of AdamW."""
-    part_lr: dict[Literal["vision", "connector", "language"], Annotated[float, Field(gt=0)]] = {}
+    part_lr: dict[Part, Annotated[float, Field(gt=0)]] = {}
     """Peak learning rates of parts of a vision model that differ from ``lr``."""
     weight_decay: float = Field(0.0, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -60,7 +60,7 @@ def expert_dialogues(
     playing = game(cell)
     variants = [playing.prompt_variant(number) for number in range(prompts)] if prompts > 1 else [None]
     made = []
-    shown = {"picture": picture} if picture else {}
+    shown: dict[str, Any] = {"picture": picture} if picture else {}
     for task in islice(playing.tasks(suite, split, seed=seed, first=first, attempts=mistakes + 1, **shown), count):
         # The key keeps its old name: with another one, the same config would deal other prompts.
         variant = random.Random(f"wording/{task.id}").choice(variants)

@@ -194,8 +194,9 @@ def fit(
     module = Predictor(model, compiled=settings.compile)
     ready = prepare(settings, model, module, make_optimizer(model, settings), reference=bool(objective.kl), run=run)
     accelerator, optimizer, meter = ready.accelerator, ready.optimizer, ready.meter
-    steps = {"unit": "steps", "total": settings.steps}
-    with session(run, ready, processing_class, **steps, resume=resume, probe=evaluate) as opened:
+    with session(
+        run, ready, processing_class, unit="steps", total=settings.steps, resume=resume, probe=evaluate
+    ) as opened:
         if not opened.first:
             meter.read(read)
         for step in range(opened.first, settings.steps):

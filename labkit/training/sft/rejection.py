@@ -48,7 +48,7 @@ def right_answers(
         UsageError: no answer was right.
     """
     player = Checkpoint(bundle, name="start", temperature=1.0, max_new_tokens=max_new_tokens)
-    shown = {"picture": picture} if picture else {}
+    shown: dict[str, Any] = {"picture": picture} if picture else {}
     tasks = islice(game(cell).tasks(suite, split, seed=seed, **shown), episodes)
     played = sorted(play_many(tasks, player, batch=192, key=(seed,)), key=lambda p: p.index)
     kept = [right for one in played for right in _right(one.episode)]
