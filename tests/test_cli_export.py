@@ -39,7 +39,7 @@ def test_the_authors_layout_with_mistakes_and_other_words(tmp_path, capsys):
     [
         (["dta", "gp-l"], "did you mean data?"),
         (["data", "gp-x"], "no cell 'gp-x'"),
-        (["data", "gp-vl"], "pick a text cell"),
+        (["data", "gp-vl"], "would lose the pictures"),
         (["data", "gp-l", "--format", "lava"], "did you mean llava?"),
         (["data", "gp-l", "--mistakes", "-1"], "mistakes"),
         (["data", "gp-l", "--split", "trian"], "did you mean train?"),

@@ -384,6 +384,8 @@ def exactly(loaded, answers, temperature=1.0):
         context, ids = answer.tokens.context, answer.tokens.ids
         with torch.inference_mode():
             logits = loaded.model(input_ids=torch.tensor([[*context, *ids]])).logits[0, len(context) - 1 : -1]
+        if loaded.is_vlm:
+            logits = logits.index_fill(-1, torch.tensor(loaded.model.config.image_token_id), -torch.inf)
         exact = torch.log_softmax(logits / temperature, -1)[range(len(ids)), ids]
         np.testing.assert_allclose(answer.tokens.logp, exact.numpy(), atol=1e-4)
 

@@ -46,7 +46,7 @@ def exact(model, context, answer):
     ids = torch.tensor([[*context.ids, *answer]])
     with torch.inference_mode():
         logits = model(input_ids=ids, pixel_values=context.pictures[0].inputs["pixel_values"], use_cache=False).logits
-    logits[..., IMAGE] = -torch.inf
+        logits[..., IMAGE] = -torch.inf
     return torch.log_softmax(logits[0, len(context) - 1 : -1], -1)[range(len(answer)), answer].numpy()
 
 

@@ -370,7 +370,6 @@ def test_the_critics_rate_goes_down_with_the_policys(tmp_path):
         ({"group": 3}, "64 episodes cannot be divided into groups of 3"),
         ({"critic": "none"}, "credit ppo needs a critic"),
         ({"credit": {"kind": "reinforce"}, "critic_warmup": 2}, "no critic to warm up"),
-        ({"cell": "gp-vl"}, "take the text cell"),
         ({"cell": "nowhere"}, "no cell 'nowhere'"),
         ({"credit": {"knd": "ppo"}}, "did you mean 'kind'"),
     ],

@@ -137,9 +137,21 @@ def test_every_step_deals_what_comes_next(cell):
     assert len({d.messages[0].text for d in dealt}) == 9
 
 
-def test_picture_cells_are_refused_for_now():
-    with pytest.raises(UsageError, match="pick a text cell"):
-        expert_dialogues("gp-vl", 1)
+def test_a_picture_cell_shows_its_pictures_as_the_settings_say():
+    dealt = expert_dialogues("gp-vl", 3, picture={"size": 64, "tilt": 5}, mistakes=2, seed=1)
+    recipes = [[message.picture for message in dialogue.messages] for dialogue in dealt]
+    assert all(first["size"] == 64 and first["tilt"] == 5 and not any(rest) for first, *rest in recipes)
+    # The answer names the cards of the picture.
+    for dialogue, (first, *_) in zip(dealt, recipes, strict=True):
+        named = json.loads(dialogue.messages[-1].text)["cards"]
+        assert named == [rank for rank, _ in first["cards"]]
+    assert len({dialogue.messages[0].text for dialogue in dealt}) == 1
+
+
+def test_a_file_of_text_takes_no_pictures(tmp_path):
+    with pytest.raises(UsageError, match="would lose the pictures of its dialogues"):
+        write(tmp_path / "d", expert_dialogues("gp-vl", 1, picture={"size": 64}), "messages")
+    assert not list(tmp_path.iterdir())
 
 
 # ---- order -----------------------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ def test_a_vision_model_learns_from_text_while_its_tower_is_frozen(tmp_path):
         ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nloss: dtf", "loss = 'dtf'"),
         ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\nfreeze: [vision]", "no vision"),
         # There is no model x: what is wrong with the data is said before it is looked for.
-        ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\ncell: gp-vl", "take the text cell"),
+        ("stage: sft\nmodel: tiny:base\nlr: 1\nsteps: 1\ncell: gp-vl", "reads none: it is a text model"),
         ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\ncell: gp-x", "no cell 'gp-x'"),
         ("stage: sft\nmodel: x\nlr: 1\nepochs: 1\ndata: d\ncell: gp-x", "no cell 'gp-x'"),
         ("stage: sft\nmodel: x\nlr: 1\nsteps: 1\nsuite: gone", "'gone'"),
