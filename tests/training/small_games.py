@@ -187,8 +187,8 @@ def learner(
 def plain_sgd(policy: Policy, settings: RLConfig) -> torch.optim.SGD:
     """With a rate of 1 and no clip the weights move by minus the gradient."""
     critic = [] if policy.value_head is None else list(policy.value_head.parameters())
-    groups = [{"params": list(policy.model.parameters()), "critic": False}]
-    return torch.optim.SGD(groups + ([{"params": critic, "critic": True}] if critic else []), lr=1.0)
+    groups = [{"params": list(policy.model.parameters()), "peak": 1.0, "critic": False}]
+    return torch.optim.SGD(groups + ([{"params": critic, "peak": 1.0, "critic": True}] if critic else []), lr=1.0)
 
 
 def weights(policy: torch.nn.Module) -> torch.Tensor:

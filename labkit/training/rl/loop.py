@@ -110,11 +110,11 @@ def make_player(config: RLConfig, bundle: ModelBundle) -> Checkpoint:
 
 
 def make_optimizer(policy: Policy, config: RLConfig) -> torch.optim.AdamW:
-    """AdamW over the trained parameters; the value head is a group of its own."""
-    groups = learning_rates(policy.model, config.lr, config.part_lr)
+    """AdamW over the trained parameters, in groups of one peak learning rate; the value head is a group of its own."""
+    groups = [{**group, "critic": False} for group in learning_rates(policy.model, config.lr, config.part_lr)]
     if policy.value_head is not None:
         head = list(policy.value_head.parameters())
-        groups.append({"params": head, "lr": config.critic_lr, "peak": config.critic_lr})
+        groups.append({"params": head, "lr": config.critic_lr, "peak": config.critic_lr, "critic": True})
     return torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay)
 
 

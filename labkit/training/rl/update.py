@@ -182,11 +182,12 @@ class Learner:
 
     def _clip(self) -> float:
         """Clip the gradient; returns its norm before clipping (of the policy's, with a detached critic)."""
-        groups = [group["params"] for group in self.optimizer.param_groups]
+        every = [(p, group["critic"]) for group in self.optimizer.param_groups for p in group["params"]]
+        groups = [[p for p, critic in every if not critic], [p for p, critic in every if critic]]
         if self.config.critic == "shared":
-            groups = [[parameter for group in groups for parameter in group]]
+            groups = [groups[0] + groups[1]]
         # A detached critic is clipped separately: large value errors must not shorten the policy's step.
-        norms = [self.accelerator.clip_grad_norm_(group, self.config.grad_clip) for group in groups]
+        norms = [self.accelerator.clip_grad_norm_(group, self.config.grad_clip) for group in groups if group]
         return float(norms[0])
 
     def _loss(self, rows: Sequence[Row], scores: Scores, totals: dict[str, float], sums: Sums) -> torch.Tensor:

@@ -142,8 +142,8 @@ def test_a_picture_cell_shows_its_pictures_as_the_settings_say():
     recipes = [[message.picture for message in dialogue.messages] for dialogue in dealt]
     assert all(first["size"] == 64 and first["tilt"] == 5 and not any(rest) for first, *rest in recipes)
     # The answer names the cards of the picture.
-    for dialogue, (first, *_) in zip(dealt, recipes, strict=True):
-        named = json.loads(dialogue.messages[-1].text)["cards"]
+    for one, (first, *_) in zip(dealt, recipes, strict=True):
+        named = json.loads(one.messages[-1].text)["cards"]
         assert named == [rank for rank, _ in first["cards"]]
     assert len({dialogue.messages[0].text for dialogue in dealt}) == 1
 
