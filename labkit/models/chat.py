@@ -191,9 +191,11 @@ def _piece(bundle: ModelBundle, text: str, messages: Sequence[Message], draw: Dr
 def _readings(reader: PictureReader | None, messages: Iterable[Message], draw: Drawing | None) -> list[Reading]:
     """The pictures of messages as the model reads them."""
     recipes = [message.picture for message in messages if message.picture is not None]
-    if recipes and (reader is None or draw is None):
+    if reader is not None and draw is not None:
+        return [reader.read(recipe, draw) for recipe in recipes]
+    if recipes:
         raise UsageError("the dialogue shows pictures, and the model reads text only; take a vision-language model")
-    return [reader.read(recipe, draw) for recipe in recipes]
+    return []
 
 
 def encode(
@@ -232,7 +234,7 @@ def encode(
         whole, loss = Context(()), []
         for piece, shown in zip(pieces, readings, strict=True):
             ids = next(encoded)
-            whole = whole.joined(Context(tuple(ids), reader.find(ids, shown) if shown else ()))
+            whole = whole.joined(Context(tuple(ids), reader.find(ids, shown) if reader is not None else ()))
             loss.append(_loss(tokenizer, piece, len(ids)))
         examples.append(Example(np.array(whole.ids, dtype=np.int64), np.concatenate(loss), whole.pictures))
     return examples

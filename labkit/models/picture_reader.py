@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Drawing = Callable[[Mapping[str, Any]], "Image"]
 """Draws the picture of a recipe: a game's ``draw``."""
 
+MOST_PIXELS = 1200
+"""Side of the largest picture that is drawn: the paper's."""
 LIMIT = 2**28
 """Bytes of tensors that a reader keeps."""
 
@@ -79,6 +81,14 @@ class PictureReader:
     def side(self) -> int | None:
         """Side in pixels of the largest square picture that is read without being shrunk; None if not known."""
         return side_of(self.processor)
+
+    @property
+    def drawing(self) -> dict[str, int]:
+        """How a game is to draw for this reader: the ``size`` that it reads, and no more pixels than a game needs.
+
+        Empty where any size will do.
+        """
+        return {} if self.side is None else {"size": min(self.side, MOST_PIXELS) // 2 * 2}
 
     def read(self, recipe: Mapping[str, Any], draw: Drawing) -> Reading:
         """A picture, drawn and processed unless it is in the cache."""

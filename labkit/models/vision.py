@@ -73,10 +73,10 @@ def part_of(name: str) -> Part:
     return "vision" if _VISION.search(name) else "language"
 
 
-def image_token_id(config: PreTrainedConfig) -> int | None:
-    """The placeholder token of pictures; None for a text model."""
+def image_token_id(config: PreTrainedConfig) -> int:
+    """The placeholder token of pictures; -1 for a text model, which has none."""
     found = getattr(config, "image_token_id", None)
-    return getattr(config, "image_token_index", None) if found is None else found
+    return getattr(config, "image_token_index", -1) if found is None else found
 
 
 def placeholder_ids(config: PreTrainedConfig) -> tuple[int, ...]:
@@ -85,8 +85,8 @@ def placeholder_ids(config: PreTrainedConfig) -> tuple[int, ...]:
     An answer that held one would claim the features of a picture that is not there. Sampling and scoring both leave
     them out, so that log-probabilities agree.
     """
-    ids = (image_token_id(config), getattr(config, "video_token_id", None))
-    return tuple(i for i in ids if i is not None)
+    ids = (image_token_id(config), getattr(config, "video_token_id", None) or -1)
+    return tuple(i for i in ids if i >= 0)
 
 
 def forbid(logits_V: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
@@ -116,7 +116,7 @@ def picture_inputs(
     if any(new):
         found = _by_row(new) if family.crosses else _side_by_side([p for row in new for p in row])
         if family.token_types:
-            found[family.token_types] = (ids_BT == image_token_id(model.config)).long()
+            found[family.token_types] = ids_BT.eq(image_token_id(model.config)).long()
     if family.crosses:
         found["cross_attention_mask"] = _seen_BTPN(rows, first_B, ids_BT.shape[1])
     return {name: _moved(tensor, model) for name, tensor in found.items()}
@@ -129,7 +129,7 @@ def positions(model: PreTrainedModel, context: Context) -> np.ndarray:
     ids_1C = torch.tensor([context.ids])
     index = next(module.get_rope_index for module in model.modules() if hasattr(module, "get_rope_index"))
     grids = torch.cat([picture.inputs["image_grid_thw"] for picture in context.pictures])
-    types_1C = (ids_1C == image_token_id(model.config)).long()
+    types_1C = ids_1C.eq(image_token_id(model.config)).long()
     return index(ids_1C, mm_token_type_ids=types_1C, image_grid_thw=grids)[0][:, 0].numpy()
 
 

@@ -94,12 +94,8 @@ class Checkpoint:
 
     @property
     def picture(self) -> dict[str, int]:
-        """How pictures are to be drawn for this player: the ``size`` in pixels that its processor leaves as it is.
-
-        Empty where the model reads none, or any size.
-        """
-        side = self.bundle.reader.side if self.bundle.reader else None
-        return {} if side is None else {"size": side}
+        """How pictures are to be drawn for this player; empty where its model reads none, or any size."""
+        return self.bundle.reader.drawing if self.bundle.reader else {}
 
     @property
     def notes(self) -> list[str]:

@@ -128,8 +128,7 @@ def drawing(config: StartConfig, bundle: ModelBundle) -> dict[str, Any]:
     """
     if not game(config.cell).pictured:
         return {}
-    side = bundle.check_sees(config.cell).side
-    return {**config.picture, **({} if side is None else {"size": side})}
+    return {**config.picture, **bundle.check_sees(config.cell).drawing}
 
 
 @dataclass(frozen=True)

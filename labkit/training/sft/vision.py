@@ -61,8 +61,12 @@ def vision(config: VisionConfig, run: Run, *, resume: bool, device: str = "cpu")
     model = prepare_parameters(model, freeze=config.freeze)
     reader = PictureReader(processor, processor.tokenizer, model.config)
 
+    side = reader.side
+    if side is None:
+        raise UsageError(f"the processor of {config.model} has no size of pictures")
+
     def batch_of(step: int) -> list[Example]:
-        made = documents(config.seed, step, config.batch_size, reader.side, config.shares, config.pictures)
+        made = documents(config.seed, step, config.batch_size, side, config.shares, config.pictures)
         return encode(processor.tokenizer, made, parts=True, reader=reader, draw=drawn)
 
     fit(model, processor, batch_of, config, run, resume=resume)
