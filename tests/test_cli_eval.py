@@ -6,19 +6,37 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from labkit.cli import main
 from labkit.commands.eval import _players
-from labkit.envs import game, prompt
-from labkit.evaluation.metrics import wilson
+from labkit.envs import cells, game, prompt, register
+from labkit.envs.games import Row
+from labkit.evaluation import default
+from labkit.evaluation.metrics import Trials, wilson
 from labkit.evaluation.paired import difference
 from labkit.players import registry
 from labkit.players.simple import Expert
 from labkit.runs import find, listing
+from tests.training import small_games
 
 COPY = '{"cards": ["K", "K", "2", "2"], "number": [10, 10, 2, 2], "formula": "10+10+2+2=24"}'
+
+
+class WithDev(small_games.Bandit):
+    """Two levers, with deals to choose a temperature on."""
+
+    splits = ("train", "dev")
+
+
+NOTHING = {"RATES": {"nothing": lambda episode: Trials(0, 0)}, "headline": lambda task: "nothing"}
+"""Measures whose headline no episode has a trial of."""
+
+if "unmeasured" not in cells():
+    measures = SimpleNamespace(**vars(default) | NOTHING)
+    register(Row(name="unmeasured", title="", cells={"unmeasured": ""}, game=WithDev, measures=measures))
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +139,16 @@ def test_the_best_temperature_is_that_of_dev_under_the_trained_rule(capsys):
     # Independent answers at temperature 0 are all the same, so it is not tried.
     assert chosen in (0.2, 0.6, 1.0) and f"temperature {chosen:g} is best on dev of id" in err and " at 0 " not in err
     assert run.config["revision"] == "independent" and json.loads(out)["suites"]["rule-ood"]["n"] == 3
+
+
+def test_where_nothing_is_measured_no_temperature_is_best(capsys, tmp_path):
+    small_games.saved(tmp_path / "model")
+    words = f"eval unmeasured --player {tmp_path / 'model'} --suite id --episodes 2".split()
+    assert main([*words, "--temperature", "best"]) == 2
+    assert "unmeasured measures no nothing on dev" in capsys.readouterr().err
+    assert main([*words, "--temperature", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["suites"]["id"]
+    assert (found["value"], found["n"], found["ci95"]) == (None, 0, None)
 
 
 def test_saved_deals_are_played_again(capsys):

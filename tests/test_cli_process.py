@@ -35,6 +35,11 @@ print(*set("{heavy}".split()) & set(sys.modules))
     assert float(cost) < 100  # a quarter of a second where a loop takes 2.5 ms
 
 
+def test_python_without_docstrings_runs_it_too(tmp_path):
+    done = subprocess.run([sys.executable, "-OO", "-m", "labkit", "--help"], capture_output=True, cwd=tmp_path, env=ENV)
+    assert done.returncode == 0 and b"verify" in done.stdout
+
+
 def test_without_a_verb_the_help_is_printed(tmp_path):
     bare, asked = run(cwd=tmp_path), run("--help", cwd=tmp_path)
     assert bare.returncode == 0 and bare.stderr == b""
