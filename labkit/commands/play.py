@@ -6,6 +6,7 @@ examples:
   labkit play gp-l --player script:answers.jsonl --cards "K 3 8 J" --faces eleven-twelve-thirteen
   labkit play gp-l --player tiny:gp-l/init --suite rule-ood --split test --seed 7
   labkit play virl-vl --route 3 --suite visual-ood       you walk: type actions
+  labkit play gp-vl --player OWNER/MODEL --occlusion 8   which part of the picture the answer hangs on
 
 The episode is stored as a run (see `labkit runs`).
 """
@@ -40,6 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the deal and of sampling (default: 0)")
     parser.add_argument("--prompts", metavar="FILE", help="YAML or JSON with other prompt templates")
+    parser.add_argument(
+        "--occlusion",
+        type=common.count,
+        metavar="N",
+        help="also cover the first picture patch by patch, N along a side, and draw which patches change the answer",
+    )
     games.add_options(parser, naming=True)
     common.add_tokens(parser)
     common.add_player_options(parser)
@@ -49,6 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     task = games.task(args)
+    if args.occlusion and (args.player is None or task.picture is None):
+        raise UsageError("--occlusion asks a player about a picture; name a --player and a picture cell")
     _warn_if_unsolvable(task, args.player)
     out = sys.stderr if args.json else sys.stdout
     checkpoint = None
@@ -66,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         task = replace(task, picture={**task.picture, **common.picture_for(player, task.cell).get("picture", {})})
     with common.stored(args, f"play-{args.cell}", player=player.name, checkpoint=checkpoint) as stored:
         episode = _play(args, task, player, stored)
+        if args.occlusion:
+            _draw_occlusion(args, task, player, stored)
     common.say_notes(player)
     common.say(f"stored in {stored.path}")
     if args.json:
@@ -113,6 +124,20 @@ def _play(args: argparse.Namespace, task: Task, player: Player, stored: Run) -> 
                 if keep:
                     keep(Played(0, episode, tuple(recorded.answers)))
     return episode
+
+
+def _draw_occlusion(args: argparse.Namespace, task: Task, player: Player, stored: Run) -> None:
+    """Draw what the answer to the first picture hangs on, a file for each field of the answer."""
+    from labkit.envs import start
+    from labkit.evaluation.occlusion import occlusion, overlaid
+
+    opened = start(task, player.name)
+    found = occlusion(player, opened, grid=args.occlusion, key=(args.seed, 0))
+    for name, changed in found.changed.items():
+        path = stored.path / f"occlusion-{name.replace(' ', '-')}.png"
+        overlaid(opened, changed).save(path)
+        hits = int((changed > 0).sum())
+        common.say(f"{name}: another answer under {hits} of {changed.size} patches; see {path}")
 
 
 class _Recorded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -94,14 +94,35 @@ def picture_hash(image: Image.Image) -> str:
 
 
 def noise_recipe(size: tuple[int, int], seed: str) -> dict[str, Any]:
-    """The recipe of noise in place of a picture; every game draws it by :func:`noise_of`."""
+    """The recipe of noise in place of a picture; see :func:`altered`."""
     return {"noise only": {"size": list(size), "seed": seed}}
 
 
-def noise_of(recipe: Mapping[str, Any]) -> Image.Image | None:
-    """The picture of a recipe of noise, each channel of each pixel drawn evenly; None if the recipe is another."""
-    asked = recipe.get("noise only")
-    if asked is None:
-        return None
-    wide, high = asked["size"]
-    return Image.frombytes("RGB", (wide, high), random.Random(f"noise/{asked['seed']}").randbytes(3 * wide * high))
+def covered_recipe(recipe: Mapping[str, Any], box: tuple[float, float, float, float]) -> dict[str, Any]:
+    """The recipe of a picture with a part of it covered; see :func:`altered`.
+
+    Args:
+        box: left, top, right and bottom, as shares of the picture's sides.
+    """
+    return {"covered": {"recipe": dict(recipe), "box": list(box)}}
+
+
+def altered(recipe: Mapping[str, Any], draw: Callable[[Mapping[str, Any]], Image.Image]) -> Image.Image | None:
+    """The picture of a recipe that any game has: noise, or one of its own pictures with a part of it covered, in the
+    median colour of all its pixels. None if the recipe is another.
+
+    Args:
+        draw: the game's own.
+    """
+    if asked := recipe.get("noise only"):
+        wide, high = asked["size"]
+        return Image.frombytes("RGB", (wide, high), random.Random(f"noise/{asked['seed']}").randbytes(3 * wide * high))
+    if asked := recipe.get("covered"):
+        image = draw(asked["recipe"]).copy()
+        paint = tuple(int(part) for part in np.median(np.asarray(image).reshape(-1, 3), axis=0))
+        left, top, right, bottom = (
+            round(share * side) for share, side in zip(asked["box"], image.size * 2, strict=True)
+        )
+        image.paste(paint, (left, top, right, bottom))
+        return image
+    return None

@@ -16,7 +16,7 @@ from labkit.envs.general_points import photo as photos
 from labkit.envs.general_points.answers import answer_text, mistaken, typed_answer
 from labkit.envs.general_points.render.picture import Picture, draw
 from labkit.envs.general_points.tags import tags
-from labkit.envs.pictures import noise_of, picture_hash, read_picture
+from labkit.envs.pictures import altered, picture_hash, read_picture
 from labkit.envs.settings import check_attempts, check_templates
 from labkit.episode import Attempt, Episode, Position, Task
 from labkit.errors import UsageError
@@ -250,8 +250,8 @@ class GeneralPoints:
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The picture of a recipe: the same pixels each time."""
-        if noise := noise_of(recipe):
-            return noise
+        if picture := altered(recipe, self.draw):
+            return picture
         if "photo" in recipe:
             return photos.shown(recipe)
         knobs = {k: v for k, v in recipe.items() if k != "cards"}

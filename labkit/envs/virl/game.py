@@ -13,7 +13,7 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from labkit.envs.pictures import noise_of, picture_hash
+from labkit.envs.pictures import altered, picture_hash
 from labkit.envs.settings import check_attempts, check_templates
 from labkit.envs.virl import codec, free, prompts, sources, verifier, words
 from labkit.envs.virl import rail as rails
@@ -262,7 +262,7 @@ class VIRL:
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The four views of a recipe: the same pixels each time."""
-        return noise_of(recipe) or sources.draw(recipe)
+        return altered(recipe, self.draw) or sources.draw(recipe)
 
 
 def observed(task: Task, state: Mapping[str, Any], *, withheld: bool = False) -> str:
