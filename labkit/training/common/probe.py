@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from labkit.config import Config
+from labkit.envs import game
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -48,6 +49,7 @@ class Probe(Config):
                 return {}
             model.eval()
             player = Checkpoint(loaded, name=f"{run.id}@{step}", temperature=self.temperature)
+            shown: dict[str, Any] = {"picture": player.picture} if game(cell).pictured else {}
             found: dict[str, Any] = {}
             for suite in self.suites:
                 dealt, _, split = suite.partition("@")
@@ -59,6 +61,7 @@ class Probe(Config):
                     episodes=self.episodes,
                     attempts=self.attempts,
                     seed=self.seed,
+                    **shown,
                 )
                 run.put_episodes(f"{suite}-{step}", result.episodes)
                 name = f"eval/{suite}/{result.metric}"

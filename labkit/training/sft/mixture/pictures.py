@@ -55,8 +55,8 @@ class Pictures(Config):
     scale: tuple[float, float] = (0.75, 1.0)
     """Size of the cards, from and to; 1 is as large as the layout lets them be."""
     shift: float = Field(0.1, ge=0, le=0.3)
-    """The cards lie at most this share of the picture's side above or below its middle, and to its left or right as far
-    as none is cut off."""
+    """The cards are moved by at most this share of the picture's side, up or down and to the left or right, and no
+    further to a side than leaves all of them whole."""
     tilt: float = Field(8.0, ge=0, le=30)
     """Degrees by which a card leans, at most; half of the pictures have none."""
     grid: float = Field(0.1, ge=0, le=1)
@@ -122,8 +122,8 @@ def recipe(rng: random.Random, ranks: list[str], size: int, how: Pictures) -> di
     tilt = rng.uniform(0, how.tilt) if rng.random() < 0.5 else 0.0
     layout = "grid" if rng.random() < how.grid else "row"
     # What is left beside the cards of a row when they are smaller than they could be.
-    beside = 0.02 + 0.48 * (1 - 0.94 * scale) / len(ranks)
-    down = how.shift if layout == "row" else 0.02
+    beside = min(how.shift, 0.02 + 0.48 * (1 - 0.94 * scale) / len(ranks))
+    down = how.shift if layout == "row" else min(how.shift, 0.02)
     return {
         "cards": [[rank, rng.choice(suits)] for rank in ranks],
         "size": size,
