@@ -50,9 +50,7 @@ def occlusion(player: Player, episode: Episode, *, grid: int = GRID, key: tuple[
     """
     if not 2 <= grid <= MOST:
         raise UsageError(f"an occlusion map has 2 to {MOST} patches along a side, not {grid}")
-    here = episode.position
-    if here.picture is None:
-        raise UsageError(f"{episode.task.cell} shows no pictures; take a picture cell")
+    _recipe(episode)
     asked = [episode, *(_covered(episode, row, column, grid) for row in range(grid) for column in range(grid))]
     answers = player.answer([Request(one, (), key) for one in asked])
     at = len(episode.positions) - 1
@@ -64,11 +62,18 @@ def occlusion(player: Player, episode: Episode, *, grid: int = GRID, key: tuple[
     return Occlusion(whole, changed)
 
 
+def _recipe(episode: Episode) -> Mapping[str, Any]:
+    """What the picture of the open position is drawn from."""
+    picture = episode.position.picture
+    if picture is None:
+        raise UsageError(f"{episode.task.cell} shows no pictures; take a picture cell")
+    return picture["recipe"]
+
+
 def _covered(episode: Episode, row: int, column: int, grid: int) -> Episode:
-    here = episode.position
     box = column / grid, row / grid, (column + 1) / grid, (row + 1) / grid
-    picture = {"recipe": covered_recipe(here.picture["recipe"], box)}
-    return replace(episode, positions=(*episode.positions[:-1], replace(here, picture=picture)))
+    picture = {"recipe": covered_recipe(_recipe(episode), box)}
+    return replace(episode, positions=(*episode.positions[:-1], replace(episode.position, picture=picture)))
 
 
 def _differs(value: Any, other: Any) -> float:
@@ -84,10 +89,14 @@ def _padded(values: Sequence[Any], length: int) -> list[Any]:
 
 
 def overlaid(episode: Episode, changed: np.ndarray) -> Image:
-    """The picture of the open position with a map on it: patches that the answer hangs on are red, the others dim."""
+    """The picture of the open position with a map on it: patches that the answer hangs on are red, the others dim.
+
+    Raises:
+        UsageError: there is no picture.
+    """
     from PIL import Image
 
-    image = game(episode.task.cell).draw(episode.position.picture["recipe"]).convert("RGB")
+    image = game(episode.task.cell).draw(_recipe(episode)).convert("RGB")
     map_of = Image.fromarray((255 * changed).astype(np.uint8)).resize(image.size, Image.Resampling.NEAREST)
     share = np.asarray(map_of) / 255
     pixels, red = np.asarray(image, dtype=float), np.array([235.0, 30.0, 30.0])

@@ -65,8 +65,11 @@ def test_the_map_lies_on_the_picture():
 
 
 def test_where_there_is_no_picture_that_is_said():
+    in_words = start(next(game("gp-l").tasks("id")))
     with pytest.raises(UsageError, match="gp-l shows no pictures"):
-        occlusion(Reads(), start(next(game("gp-l").tasks("id"))))
+        occlusion(Reads(), in_words)
+    with pytest.raises(UsageError, match="gp-l shows no pictures"):
+        overlaid(in_words, np.zeros((4, 4)))
     with pytest.raises(UsageError, match="2 to 32 patches along a side, not 64"):
         occlusion(Reads(), deal(), grid=64)
 
