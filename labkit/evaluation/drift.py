@@ -90,7 +90,10 @@ class Drift:
             index_of |= {int(turn): one.index for turn in turns if turn >= 0}
         for rows, _ in micro_batches(rollout.rows, TOKENS):
             batch = collate(rows, self._pad_id)
-            kl_N = exact_kl(*self._models, batch["input_ids"], batch["attention_mask"], batch["sampled"]).cpu()
+            pictures = [row.pictures for row in rows]
+            kl_N = exact_kl(
+                *self._models, batch["input_ids"], batch["attention_mask"], batch["sampled"], pictures
+            ).cpu()
             for row, kl in zip(rows, kl_N.split([len(r.turn) for r in rows]), strict=True):
                 index = index_of[int(row.turn[0])]
                 total, tokens = self._found[index]

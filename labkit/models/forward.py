@@ -9,14 +9,17 @@ Shape suffixes: B rows, T tokens of a row, N chosen tokens of all rows in order,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from labkit.models.vision import forbid, placeholder_ids
+from labkit.models.vision import forbid, picture_inputs, placeholder_ids
+
+if TYPE_CHECKING:
+    from labkit.models.context import Picture
 
 CHUNK = 2**23
 """Logits computed at a time. A batch's logits over a large vocabulary would outgrow the model, so they are computed in
@@ -127,13 +130,20 @@ def exact_kl(
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
     chosen: torch.Tensor,
+    pictures: Sequence[Sequence[Picture]] = (),
 ) -> torch.Tensor:
     """KL(model || reference) of the distributions of the chosen tokens, at temperature 1, ``[N]``.
 
     The arguments are those of :func:`hidden_states`. The two models may lie on different devices.
+
+    Args:
+        pictures: of each row.
     """
     batch = (input_ids, attention_mask, chosen)
-    states = [hidden_states(m, *(tensor.to(m.device) for tensor in batch)) for m in (model, reference)]
+    states = [
+        hidden_states(m, *(tensor.to(m.device) for tensor in batch), **picture_inputs(m, input_ids, pictures))
+        for m in (model, reference)
+    ]
     rows = max(1, CHUNK // output_layer(model).weight.shape[0])
     parts = zip(*(state_ND.split(rows) for state_ND in states), strict=True)
     return torch.cat([kl_full(logits(model, a), logits(reference, b).to(a.device)) for a, b in parts])

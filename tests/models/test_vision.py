@@ -1,5 +1,7 @@
 """Each family of vision models, small and random, with its own processor: playing and training with pictures."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,12 @@ import torch
 from labkit.envs import game, prompt, start
 from labkit.episode import Message
 from labkit.models.chat import render
-from labkit.models.forward import chosen_tokens, hidden_states, log_probs
+from labkit.models.forward import chosen_tokens, exact_kl, hidden_states, log_probs
 from labkit.models.loader import load
 from labkit.models.sampling.decode import generate
-from labkit.models.vision import image_token_id, picture_inputs
+from labkit.models.sampling.levels import Level
+from labkit.models.sampling.trial import level_of
+from labkit.models.vision import image_token_id, part_of, picture_inputs
 from labkit.play import play_many
 from labkit.players.base import Request
 from labkit.players.checkpoint import Checkpoint
@@ -57,6 +61,32 @@ def scored(bundle, several):
     with torch.no_grad():
         hidden_ND = hidden_states(bundle.model, *batch.values(), **shown)
         return log_probs(bundle.model, hidden_ND, chosen_tokens(batch["input_ids"], batch["sampled"]))[0].numpy()
+
+
+LEVELS = dict.fromkeys(IMAGE_TOKENS, Level.DRAFTS) | {
+    "gemma3": Level.CACHED,  # its layers look back 512 tokens
+    "mllama": Level.CACHED,  # its pictures lie in layers without columns for tokens
+}
+
+
+def test_each_family_reuses_as_much_as_it_can(bundle):
+    assert level_of(bundle.model) == LEVELS[bundle.model_type]
+
+
+def test_the_distance_to_a_model_sees_the_pictures(bundle):
+    """0 from a model to itself; between two models as their log-probabilities say, summed over the vocabulary."""
+    several, _ = rows(bundle, [*tasks(attempts=1), *tasks(attempts=1, cell="gp-l")])
+    other = copy.deepcopy(bundle.model)
+    with torch.no_grad():
+        for name, weight in other.named_parameters():
+            if part_of(name) == "connector":
+                weight.copy_(weight.flip(0))
+    batch, pictures = collate(several), [row.pictures for row in several]
+    assert exact_kl(bundle.model, bundle.model, *batch.values(), pictures).abs().max() < 1e-5
+    found = exact_kl(bundle.model, other, *batch.values(), pictures)
+    shown = torch.cat([torch.full((len(row.turn),), bool(row.pictures)) for row in several])
+    # Only what the connector passes on differs.
+    assert found[~shown].abs().max() < 1e-4 < found[shown].max()
 
 
 def test_a_picture_becomes_the_image_tokens_of_its_family(bundle):

@@ -223,6 +223,8 @@ def make_value_head(width: int) -> nn.Sequential:
 
 def train(settings: Settings, folder: str) -> None:
     """Train a checkpoint and save the result; prints a line an update."""
+    if game(settings.cell).pictured:
+        raise UsageError(f"{settings.cell} shows pictures, and this file reads text; use labkit train")
     torch.manual_seed(settings.seed)
     bundle = load(resolve_checkpoint(settings.model))
     # The model stays in evaluation mode: dropout would make the ratio of an unchanged policy differ from 1.
