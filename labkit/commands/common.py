@@ -93,6 +93,24 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", default="runs", help="folder of the runs (default: runs)")
 
 
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add ``--set``."""
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        dest="overrides",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="replace a setting of the config; dots reach into sections",
+    )
+
+
+def add_host(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add ``--to``."""
+    parser.add_argument("--to", metavar="HOST", help=f"{help}: a name in configs/hosts, or a YAML file")
+
+
 def add_player_options(
     parser: argparse.ArgumentParser,
     *,

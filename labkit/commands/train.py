@@ -21,15 +21,7 @@ from labkit.errors import UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", nargs="?", help="YAML of a stage; may be left out with --resume")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        dest="overrides",
-        action="extend",
-        nargs="+",
-        default=[],
-        help="replace a setting of the config; dots reach into sections",
-    )
+    common.add_overrides(parser)
     parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted, with its own settings")
     parser.add_argument("--device", help="cpu, cuda or mps (default: cpu)")
     parser.add_argument(

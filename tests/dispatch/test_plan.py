@@ -1,0 +1,244 @@
+"""Plans against what is known otherwise: published sizes, arithmetic by hand, and real steps that are measured."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+
+from labkit import cli
+from labkit.dispatch import host as hosts
+from labkit.dispatch import memory, plan, shapes
+from labkit.dispatch.host import GPU, Host, Launch
+from labkit.errors import UsageError
+from labkit.training import stages, train
+from labkit.training.sft import fit
+from tests.tiny_models import llama
+
+ELEVEN = "meta-llama/Llama-3.2-11B-Vision-Instruct"
+SFT = {"stage": "sft", "model": "tiny:gp-l/init", "cell": "gp-l", "steps": 2, "batch_size": 64, "lr": 1e-4}
+SFT |= {"micro_batch_tokens": 8192}
+RL = {"stage": "rl", "model": "tiny:gp-l/init", "cell": "gp-l", "updates": 3, "episodes": 64, "lr": 1e-4}
+
+
+def planned(config, host=None):
+    return plan.plan(stages.parse(config), host)
+
+
+@pytest.fixture
+def small_gpu(monkeypatch):
+    """A GPU of 64 MB, with round numbers."""
+    monkeypatch.setitem(hosts.GPUS, "small", GPU(64e6, 1e12, 1e12))
+
+
+@pytest.fixture
+def on_gpus(tmp_path, small_gpu):
+    def make(processes, **fsdp):
+        data = {"num_processes": processes, "distributed_type": "FSDP" if fsdp else "MULTI_GPU", "fsdp_config": fsdp}
+        (tmp_path / "accelerate.yaml").write_text(yaml.safe_dump(data))
+        return Host.parse({"name": "h", "ssh": "h", "gpu": "small", "accelerate": str(tmp_path / "accelerate.yaml")})
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("model", "published"),
+    [
+        (ELEVEN, 10_670_220_835),
+        ("tianzhechu/GP-L-Init", 10_670_220_835),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", 8_292_166_656),
+        ("Qwen/Qwen3-VL-8B-Instruct", 8_767_123_696),
+    ],
+)
+def test_a_known_shape_has_the_published_number_of_parameters(model, published):
+    """The numbers are those of the models' pages on the hub, from their weights."""
+    with torch.device("meta"):
+        built = shapes.build(shapes.shape_of(model), torch.float32)
+    assert sum(p.numel() for p in built.parameters()) == published
+
+
+def test_a_model_that_is_not_here_and_not_known_is_an_error():
+    with pytest.raises(UsageError, match=r"nobody/knows.*config.json"):
+        shapes.shape_of("nobody/knows")
+
+
+def test_weights_gradients_and_moments_are_those_of_adamw_in_fp32():
+    found = planned(SFT)
+    parameters = 967_808  # as the model's card says
+    assert found.counted.parameters == found.counted.trained == found.counted.reached == parameters
+    assert found.parts["weights"]["learn"] == found.parts["gradients"]["learn"] == 4 * parameters
+    assert found.parts["optimizer"] == dict.fromkeys(("play", "learn", "step"), 8 * parameters)
+    # One checkpoint, and weights and two moments in the saved state.
+    assert found.disk == 4 * parameters + 12 * parameters
+
+
+def test_the_flops_of_a_plan_are_those_that_the_run_logs(tmp_path):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(SFT))
+    last = train(tmp_path / "c.yaml", out=tmp_path).metrics()[-1]
+    found = planned(SFT)
+    assert found.work.trained == pytest.approx(last["trained_tokens"], rel=0.02)
+    assert found.flops["training"] == pytest.approx(last["flops"], rel=0.02)
+    assert found.flops["attention"] == pytest.approx(last["flops/attention"], rel=0.1)
+
+
+def test_an_rl_plan_bounds_the_run_from_above(tmp_path):
+    small = {**RL, "updates": 1, "episodes": 16, "max_new_tokens": 48}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(small))
+    last = train(tmp_path / "c.yaml", out=tmp_path).metrics()[-1]
+    found = planned(small)
+    # The Init solves half of the deals before the fifth attempt.
+    assert last["trained_tokens"] <= found.work.trained <= 3 * last["trained_tokens"]
+    # Every dialogue is read or sampled once, and scored once for the critic.
+    assert found.work.read + found.work.sampled == pytest.approx(found.work.scored, rel=0.001)
+    assert found.lengths.turns == pytest.approx(5, abs=0.3)
+
+
+STEP = """
+import sys
+from labkit.training import train
+from labkit.training.sft import fit
+
+def status(name):
+    line = next(line for line in open("/proc/self/status") if line.startswith(name))
+    return 1024 * int(line.split()[1])
+
+gradients, steps = fit._gradients, []
+def measured(*args):
+    before = status("VmRSS")
+    open("/proc/self/clear_refs", "w").write("5")
+    out = gradients(*args)
+    steps.append(status("VmHWM") - before)
+    return out
+fit._gradients = measured
+train(sys.argv[1], out=sys.argv[2])
+print(steps[-1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
+@pytest.mark.parametrize("changes", [{}, {"activation_checkpointing": True}, {"precision": "bf16"}])
+def test_the_planned_memory_is_what_a_step_takes(tmp_path, changes):
+    """Resident memory of a real process, which grows in the second step by that step alone."""
+    config = {**SFT, "steps": 2, "mistakes": 1, **changes}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-c", STEP, str(tmp_path / "c.yaml"), str(tmp_path / "runs")]
+    # Memory that is freed goes back to the system at once.
+    exact = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=exact)
+    found = planned(config)
+    assert 0.75 < int(done.stdout) / (found.parts["activations"]["learn"] + found.parts["gradients"]["learn"]) < 1.35
+
+
+def test_counting_without_data_counts_what_real_tensors_take():
+    """The same bytes, from the trainer's own loss on real tensors of a small model."""
+    config = stages.parse({**SFT, "micro_batch_tokens": 10**6})
+    rows, tokens, chosen = 12, 40, 120
+    model = llama(num_hidden_layers=3).train()
+    counted = memory.count(lambda dtype: llama(num_hidden_layers=3), config, memory.Rows(rows, tokens, chosen))
+    module = fit.Predictor(model)
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    labels = torch.full((rows, tokens), -100)
+    labels[:, 1 : 1 + chosen // rows] = 5
+    ids, mask = torch.full((rows, tokens), 5), torch.ones((rows, tokens), dtype=torch.long)
+    with memory.LiveBytes(module) as live:
+        loss = torch.nn.functional.cross_entropy(module(ids, mask, labels), torch.full((chosen,), 5), reduction="sum")
+        loss.backward()
+    assert counted.activations == pytest.approx(live.peak, rel=0.05)
+    assert counted.gradients == sum(4 * p.numel() for p in module.parameters())
+
+
+def test_live_bytes_are_those_held_at_once():
+    with memory.LiveBytes(torch.nn.Linear(2, 2)) as live:
+        kept = torch.zeros(1000, dtype=torch.float32)
+        for _ in range(3):
+            torch.ones(500, dtype=torch.float64)
+        view = kept[10:]
+        assert live.now == 4000
+    assert live.peak == 8000 and view.shape == (990,)
+
+
+def test_sharing_out_divides_what_is_kept_and_gathers_what_is_used(on_gpus):
+    alone, shared = planned(SFT, on_gpus(1)), planned(SFT, on_gpus(4, fsdp_reshard_after_forward=False))
+    for part in ("weights", "optimizer"):
+        assert shared.parts[part]["step"] == alone.parts[part]["step"] // 4
+    weights = 4 * 967_808
+    assert shared.parts["weights, gathered"] == {"load": weights, "play": weights, "learn": weights}
+    assert shared.parts["gradients"]["learn"] == weights + weights // 4
+    assert "DDP's buckets" in planned(SFT, on_gpus(4)).parts
+
+
+def test_text_reaches_no_vision_tower_and_lora_trains_adapters_only():
+    lora = {"rank": 4, "target_modules": ["q_proj"]}
+    config = stages.parse({**SFT, "model": ELEVEN, "lora": lora})
+    shape = shapes.shape_of(ELEVEN)
+    # A short model of the same kind: 2 of 40 layers, and no layer of cross-attention.
+    shape.text_config.num_hidden_layers, shape.text_config.cross_attention_layers = 2, []
+    counted = memory.count(lambda dtype: shapes.build(shape, dtype), config, memory.Rows(1, 8, 4))
+    # Two factors, 4096 to 4 and 4 to 4096, in each layer of text; the tower has 40 layers of width 1280.
+    assert counted.reached == 2 * 4 * (4096 + 4096)
+    assert counted.trained == counted.reached + 40 * 4 * (1280 + 1280)
+
+
+def test_what_does_not_fit_is_mended_by_the_smallest_change(on_gpus):
+    host = on_gpus(1)
+    config = {**SFT, "micro_batch_tokens": 4096}
+    found = planned(config, host)
+    assert found.fits is False and max(found.phases, key=found.phases.get) == "learn"
+    words, better = plan.remedy(found, host)
+    assert better.fits and words.startswith("--set activation_checkpointing=true")
+    again = planned({**config, "activation_checkpointing": True}, host)
+    if not again.fits:
+        assert words != "--set activation_checkpointing=true"
+    # Nothing helps where the weights alone are too large.
+    too_large = planned({**SFT, "model": ELEVEN, "lora": {}, "activation_checkpointing": True}, host)
+    assert plan.remedy(too_large, host) is None
+
+
+def test_hours_follow_from_the_named_rates(on_gpus):
+    found = planned({**SFT, "precision": "bf16"}, on_gpus(2))
+    assert found.hours == pytest.approx(found.flops["training"] / (2 * 1e12 * plan.UTILISATION) / 3600)
+    rl = planned({**RL, "precision": "bf16", "critic": "detached"}, on_gpus(2))
+    assert set(rl.seconds) == {"learn", "score", "play"}
+    # Sampling is slower than reading the weights once for each token of an answer.
+    answers = 3 * rl.lengths.turns * rl.lengths.answer
+    assert rl.seconds["play"] > answers * 4 * 967_808 / 1e12
+
+
+def test_a_cpu_has_no_rate_and_an_unknown_machine_no_limit(tmp_path):
+    assert planned(SFT).hours is None and planned(SFT).fits is True
+    elsewhere = planned(SFT, Host.parse({"name": "h", "ssh": "h"}))
+    assert elsewhere.fits is None and elsewhere.limit is None
+
+
+def test_several_machines_need_slurm(tmp_path):
+    (tmp_path / "a.yaml").write_text("num_processes: 16\nnum_machines: 2\n")
+    host = Host.parse({"name": "h", "ssh": "h", "accelerate": str(tmp_path / "a.yaml")})
+    with pytest.raises(UsageError, match="2 machines"):
+        host.launch()
+    assert host.model_copy(update={"launcher": "slurm"}).launch() == Launch(16, 2, cuda=True)
+
+
+def test_the_command_prints_a_table_or_json(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(SFT))
+    assert cli.main(["plan", str(tmp_path / "c.yaml"), "--set", "steps=7"]) == 0
+    out = capsys.readouterr().out
+    assert "1.0 million parameters" in out and "activations" in out and "7 steps of 64 dialogues" in out
+    assert cli.main(["plan", str(tmp_path / "c.yaml"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["memory"]["peak"] == max(document["memory"]["phases"].values())
+    assert document["fits"] is True and document["parameters"] == 967_808
+
+
+def test_errors_of_use_are_one_line(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(SFT))
+    assert cli.main(["plan", str(tmp_path / "c.yaml"), "--to", "h80"]) == 2
+    assert "did you mean h800?" in capsys.readouterr().err
+    (tmp_path / "h.yaml").write_text("ssh: h\nlancher: slurm\n")
+    assert cli.main(["plan", str(tmp_path / "c.yaml"), "--to", str(tmp_path / "h.yaml")]) == 2
+    assert "did you mean 'launcher'?" in capsys.readouterr().err
+    assert cli.main(["plan", "configs/models/tiny.yaml"]) == 2
+    assert "stages sft and rl" in capsys.readouterr().err
