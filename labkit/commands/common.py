@@ -106,9 +106,10 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_host(parser: argparse.ArgumentParser, help: str) -> None:
+def add_host(parser: argparse.ArgumentParser, help: str, *, required: bool = False) -> None:
     """Add ``--to``."""
-    parser.add_argument("--to", metavar="HOST", help=f"{help}: a name in configs/hosts, or a YAML file")
+    help = f"{help}: a name in configs/hosts, or a YAML file"
+    parser.add_argument("--to", metavar="HOST", required=required, help=help)
 
 
 def add_player_options(

@@ -1,4 +1,4 @@
-"""List the runs, show one, or query their episodes.
+"""List the runs, show one, query their episodes, or look after runs on a host.
 
 examples:
   labkit runs list
@@ -8,6 +8,10 @@ examples:
   labkit runs query --cell gp-l --text "(3-1)*6" --sort tokens --descending
   labkit runs query --suite rule-ood --old-rule --count
   labkit runs query eval-gp-l --recovered --csv recovered.csv
+  labkit runs list --to h800                     the runs that were sent there
+  labkit runs follow gp-l-rl --to h800           its metrics as they come, through lost connections
+  labkit runs stop gp-l-rl --to h800             as Ctrl-C does; resume continues it
+  labkit runs fetch gp-l-rl --to h800            the run's folder, checkpoints included
 
 Name runs before options. A query has a row for each stored answer (attempt); --episodes shows one for each episode.
 The first query reads all episodes, which takes a while; later ones read what is new. Fields: run, name, cell, suite,
@@ -21,27 +25,34 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from labkit.commands import common, runs_query
+from labkit.commands import common, runs_query, runs_sent
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
     from labkit.runs import Run
 
+ACTIONS = ("list", "show", "query", *runs_sent.ACTIONS)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", nargs="?", choices=("list", "show", "query"), default="list")
-    parser.add_argument("ids", nargs="*", metavar="RUN", help="the run to show, or those to query (default: all)")
+    parser.add_argument("action", nargs="?", choices=ACTIONS, default="list")
+    parser.add_argument("ids", nargs="*", metavar="RUN", help="the run, or those to query (default: all)")
+    runs_sent.configure(parser)
     runs_query.configure(parser)
     common.add_out(parser)
     common.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.to and args.action in ("show", "query"):
+        raise UsageError(f"{args.action} reads runs that are here; fetch them first: `labkit runs fetch RUN --to HOST`")
     if args.action == "query":
         return runs_query.run(args)
     given = runs_query.given(args)
     if given:
         raise UsageError(f"{given[0]} is an option of a query: `labkit runs query`")
+    if args.action in runs_sent.ACTIONS or (args.action == "list" and args.to):
+        return runs_sent.run(args)
     return _show(args) if args.action == "show" else _list(args)
 
 

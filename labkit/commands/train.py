@@ -23,6 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", nargs="?", help="YAML of a stage; may be left out with --resume")
     common.add_overrides(parser)
     parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted, with its own settings")
+    parser.add_argument(
+        "--run-id", metavar="ID", help="name the run's folder (default: the time and the config's name)"
+    )
     parser.add_argument("--device", help="cpu, cuda or mps (default: cpu)")
     parser.add_argument(
         "--tokens",
@@ -44,7 +47,12 @@ def run(args: argparse.Namespace) -> int:
     where = {"device": args.device} if args.device else {}
     try:
         done = train(
-            args.config, args.overrides + [args.tokens] * bool(args.tokens), resume=args.resume, out=args.out, **where
+            args.config,
+            args.overrides + [args.tokens] * bool(args.tokens),
+            resume=args.resume,
+            out=args.out,
+            run_id=args.run_id,
+            **where,
         )
     except KeyboardInterrupt:
         mine = [r for r in listing(args.out) if r.status.get("pid") == os.getpid()]

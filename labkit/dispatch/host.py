@@ -99,7 +99,7 @@ class Host(Config):
             int(data.get("num_machines", 1)),
             cuda=not data.get("use_cpu", False),
             sharded=data.get("distributed_type") == "FSDP",
-            resharded=bool(fsdp.get("fsdp_reshard_after_forward", True)),
+            resharded=bool(fsdp and fsdp.get("fsdp_reshard_after_forward", True)),
         )
         if launch.machines > 1 and self.launcher != "slurm":
             raise UsageError(f"{self.accelerate} is for {launch.machines} machines, which only launcher: slurm starts")

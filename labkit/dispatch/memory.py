@@ -65,8 +65,9 @@ class LiveBytes(TorchDispatchMode):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.now = self.peak = 0
-        own = [t for p in module.parameters() for t in (p, p.grad) if t is not None]
-        self._held = {tensor.untyped_storage()._cdata for tensor in own}
+        # Held here, so that their addresses are not used again.
+        self._own = [t.untyped_storage() for p in module.parameters() for t in (p, p.grad) if t is not None]
+        self._held = {storage._cdata for storage in self._own}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -109,10 +110,13 @@ def count(
     """
     half = config.precision == "bf16"
     reached: set[nn.Parameter] = set()
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        reading = _read(make(sampling), sampled) if sampled else 0
+    with torch.device("meta"):
+        player = make(sampling) if sampled else None
         model = make(torch.bfloat16 if gathered and half else torch.float32)
         model = prepare_parameters(model, config.lora, config.freeze, base="")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        reading = _read(_fake(player), sampled) if player else 0
+        model = _fake(model)
         if config.activation_checkpointing:
             checkpoint_activations(model)
         head = ValueHead(forward.output_layer(model).weight.shape[1]) if _has_critic(config) else None
@@ -134,6 +138,23 @@ def count(
         live.peak,
         reading,
     )
+
+
+def _fake(model: PreTrainedModel) -> PreTrainedModel:
+    """A model on the meta device with fake tensors in place of its own; what was tied or frozen stays so.
+
+    Models are not built of fake tensors at once, because PEFT moves modules, which these do not allow.
+    """
+    made: dict[int, torch.Tensor] = {}
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None and id(parameter) not in made:
+                empty = torch.empty(parameter.shape, dtype=parameter.dtype)
+                made[id(parameter)] = nn.Parameter(empty, requires_grad=parameter.requires_grad)
+            module._parameters[name] = None if parameter is None else made[id(parameter)]
+        for name, buffer in module._buffers.items():
+            module._buffers[name] = None if buffer is None else torch.empty(buffer.shape, dtype=buffer.dtype)
+    return model
 
 
 def _has_critic(config: StartConfig) -> bool:

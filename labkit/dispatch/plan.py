@@ -117,13 +117,17 @@ def _changes(found: Plan) -> Iterator[tuple[str, dict[str, Any], Launch]]:
     """Changes, the least first: those that cost nothing but time, then those that change the experiment."""
     config, launch = found.config, found.launch
     worst = max(found.phases, key=found.phases.__getitem__)
+    # Smaller batches help only if what does not depend on them fits.
+    moved = {"learn": ("activations",), "play": ("KV cache", "prefix cache", "sampling")}.get(worst, ())
+    kept = found.peak - sum(found.parts.get(part, {}).get(worst, 0) for part in moved)
+    batches = found.limit is not None and kept < found.limit
     settings: dict[str, Any] = {}
 
     def change(**more: Any) -> tuple[str, dict[str, Any], Launch]:
         settings.update(more)
         return "--set " + " ".join(f"{k}={_yaml(v)}" for k, v in settings.items()), dict(settings), launch
 
-    if worst == "learn":
+    if worst == "learn" and batches:
         if not config["activation_checkpointing"]:
             yield change(activation_checkpointing=True)
         if config["precision"] == "fp32" and launch.cuda:
@@ -131,7 +135,7 @@ def _changes(found: Plan) -> Iterator[tuple[str, dict[str, Any], Launch]]:
         tokens = config["micro_batch_tokens"]
         while (tokens := tokens // 2) >= found.lengths.tokens:
             yield change(micro_batch_tokens=tokens)
-    if worst == "play":
+    if worst == "play" and batches:
         batch = min(config["batch"], found.work.rows)
         while (batch := batch // 2) >= 1:
             yield change(batch=batch)

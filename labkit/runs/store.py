@@ -62,16 +62,27 @@ class Run:
         self.path = Path(path)
 
     @classmethod
-    def create(cls, root: str | Path, name: str, config_yaml: str) -> Run:
-        """Make a new folder ``root/<time>-<name>`` and write down what is about to run."""
+    def create(cls, root: str | Path, name: str, config_yaml: str, *, id: str | None = None) -> Run:
+        """Make a new folder ``root/<time>-<name>`` and write down what is about to run.
+
+        Args:
+            id: the folder's name, in place of time and name.
+
+        Raises:
+            UsageError: there is a run of this id.
+        """
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = Path(root) / f"{stamp}-{name}"
+        path = Path(root) / (id or f"{stamp}-{name}")
         count = 1
         while True:
             try:
                 path.mkdir(parents=True)
                 break
             except FileExistsError:
+                if id is not None:
+                    raise UsageError(
+                        f"there is a run {id} in {root}/ already; resume it, or choose another id"
+                    ) from None
                 count += 1
                 path = Path(root) / f"{stamp}-{name}-{count}"
         run = cls(path)

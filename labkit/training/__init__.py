@@ -19,6 +19,7 @@ def train(
     resume: str | None = None,
     out: str | Path = ROOT,
     device: str = "cpu",
+    run_id: str | None = None,
 ) -> Run:
     """Run a config, or resume a run that was interrupted.
 
@@ -32,6 +33,7 @@ def train(
             given again, with the same values.
         out: where run folders are made.
         device: ``cpu``, ``cuda`` or ``mps``.
+        run_id: the id of a new run; the time and the config's name if not given.
 
     Returns:
         The finished run, or one that was stopped because its policy collapsed; its status gives the reason.
@@ -54,7 +56,7 @@ def train(
     trackers.check(settings.trackers)
     device = distributed.init(device, settings.processes)
     if run is None:
-        run = Run(distributed.on_main(lambda: Run.create(out, settings.name, settings.to_yaml()).path))
+        run = Run(distributed.on_main(lambda: Run.create(out, settings.name, settings.to_yaml(), id=run_id).path))
 
     def set_status(status: str, **more: str) -> None:
         if distributed.is_main():

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
+import transformers
 import yaml
 
 from labkit import cli
@@ -16,7 +18,7 @@ from labkit.dispatch.host import GPU, Host, Launch
 from labkit.errors import UsageError
 from labkit.training import stages, train
 from labkit.training.sft import fit
-from tests.tiny_models import llama
+from tests.tiny_models import text_config
 
 ELEVEN = "meta-llama/Llama-3.2-11B-Vision-Instruct"
 SFT = {"stage": "sft", "model": "tiny:gp-l/init", "cell": "gp-l", "steps": 2, "batch_size": 64, "lr": 1e-4}
@@ -136,14 +138,16 @@ def test_counting_without_data_counts_what_real_tensors_take():
     """The same bytes, from the trainer's own loss on real tensors of a small model."""
     config = stages.parse({**SFT, "micro_batch_tokens": 10**6})
     rows, tokens, chosen = 12, 40, 120
-    model = llama(num_hidden_layers=3).train()
-    counted = memory.count(lambda dtype: llama(num_hidden_layers=3), config, memory.Rows(rows, tokens, chosen))
+    shape = transformers.LlamaConfig(**text_config(num_hidden_layers=3))
+    model = shapes.build(shape, torch.float32).train()
+    counted = memory.count(partial(shapes.build, shape), config, memory.Rows(rows, tokens, chosen))
     module = fit.Predictor(model)
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     labels = torch.full((rows, tokens), -100)
     labels[:, 1 : 1 + chosen // rows] = 5
     ids, mask = torch.full((rows, tokens), 5), torch.ones((rows, tokens), dtype=torch.long)
+    mask[0, -1] = 0
     with memory.LiveBytes(module) as live:
         loss = torch.nn.functional.cross_entropy(module(ids, mask, labels), torch.full((chosen,), 5), reduction="sum")
         loss.backward()
