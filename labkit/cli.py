@@ -19,8 +19,9 @@ from typing import NoReturn
 from labkit import __version__
 from labkit.errors import UsageError
 
-VERBS = ("play", "solve", "verify", "eval", "train", "plan", "send", "figures", "players", "runs")
-VERBS += ("export", "import", "app", "bench")
+VERBS = tuple(
+    "play solve verify eval train plan send figures players runs export import app bench".split(),
+)
 """In the order in which the help lists them; ``labkit.commands.VERB`` has ``configure`` and ``run``. Where the
 verb is a Python keyword, its module's name ends in an underscore."""
 

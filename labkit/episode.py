@@ -55,8 +55,9 @@ class Sample:
     seconds: float
     """Wall-clock of the generation, shared equally by the answers of one batch."""
     temperature: float
-    logp: float
-    """Sum of the sampled tokens' log-probabilities (nats), at the temperature that was sampled."""
+    logp: float | None
+    """Sum of the sampled tokens' log-probabilities (nats), at the temperature that was sampled; None of a server's
+    answer, which has none."""
     truncated: bool = False
     """The token limit came before the end token."""
     decisive_logp: float | None = None

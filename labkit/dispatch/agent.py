@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -289,7 +290,7 @@ def _local_stop(job: Path) -> None:
     _kill(_alive().get(str(job), ()))
 
 
-def _kill(pids: object) -> None:
+def _kill(pids: Iterable[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -305,8 +306,8 @@ def _slurm_state(number: str) -> tuple:
         shown = subprocess.run(["scontrol", "-o", "show", "job", number], capture_output=True, text=True).stdout
         word = next((w.partition("=")[2] for w in shown.split() if w.startswith("JobState=")), "")
     if not word and shutil.which("sacct"):
-        shown = subprocess.run(["sacct", "-n", "-X", "-j", number, "-o", "State"], capture_output=True, text=True)
-        word = shown.stdout.strip().partition(" ")[0]
+        said = subprocess.run(["sacct", "-n", "-X", "-j", number, "-o", "State"], capture_output=True, text=True)
+        word = said.stdout.strip().partition(" ")[0]
     return False, None if word in ("", "COMPLETED") else f"Slurm: {word}"
 
 
@@ -345,7 +346,7 @@ def _gpus() -> list:
 
 
 @contextmanager
-def _locked(folder: Path):
+def _locked(folder: Path) -> Iterator[None]:
     """One request at a time changes what is started."""
     with (folder / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -26,7 +26,8 @@ from labkit.training.common.parameters import prepare_parameters, trainable
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from labkit.training.common.setup import StartConfig
+    from labkit.training.rl.config import RLConfig
+    from labkit.training.sft.stage import SFTConfig
 
 
 class Rows(NamedTuple):
@@ -93,7 +94,7 @@ class LiveBytes(TorchDispatchMode):
 
 def count(
     make: Callable[[torch.dtype], PreTrainedModel],
-    config: StartConfig,
+    config: SFTConfig | RLConfig,
     rows: Rows,
     gathered: bool = False,
     sampled: Rows | None = None,
@@ -119,7 +120,11 @@ def count(
         model = _fake(model)
         if config.activation_checkpointing:
             checkpoint_activations(model)
-        head = ValueHead(forward.output_layer(model).weight.shape[1]) if _has_critic(config) else None
+        head = (
+            ValueHead(forward.output_layer(model).weight.shape[1])
+            if config.stage == "rl" and config.has_critic
+            else None
+        )
         model.train(config.stage == "sft")
         moving = list(trainable(model).values())
         for parameter in moving:
@@ -157,10 +162,6 @@ def _fake(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def _has_critic(config: StartConfig) -> bool:
-    return getattr(config, "has_critic", False)
-
-
 def _read(model: PreTrainedModel, prompts: Rows) -> int:
     """The most bytes that are live while prompts are read side by side."""
     ids_BT = torch.zeros((prompts.rows, prompts.tokens), dtype=torch.long)
@@ -171,7 +172,7 @@ def _read(model: PreTrainedModel, prompts: Rows) -> int:
     return live.peak
 
 
-def _loss(model: PreTrainedModel, head: ValueHead | None, rows: Rows, config: StartConfig) -> torch.Tensor:
+def _loss(model: PreTrainedModel, head: ValueHead | None, rows: Rows, config: SFTConfig | RLConfig) -> torch.Tensor:
     """The forward pass of ``Policy`` or ``Predictor``, with the first hidden states as the chosen ones.
 
     Which tokens carry loss is data, which fake tensors do not have.

@@ -14,8 +14,7 @@ from labkit.dispatch.host import Host
 from labkit.errors import UsageError
 
 AGENT = Path(__file__).with_name("agent.py")
-OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=15")
-OPTIONS += ("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
+OPTIONS = tuple("-o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=5 -o ServerAliveCountMax=3".split())
 """No questions, and a connection over which nothing comes any more ends after 15 seconds. ssh takes the first value of
 an option, so a host's own ``ssh_options`` come before these."""
 

@@ -10,6 +10,7 @@ The protocol: https://platform.openai.com/docs/api-reference/chat/create.
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import io
 import json
@@ -93,7 +94,7 @@ class Endpoint:
         if not self.requests:
             return []
         counted = f"{self.prompt_tokens:,} tokens read and {self.sampled_tokens:,} sampled, as the server counts"
-        notes = [f"{self.name}: {self.requests:,} answers, {self.retries:,} retries; {counted}"]
+        notes = [f"{self.name}: {self.requests:,} answers, retries: {self.retries:,}; {counted}"]
         if self.uncounted:
             notes.append(f"{self.name}: the server gave no possible token count for {self.uncounted:,} answers")
         return notes
@@ -258,8 +259,6 @@ def _said(error: urllib.error.HTTPError) -> str:
         text = error.read(10_000).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
         return error.reason
-    try:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
         text = json.loads(text)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        pass
     return " ".join(str(text).split())[:300] or str(error.reason)

@@ -24,6 +24,7 @@ from labkit.models import files
 from labkit.players.base import Player
 from labkit.players.blind import PREFIX as BLIND
 from labkit.players.blind import Blind
+from labkit.players.endpoint import Endpoint, is_endpoint, split
 from labkit.players.simple import Expert, Random, Script, Words
 from labkit.runs import store
 
@@ -49,8 +50,8 @@ class PlayerInfo:
     spec: str
     """The name that :func:`load` takes."""
     kind: str
-    """``script``, or the name of a player that is no model; or a model: ``tiny``, ``run``, ``checkpoint``,
-    ``adapter``."""
+    """``script``, ``endpoint``, or the name of a player that is no model; or a model: ``tiny``, ``run``,
+    ``checkpoint``, ``adapter``."""
     summary: str
     path: Path | None = None
     """A model's directory."""
@@ -59,8 +60,8 @@ class PlayerInfo:
 
     @property
     def is_model(self) -> bool:
-        """Whether it is a checkpoint, and not a script or a player of :data:`SIMPLE`."""
-        return self.kind != "script" and self.kind not in SIMPLE
+        """Whether it is a checkpoint, and not a script, a server or a player of :data:`SIMPLE`."""
+        return self.kind not in ("script", "endpoint") and self.kind not in SIMPLE
 
 
 def simple() -> Mapping[str, tuple[Callable[[], Player], str]]:
@@ -77,7 +78,7 @@ def forms() -> str:
     """How a player may be named, in one line."""
     return (
         f"{', '.join(simple())}, script:FILE, tiny:NAME (see `labkit players`), run:ID, run:ID@STEP, the directory of "
-        "a checkpoint or an adapter, or a hub id OWNER/NAME; NAME=PLAYER calls a model NAME, "
+        "a checkpoint or an adapter, a hub id OWNER/NAME, or http(s)://HOST/v1#MODEL; NAME=PLAYER calls a model NAME, "
         "blind:PLAYER shows it noise for pictures"
     )
 
@@ -111,10 +112,15 @@ def load(
         return SIMPLE[spec][0]()
     if spec.startswith("script:"):
         return Script.from_file(spec.removeprefix("script:"))
-    from labkit.players.checkpoint import Checkpoint
-
     name, model = _named(spec)
     seeing = model.removeprefix(BLIND)
+    if is_endpoint(seeing):
+        served = Endpoint(
+            *split(seeing), name=name, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch
+        )
+        return served if seeing == model else Blind(served, name)
+    from labkit.players.checkpoint import Checkpoint
+
     place, under = _places(seeing, base, runs)
     loaded = _shelf.take(place, under, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     player = Checkpoint(loaded, name=name, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch)
@@ -168,7 +174,7 @@ def resolve_checkpoint(spec: str, *, runs: str | Path = store.ROOT) -> Path | st
         UsageError: there is no such player, or it is not a model.
     """
     _, spec = _named(spec)
-    if spec in simple() or spec.startswith("script:"):
+    if spec in simple() or spec.startswith("script:") or is_endpoint(spec):
         raise UsageError(f"{spec} is not a model; name a checkpoint")
     if spec.startswith("run:"):
         return _checkpoint(spec.removeprefix("run:"), runs)
@@ -201,13 +207,17 @@ def info(spec: str, *, runs: str | Path = store.ROOT) -> PlayerInfo:
         return replace(info(place, runs=runs), spec=spec, summary=name)
     if spec.startswith(BLIND):
         seeing = spec.removeprefix(BLIND)
-        resolve_checkpoint(seeing, runs=runs)
+        if not is_endpoint(seeing):
+            resolve_checkpoint(seeing, runs=runs)
         return replace(info(seeing, runs=runs), spec=spec, summary=f"{seeing}, shown noise for pictures")
     if spec in simple():
         return PlayerInfo(spec, spec, SIMPLE[spec][1])
     if spec.startswith("script:"):
         Script.from_file(spec.removeprefix("script:"))
         return PlayerInfo(spec, "script", "prepared answers, one an attempt")
+    if is_endpoint(spec):
+        url, model = split(spec)
+        return PlayerInfo(spec, "endpoint", f"{model}, served at {url}")
     path = files.folder_of(resolve_checkpoint(spec, runs=runs))
     if spec.startswith("tiny:"):
         return _tiny(spec, path)

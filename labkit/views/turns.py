@@ -224,7 +224,8 @@ def _sample(sample: Sample | None) -> str:
     if sample is None:
         return ""
     parts = [f"{sample.tokens} tokens in {sample.seconds:.2f} s", f"temperature {sample.temperature:g}"]
-    parts.append(f"log p {sample.logp:.2f}".replace("-", "−"))
+    if sample.logp is not None:
+        parts.append(f"log p {sample.logp:.2f}".replace("-", "−"))
     if sample.decisive_logp is not None:
         decisive = f"{sample.decisive_logp:.2f}".replace("-", "−")
         parts.append(f"underlined field {decisive} over {sample.decisive_tokens} tokens")

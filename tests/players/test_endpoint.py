@@ -11,7 +11,6 @@ import pytest
 from labkit import cli
 from labkit.envs import game, start
 from labkit.errors import UsageError
-from labkit.evaluation import evaluate
 from labkit.play import play, play_many
 from labkit.players import endpoint, registry
 from labkit.players.base import Request
@@ -236,7 +235,7 @@ def test_an_evaluation_on_the_command_line_says_tokens_and_retries(server, tmp_p
     assert cli.main([*words, "--json", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["suites"]["id"]["n"] == 6
-    assert "1 retries" in err and "tokens read" in err
+    assert "retries: 1" in err and "tokens read" in err
     (run,) = listing(tmp_path)
     stored = Counter(e.task.deal.__repr__() for name in run.episode_names() for e in run.episodes(name))
     assert sum(stored.values()) == 6
