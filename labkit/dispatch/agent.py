@@ -117,8 +117,8 @@ def state(folder: Path, run: str) -> dict:
 
 def run(folder: Path, key: str) -> None:
     """Wait for the job's turn, run its command, and write down how that ended. The process that stays with a job."""
-    # The command is interrupted, not this process; a handler, unlike SIG_IGN, is not inherited.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    # An interrupt is for the command; a handler, unlike SIG_IGN, is not inherited.
+    signal.signal(signal.SIGINT, lambda *_: _interrupt(job))
     job = folder / "jobs" / key
     begun = _read(job / "start.json")
     while not begun.get("slurm") and _ahead(folder, begun["ticket"]):
@@ -141,6 +141,12 @@ def run(folder: Path, key: str) -> None:
     _kill(pid for pid in _alive().get(str(job), ()) if pid != os.getpid())
     with suppress(OSError):
         _write(job / "end.json", {"status": status})
+
+
+def _interrupt(job: Path) -> None:
+    """Interrupt the command of a job and the rest of its process group, as Ctrl-C in a terminal does."""
+    with suppress(KeyError, ProcessLookupError):
+        os.killpg(_read(job / "launch.json")["pid"], signal.SIGINT)
 
 
 def _begin(folder: Path, key: str, *, resume: bool) -> None:
@@ -279,9 +285,7 @@ def _local_stop(job: Path) -> None:
     pids = _alive().get(str(job), [])
     launched = _read(job / "launch.json").get("pid")
     if launched in pids:
-        # The launcher's process group, as a terminal does it.
-        with suppress(ProcessLookupError):
-            os.killpg(launched, signal.SIGINT)
+        _interrupt(job)
     else:
         _kill(pids)
     until = time.monotonic() + GRACE
@@ -326,7 +330,9 @@ _SLURM_ENDED = {
 
 def _slurm_stop(job: Path, number: str) -> None:
     if (job / "launch.json").exists():
-        subprocess.run(["scancel", "--full", "--signal=INT", number], capture_output=True)
+        # The batch script is the process that stays with the job; of several machines, the steps are told.
+        whom = ["--batch"] if _read(job / "job.json")["machines"] == 1 else []
+        subprocess.run(["scancel", *whom, "--signal=INT", number], capture_output=True)
         until = time.monotonic() + GRACE
         while _slurm_state(number)[0] and time.monotonic() < until:
             time.sleep(POLL)

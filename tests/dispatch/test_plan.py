@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import transformers
 import yaml
 
 from labkit import cli
+from labkit.config import read
 from labkit.dispatch import host as hosts
 from labkit.dispatch import memory, plan, shapes
 from labkit.dispatch.host import GPU, Host, Launch
@@ -20,6 +22,7 @@ from labkit.training import stages, train
 from labkit.training.sft import fit
 from tests.tiny_models import text_config
 
+ROOT = Path(__file__).parents[2]
 ELEVEN = "meta-llama/Llama-3.2-11B-Vision-Instruct"
 SFT = {"stage": "sft", "model": "tiny:gp-l/init", "cell": "gp-l", "steps": 2, "batch_size": 64, "lr": 1e-4}
 SFT |= {"micro_batch_tokens": 8192}
@@ -246,3 +249,33 @@ def test_errors_of_use_are_one_line(tmp_path, capsys):
     assert "did you mean 'launcher'?" in capsys.readouterr().err
     assert cli.main(["plan", "configs/models/tiny.yaml"]) == 2
     assert "stages sft and rl" in capsys.readouterr().err
+
+
+PLANNED = [
+    (path, *line.removeprefix("# labkit plan --to ").split(": "))
+    for path in sorted((ROOT / "configs/experiments").glob("*/*.yaml"))
+    for line in path.read_text(encoding="utf-8").splitlines()
+    if line.startswith("# labkit plan")
+]
+
+
+def _check(path, to, said):
+    found = plan.plan(stages.parse(read(path)), hosts.load(str(ROOT / f"configs/hosts/{to}.yaml")))
+    gib = 2**30
+    assert said == f"{found.peak / gib:.1f} of {found.limit / gib:.1f} GiB a GPU, {found.hours:.2f} hours"
+    assert found.fits
+
+
+def test_the_papers_configs_say_what_is_planned(monkeypatch):
+    """Of each the first; all of them are compared by the slow test."""
+    monkeypatch.chdir(ROOT)
+    assert len(PLANNED) == 12
+    path, to, said = PLANNED[0]
+    _check(path, to, said)
+
+
+@pytest.mark.slow("each counts the steps of an 11B model")
+@pytest.mark.parametrize(("path", "to", "said"), PLANNED[1:], ids=lambda value: getattr(value, "stem", str(value)[:12]))
+def test_each_of_the_papers_configs_says_what_is_planned(path, to, said, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    _check(path, to, said)
