@@ -260,7 +260,7 @@ def _step(path: Path) -> object:
 
 def _find(folder: Path, run: str) -> str:
     """The key of a job by its run's id, or by the beginning or end of one."""
-    runs = {_read(p).get("run"): p.parent.name for p in (folder / "jobs").glob("*/start.json")}
+    runs: dict[str, str] = {_read(p).get("run", ""): p.parent.name for p in (folder / "jobs").glob("*/start.json")}
     if run in runs:
         return runs[run]
     near = [name for name in runs if name.startswith(run) or name.endswith(f"-{run}")]

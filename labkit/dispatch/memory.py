@@ -116,7 +116,7 @@ def count(
         model = make(torch.bfloat16 if gathered and half else torch.float32)
         model = prepare_parameters(model, config.lora, config.freeze, base="")
     with FakeTensorMode(allow_non_fake_inputs=True):
-        reading = _read(_fake(player), sampled) if player else 0
+        reading = _read(_fake(player), sampled) if player and sampled else 0
         model = _fake(model)
         if config.activation_checkpointing:
             checkpoint_activations(model)

@@ -20,6 +20,7 @@ import torch
 from labkit.dispatch import memory, shapes, work
 from labkit.dispatch.host import GPU, GPUS, Host, Launch
 from labkit.dispatch.memory import Counted, Rows
+from labkit.envs import game
 from labkit.errors import UsageError
 from labkit.models.sampling.cache import LIMIT
 from labkit.runs import store
@@ -155,8 +156,13 @@ def _yaml(value: Any) -> str:
 def _plan(config: Any, launch: Launch, gpu: str | None, runs: Path, *, here: bool) -> Plan:
     if config.stage not in ("sft", "rl"):
         raise UsageError(f"plans are made for the stages sft and rl, not {config.stage}")
-    if launch.cuda and gpu is None:
-        raise UsageError(f"the host does not say which GPUs it has; add gpu: with one of {', '.join(GPUS)}")
+    if game(config.cell).pictured:
+        raise UsageError(f"plans leave pictures out, and {config.cell} shows some; plan the text cell")
+    device = None
+    if launch.cuda:
+        if gpu is None:
+            raise UsageError(f"the host does not say which GPUs it has; add gpu: with one of {', '.join(GPUS)}")
+        device = GPUS[gpu]
     shape = shapes.shape_of(config.model, runs)
     todo, lengths = (work.of_rl if config.stage == "rl" else work.of_sft)(config, runs)
     numbers = _Shape.of(shape)
@@ -183,8 +189,8 @@ def _plan(config: Any, launch: Launch, gpu: str | None, runs: Path, *, here: boo
     return Plan(
         config=config.model_dump(mode="json"),
         launch=launch,
-        device=gpu if launch.cuda else "cpu",
-        limit=USABLE * GPUS[gpu].memory if launch.cuda else _ram() / launch.processes if here else None,
+        device=gpu if device and gpu else "cpu",
+        limit=USABLE * device.memory if device else _ram() / launch.processes if here else None,
         parts=parts,
         disk=_disk(config, counted),
         counted=counted,
@@ -195,8 +201,8 @@ def _plan(config: Any, launch: Launch, gpu: str | None, runs: Path, *, here: boo
             "inference": meter.inference_flops,
             "attention": meter.attention_flops,
         },
-        seconds=_seconds(config, launch, GPUS[gpu], counted, numbers, todo, lengths, playing, 2 if half else 4)
-        if launch.cuda
+        seconds=_seconds(config, launch, device, counted, numbers, todo, lengths, playing, 2 if half else 4)
+        if device
         else None,
     )
 

@@ -128,13 +128,13 @@ def of_sft(config: SFTConfig, runs: Path) -> tuple[Work, Lengths]:
     """The work of stage ``sft``. Where answers are sampled first (``samples``), the expert's stand for them."""
     if config.data is not None:
         records = read_records(config.data, config.train_on)
-        steps = config.steps or -(-round(config.epochs * len(records)) // config.batch_size)
         dialogues = [dialogue for _, dialogue in records[: 4 * SAMPLE]]
     else:
+        records = []
         names = ("suite", "split", "seed", "solutions", "mistakes", "prompts", "train_on", "thought")
-        steps = config.steps
         dialogues = expert_dialogues(config.cell, 4 * SAMPLE, **{name: getattr(config, name) for name in names})
     lengths = _lengths(dialogues, 1, tokenizer_of(config.model, runs))
+    steps = config.optimisation(len(records)).steps
     trained = round(steps * config.batch_size * lengths.tokens)
     return Work(steps, config.batch_size, trained, trained * int(config.kl > 0), 0, 0), lengths
 

@@ -137,10 +137,11 @@ class Endpoint:
 
     def _usage(self, usage: Any) -> tuple[int, int]:
         """Tokens read and sampled, by the server's count; 0 where it is missing or impossible."""
-        names = ("prompt_tokens", "completion_tokens")
-        counts = [usage.get(name) if isinstance(usage, dict) else None for name in names]
-        possible = all(type(n) is int and n >= 0 for n in counts) and counts[1] <= self.max_new_tokens
-        read, sampled = counts if possible else (0, 0)
+        counts = usage if isinstance(usage, dict) else {}
+        read, sampled = (_count(counts.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+        possible = read >= 0 and 0 <= sampled <= self.max_new_tokens
+        if not possible:
+            read = sampled = 0
         with self._lock:
             self.requests += 1
             self.uncounted += not possible
@@ -237,6 +238,11 @@ def _seed(turn: Request) -> int:
     """A number for the request's key, the position and the attempt."""
     key = (*turn.key, len(turn.episode.positions), len(turn.episode.position.attempts))
     return random.Random("/".join(map(str, key))).randrange(2**31)
+
+
+def _count(value: Any) -> int:
+    """A token count, or -1 where it is none."""
+    return value if type(value) is int else -1
 
 
 def _complete(reply: Any) -> bool:
