@@ -333,16 +333,16 @@ def test_where_asked_the_arrays_of_an_update_are_stored_by_attempt(model, tmp_pa
 # ---- configs ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", ["gp-l", "virl-l"])
+@pytest.mark.parametrize("cell", ["gp-l", "virl-l", "gp-vl", "virl-vl"])
 def test_the_authors_config_has_the_authors_numbers(cell):
     config = RLConfig.parse(read(ROOT / f"configs/experiments/{cell}/authors-rl.yaml"))
-    assert config.updates == {"gp-l": 20, "virl-l": 15}[cell]
-    assert config.attempts == {"gp-l": 5, "virl-l": 2}[cell]
+    assert (config.updates, config.attempts) == ((20, 5) if cell.startswith("gp") else (15, 2))
     assert (config.credit.kind, config.credit.gamma, config.credit.lam) == ("ppo-turn", 0.9, 0.95)
     assert config.credit.normalise and config.credit.reward_scale == 1
     assert (config.clip, config.value_clip, config.value_coefficient, config.grad_clip) == (0.1, 0.1, 0.5, 0.01)
     assert (config.epochs, config.temperature, config.non_decisive_weight) == (4, 0.2, 0.5)
-    assert (config.lr, config.critic_lr, config.schedule) == (1e-6, 1e-6, "cosine")
+    rate = 1e-7 if cell == "virl-vl" else 1e-6
+    assert (config.cell, config.lr, config.critic_lr, config.schedule) == (cell, rate, rate, "cosine")
     assert (config.critic, config.kl, config.entropy) == ("shared", 0, 0)
 
 
