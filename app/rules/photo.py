@@ -7,6 +7,7 @@ import binascii
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from app.general_points.handlers import written
 from app.shared.catalogue import Catalogue
@@ -20,9 +21,11 @@ from labkit.envs.general_points.game import ranks_of
 from labkit.envs.pictures import read_picture
 from labkit.episode import Task
 from labkit.errors import UsageError
+from labkit.evaluation.occlusion import occlusion, overlaid
 from labkit.play import play
+from labkit.players import Player
 from labkit.views.general_points import rule_label
-from labkit.views.markup import img
+from labkit.views.markup import img, text
 from labkit.views.turns import turn_card
 
 MOST = 8 * 2**20
@@ -43,11 +46,11 @@ def received(photo: Any) -> tuple[str | None, str]:
     """A photograph as the page sends it, a data URL: as a recipe holds it, and as HTML; or nothing, and why."""
     if not photo:
         return None, note(f"The photograph is too large: at most {MOST // 2**20} MB.")
-    text = photo.partition(",")[2] if isinstance(photo, str) else ""
+    sent_text = photo.partition(",")[2] if isinstance(photo, str) else ""
     try:
-        if len(text) > MOST * 4 // 3 + 4:
+        if len(sent_text) > MOST * 4 // 3 + 4:
             raise UsageError(f"the photograph is too large: at most {MOST // 2**20} MB")
-        image = read_picture(base64.b64decode(text, validate=True), "the photograph")
+        image = read_picture(base64.b64decode(sent_text, validate=True), "the photograph")
     except binascii.Error:
         return None, note("The photograph did not arrive whole; choose it again.")
     except UsageError as error:
@@ -58,8 +61,29 @@ def received(photo: Any) -> tuple[str | None, str]:
     return kept, f'<figure class="lk lk-seen">{picture}<figcaption class="lk-soft">{said}</figcaption></figure>'
 
 
-def answered(catalogue: Catalogue, photo: str | None, cards: str, rule: str, typed: str, player: str | None) -> str:
-    """The verdict on the person's answer or, without one, on the player's."""
+def mapped(player: Player, task: Task) -> str:
+    """The photograph as the player sees it, for each field of its answer, with the patches that change the field."""
+    opened = envs.start(task, player.name)
+    figures = []
+    for name, changed in occlusion(player, opened).changed.items():
+        alt = f"{text(name)}: another answer under {int((changed > 0).sum())} of {changed.size} patches"
+        picture = overlaid(opened, changed)
+        times = max(1, SIDE // picture.width)
+        shown = img(
+            picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST), alt, "JPEG"
+        )
+        figures.append(f'<figure class="lk-seen">{shown}<figcaption>{alt}</figcaption></figure>')
+    return f'<div class="lk app-maps">{"".join(figures) or "The answer has no field that could change."}</div>'
+
+
+def answered(
+    catalogue: Catalogue, photo: str | None, cards: str, rule: str, typed: str, player: str | None, where: bool = False
+) -> str:
+    """The verdict on the person's answer or, without one, on the player's.
+
+    Args:
+        where: also show which patches of the photograph change the player's answer.
+    """
     if photo is None:
         return note("Choose a photograph first.")
     try:
@@ -70,7 +94,7 @@ def answered(catalogue: Catalogue, photo: str | None, cards: str, rule: str, typ
         task = envs.game("gp-vl").task(
             hand=task.deal["cards"], faces=rule, attempts=1, picture={"photo": photo, **reader.picture}
         )
-        return turn_card(play(task, reader), 0, 0)
+        return turn_card(play(task, reader), 0, 0) + (mapped(reader, task) if where else "")
     except UsageError as error:
         return note(str(error))
     except Exception as error:  # whatever a player does, the app goes on and says what happened
@@ -106,6 +130,7 @@ def build(catalogue: Catalogue) -> None:
                     max_lines=2, max_length=4000, min_width=160, scale=3,
                 )  # fmt: skip
                 judge = gr.Button("Judge", variant="primary", size="md", min_width=90, elem_classes="app-play")
+            where = gr.Checkbox(label="Also show which part of it decides: the player is asked 65 times")
             verdict = html(live=True, script="labkit.turns(element, watch);")
 
     def receive(data: gr.EventData) -> tuple[str | None, str]:
@@ -115,4 +140,4 @@ def build(catalogue: Catalogue) -> None:
         return answered(catalogue, *values)
 
     chooser.photo(receive, None, [kept, shown], **QUICK)
-    judge.click(judged, [kept, cards, rule, typed, player], verdict, **PLAYERS)
+    judge.click(judged, [kept, cards, rule, typed, player, where], verdict, **PLAYERS)

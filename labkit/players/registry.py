@@ -159,6 +159,9 @@ def _named(spec: str) -> tuple[str, str]:
     Raises:
         UsageError: the name is not of letters, digits, spaces and ``._+-``.
     """
+    if spec.startswith(BLIND):
+        name, place = _named(spec.removeprefix(BLIND))
+        return f"{BLIND}{name}", f"{BLIND}{place}"
     name, equals, place = spec.partition("=")
     if not equals or "/" in name or ":" in name or Path(spec).exists():
         return spec, spec

@@ -97,6 +97,24 @@ def test_a_player_is_shown_the_photograph_at_its_size_and_judged():
     assert seen.getpixel((2, 48))[0] > 150
 
 
+def test_a_map_shows_which_part_decides():
+    class Corner(Looks):
+        """Names a 3 where the upper left eighth of the picture is red, else a king."""
+
+        def answer(self, turns):
+            seen = [game("gp-vl").draw(prompt(turn.episode)[0].picture).getpixel((5, 5)) for turn in turns]
+            return [Answer(json.dumps({"cards": ["3" if g < 100 else "K"], "formula": "1"})) for _, g, _ in seen]
+
+    white = Image.new("RGB", (800, 800), "white")
+    white.paste("red", (0, 0, 300, 300))
+    kept, _ = photo.received(data_url(white))
+    catalogue = Catalogue([PlayerInfo("corner", "checkpoint", "")], lambda spec, temperature: Corner())
+    shown = photo.answered(catalogue, kept, "3 3 8 8", "ten", "", "corner", True)
+    assert "cards: another answer under 1 of 64 patches" in words(shown)
+    assert "formula: another answer under 0 of 64 patches" in words(shown)
+    assert "another answer" not in words(photo.answered(catalogue, kept, "3 3 8 8", "ten", "", "corner", False))
+
+
 def test_a_person_is_judged_by_the_same_verifier():
     kept, _ = photo.received(data_url(CARDS))
     right = photo.answered(CATALOGUE, kept, "K 6 2 4", "ten", "10+6+2*4", None)

@@ -12,6 +12,7 @@ from labkit.errors import UsageError
 from labkit.players import Answer, Request, registry
 from labkit.players.blind import Blind
 from labkit.players.simple import Words
+from tests import vision_models
 
 SMALL = {"picture": {"size": 64}}
 
@@ -76,11 +77,31 @@ def test_a_blind_model_goes_by_its_name():
     blind = registry.load("blind:tiny:gp-l/init", temperature=0.3)
     assert isinstance(blind, Blind) and (blind.name, blind.temperature) == ("blind:tiny:gp-l/init", 0.3)
     assert registry.load("dark=blind:tiny:gp-l/init").name == "dark"
+    assert registry.load("blind:mine=tiny:gp-l/init").name == "blind:mine"
+    assert registry.info("blind:mine=tiny:gp-l/init").path == registry.info("tiny:gp-l/init").path
     found = registry.info("blind:tiny:gp-l/init")
     assert found.path == registry.info("tiny:gp-l/init").path and "noise" in found.summary
     for spec in ("blind:expert", "blind:words"):
         with pytest.raises(UsageError, match="is not a model"):
             registry.info(spec)
+
+
+def test_a_vision_model_reads_the_noise(tmp_path):
+    """A model of a real architecture: in its context stands another picture, and as many tokens for it."""
+    path = str(vision_models.llava(tmp_path / "llava"))
+    seeing, blind = (registry.load(f"{prefix}{path}", max_new_tokens=4) for prefix in ("", "blind:"))
+    assert blind.picture == seeing.picture == {"size": 56}
+    episodes = [
+        start(task) for task, _ in zip(game("gp-vl").tasks("id", picture=blind.picture), range(2), strict=False)
+    ]
+    requests = [Request(episode) for episode in episodes]
+    clear, dark, again = (player.answer(requests) for player in (seeing, blind, blind))
+    keys = [[answer.tokens.pictures[0].key for answer in answers] for answers in (clear, dark, again)]
+    assert keys[1] == keys[2] and len({*keys[0], *keys[1]}) == 4
+    assert [a.tokens.context.tolist() for a in clear] == [a.tokens.context.tolist() for a in dark]
+    # A second attempt goes on from the same noise.
+    onward = [Request(judge(e, a.text), (a,)) for e, a in zip(episodes, dark, strict=True)]
+    assert [a.tokens.pictures[0].key for a in blind.answer(onward)] == keys[1]
 
 
 class TestWords:
