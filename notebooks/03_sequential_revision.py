@@ -9,21 +9,21 @@
 # %% [markdown]
 # # Sequential revision: what a second attempt is worth
 #
-# **By the end you will have shown** how much a model gains from one attempt to five, and, by three controls, how much
-# of the gain is owed to what the verifier *says* and how much to trying again.
+# **By the end you will have shown** how much success a model gains from one attempt to five, and, by three controls,
+# how much of the gain comes from the verifier's *feedback* and how much from trying again.
 #
 # *For* anyone who has seen [the tour](00_tour.ipynb); the game and its verdicts are in
 # [notebook 01](01_general_points.ipynb). *Time*: 40 minutes; all cells together run in about a minute on two CPU
 # cores, offline. *You will be able to*
 #
-# * write down, message for message, what a model reads before its third attempt;
+# * write down the messages that a model reads before its third attempt;
 # * estimate success within *k* attempts, and **pass@k** from independent samples, with intervals;
 # * design a control for "the model uses the feedback";
-# * tell what equal numbers of answers cost, in tokens and in reward.
+# * compare the cost of equal numbers of answers, in tokens and in reward.
 #
 # **Sequential revision** is how *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161),
 # section 3) lets a model act: it answers, the verifier says what is wrong, both are appended to the dialogue, and the
-# model answers again; five times at most.
+# model answers again, at most five times.
 
 # %% tags=["setup"]
 import os
@@ -52,7 +52,7 @@ EpisodeViewer([shown, *(e for e in first if e is not shown)])
 # `tiny:gp-l/init`, a small language model that comes with the lab. It **samples**: each token is drawn from its
 # distribution as it is (*temperature* 1), so that a second try can differ from the first.
 #
-# With a live kernel, leaf through all 48: which feedback is followed by a better answer, which by the same one?
+# With a live kernel, page through all 48: which feedback is followed by a better answer, which by the same one?
 
 # %% [markdown]
 # ## The dialogue grows
@@ -76,7 +76,7 @@ for number, attempt in enumerate(shown.attempts, 1):
 
 # %% tags=["exercise"]
 def dialogue(first_prompt, answers, feedback):
-    """What a model is sent after these answers; answers and feedback are lists of equal length."""
+    """The messages that a model gets after these answers; answers and feedback are lists of equal length."""
     raise NotImplementedError("your turn")
 
 
@@ -86,30 +86,29 @@ check("sequential_revision.dialogue", dialogue)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Who says the feedback? In a chat there are only two sides.
+# Which role has the feedback? A chat has only two.
 #
 # </details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # def dialogue(first_prompt, answers, feedback):
-#     """What a model is sent after these answers; answers and feedback are lists of equal length."""
+#     """The messages that a model gets after these answers; answers and feedback are lists of equal length."""
 #     turns = [("user", first_prompt)]
-#     for answer, said in zip(answers, feedback, strict=True):
-#         turns += [("assistant", answer), ("user", said)]
+#     for answer, reply in zip(answers, feedback, strict=True):
+#         turns += [("assistant", answer), ("user", reply)]
 #     return turns
 # ```
 #
-# Nothing is ever taken out: a wrong answer stays in view, as an example of what not to do or as something to
-# copy.
+# Nothing is removed: a wrong answer stays in the context, as an example of what to avoid or as something to copy.
 #
 # </details>
 
 # %% [markdown]
 # ## Success within 1 to 5 attempts
 #
-# An attempt does not depend on how many may follow, so one evaluation with five attempts holds those with fewer.
-# These are hands of the `dev` split, which were kept out of the model's fine-tuning.
+# An attempt does not depend on how many may follow, so an evaluation with five attempts contains those with fewer. The
+# hands are from the `dev` split, held out from the model's fine-tuning.
 
 # %%
 from labkit.evaluation import evaluate
@@ -120,17 +119,17 @@ for k, estimate in real.details["within"].items():
     print(f"within {k}: {estimate.value:5.1%}   95% [{low:5.1%}, {high:5.1%}]   n = {estimate.n} hands")
 
 # %% [markdown]
-# More attempts, more success: that much is certain in advance, since success within *k* can only grow. The question is
-# **why** it grows. To find out, take away one thing after another, and see whether the gain goes with it:
+# Success within *k* never falls with *k*. The question is **why** it grows. To find out, remove one possible cause
+# after another, and see whether the gain disappears:
 #
-# | condition | earlier answers in view | what is said of them |
+# | condition | earlier answers in the context | feedback to them |
 # |---|---|---|
 # | *feedback* | yes | the verifier's sentence: which number is unused, what the formula equals |
 # | *bare "Wrong."* | yes | "Wrong. Try again." |
-# | *another's feedback* | yes | the sentence that the verifier said to *another* hand's answer |
+# | *another's feedback* | yes | the verifier's sentence about *another* hand's answer |
 # | *fresh samples* | no | nothing: five independent answers to the first prompt |
 #
-# The first attempts are the same in all of them, token for token: the noise of sampling is keyed by hand and attempt.
+# The first attempts are the same in all conditions, token for token: sampling noise depends on hand and attempt only.
 
 # %%
 from labkit.views.widgets.predict import predict, reveal
@@ -142,7 +141,7 @@ predict("Five attempts: the verifier's feedback or a bare “Wrong.”?", VERDIC
 predict("Five attempts with feedback, or five fresh samples?", VERDICTS, key="revision.fresh")
 
 # %% [markdown]
-# The bare "Wrong." needs no new code: what the verifier says are **templates** of the task, which can be replaced.
+# The bare "Wrong." needs no new code: the verifier's sentences are **templates** of the task, which can be replaced.
 
 # %%
 BARE = dict.fromkeys(("unreadable", "illegal_formula", "wrong_numbers", "wrong_value"), "Wrong.")
@@ -150,40 +149,40 @@ bare = evaluate(player, "gp-l", "id", split="dev", episodes=HANDS, attempts=ATTE
 print(next(e for e in bare.episodes if len(e.attempts) > 1).attempts[0].verdict.feedback)
 
 # %% [markdown]
-# For the other control we play the game ourselves, all hands side by side: `judge` each answer, then let each hand
-# that failed hear what was said to the next one. An episode is plain frozen data, so changing what was said is a
-# function from an episode to an episode.
+# For the other control we play the game ourselves, all hands in parallel: `judge` each answer, then give each failed
+# hand the feedback of the next one. An episode is plain frozen data, so a function from episode to episode changes the
+# feedback.
 
 # %%
 from labkit.players.base import Request
 
 
-def told(episode, feedback):
-    """The episode, as if the verifier had said something else of its last answer."""
+def with_feedback(episode, feedback):
+    """The episode with other feedback to its last answer."""
     *before, last = episode.position.attempts
     last = replace(last, verdict=replace(last.verdict, feedback=feedback))
     return replace(episode, positions=(replace(episode.position, attempts=(*before, last)),))
 
 
-def with_feedback_of_another(tasks, player):
+def with_swapped_feedback(tasks, player):
     games, given = [start(task) for task in tasks], [()] * len(tasks)
     while live := [i for i, game in enumerate(games) if not game.done]:
         turns = [Request(games[i], given[i], key=(0, i)) for i in live]
         for i, answer in zip(live, player.answer(turns), strict=True):
             games[i], given[i] = judge(games[i], answer.text, answer.sample), (*given[i], answer)
         failed = [i for i in live if not games[i].done]
-        said = [games[i].attempts[-1].verdict.feedback for i in failed]
-        for i, feedback in zip(failed, said[1:] + said[:1], strict=True):
-            games[i] = told(games[i], feedback)
+        replies = [games[i].attempts[-1].verdict.feedback for i in failed]
+        for i, reply in zip(failed, replies[1:] + replies[:1], strict=True):
+            games[i] = with_feedback(games[i], reply)
     return games
 
 
 tasks = [episode.task for episode in real.episodes]
-swapped = with_feedback_of_another(tasks, player)
+swapped = with_swapped_feedback(tasks, player)
 
 # %% [markdown]
-# Fresh samples are five games of one attempt. We cut each list of answers where it succeeds, as the game would have:
-# then every condition is the same kind of thing, a list of attempts for each hand.
+# Fresh samples are five episodes of one attempt. We cut each list of answers at its first success, where an episode
+# would end. Then every condition has a list of attempts for each hand.
 
 # %%
 once = [replace(task, attempts=1) for task in tasks]
@@ -235,17 +234,17 @@ figure = go.Figure(layout={
     "template": "plotly_white", "height": 430, "margin": {"t": 50},
 })
 for number, (name, hands) in enumerate(conditions.items()):
-    found = [within(hands, k) for k in range(1, ATTEMPTS + 1)]
-    value = [f.value for f in found]
-    spread = {"array": [f.ci95[1] - f.value for f in found], "arrayminus": [f.value - f.ci95[0] for f in found]}
-    place = [k + 0.05 * (number - 2) for k in range(1, ATTEMPTS + 1)]
-    look = {"color": COLOURS[number], "dash": DASHES[number]}
-    figure.add_scatter(x=place, y=value, name=name, error_y=spread | {"thickness": 1}, line=look)
+    rates = [within(hands, k) for k in range(1, ATTEMPTS + 1)]
+    value = [r.value for r in rates]
+    spread = {"array": [r.ci95[1] - r.value for r in rates], "arrayminus": [r.value - r.ci95[0] for r in rates]}
+    x = [k + 0.05 * (number - 2) for k in range(1, ATTEMPTS + 1)]
+    style = {"color": COLOURS[number], "dash": DASHES[number]}
+    figure.add_scatter(x=x, y=value, name=name, error_y=spread | {"thickness": 1}, line=style)
 figure
 
 # %% [markdown]
-# The intervals overlap, but that is not the test: all conditions met the *same hands*, so luck with the hands
-# cancels in the **difference**, hand by hand.
+# Overlapping intervals are not the test: all conditions played the *same hands*, so the luck of the hands cancels in
+# the paired **difference**.
 
 # %%
 def difference(one, other, k=ATTEMPTS):
@@ -269,19 +268,19 @@ reveal("revision.bare", in_words(difference(conditions["feedback"], conditions["
 reveal("revision.fresh", in_words(difference(conditions["feedback"], conditions["fresh samples"])))
 
 # %% [markdown]
-# Read the first three lines as a ladder. *Feedback − another's feedback* is the worth of **true** sentences over
-# false ones; *feedback − bare* of sentences over a mere "no"; *feedback − fresh samples* of the whole dialogue over
-# asking five times. "No difference can be seen" is a statement about this many hands: the interval says how large a
-# difference it leaves open.
+# The first three lines ask different questions. *Feedback − another's feedback* is the gain from **true** sentences
+# over false ones. *Feedback − bare* is the gain from sentences over a mere "no". *Feedback − fresh samples* is the gain
+# from the whole dialogue over five independent answers. "No difference can be seen" holds for this number of hands
+# only: the interval shows how large a difference is still possible.
 #
-# Where *feedback − fresh samples* is not clear of zero, a curve that rises with the attempts shows no revision, taken
-# alone: it is what five lottery tickets do. For a model that was never rewarded for using feedback, that should not
-# surprise.
+# Where the interval of *feedback − fresh samples* contains zero, a curve that rises with the attempts does not show
+# revision: five independent answers rise too. That is no surprise for a model that was never rewarded for using
+# feedback.
 #
 # ## The same wrong answer again
 #
-# One thing that feedback should prevent is an answer that has just been called wrong. Two formulas are the same here
-# if they differ in order and brackets only.
+# Feedback should at least prevent an answer that was just called wrong. Two formulas count as the same here if they
+# differ only in order and brackets.
 
 # %%
 from labkit.envs.general_points.verifier import read
@@ -299,9 +298,9 @@ for name, hands in conditions.items():
     print(f"{name:21} {again.value:6.1%} of later answers repeat   95% [{low:5.1%}, {high:5.1%}]   n = {again.n}")
 
 # %% [markdown]
-# The answers of one hand hang together, so these intervals are worked out over hands, not over answers. *Fresh
-# samples* say how often chance alone repeats. *Greedy* shows why the other conditions sample: a deterministic player
-# can only change its mind if the dialogue changes it.
+# The answers to one hand are correlated, so these intervals are computed over hands, not over answers. *Fresh samples*
+# show how often an answer repeats by chance. *Greedy* shows why the other conditions sample: without sampling, only the
+# longer dialogue can change the answer.
 #
 # **Exercise 2.** The same idea for success. You get, for each hand, the list of its verdicts (`True` for a right
 # answer, cut at the first). Return the success within 1, 2, …, k attempts.
@@ -329,24 +328,24 @@ check("sequential_revision.success_within", success_within)
 #     return [sum(any(tries[:n]) for tries in hands) / len(hands) for n in range(1, k + 1)]
 # ```
 #
-# Dividing by the hands *that are still open* instead gives another number: the success of the n-th attempt among
-# those who needed one. It falls, since the easy hands have left.
+# Dividing by the hands *that are still open* gives another number: the success rate of the n-th attempt among the hands
+# that reached it. It falls, since the easy hands are solved by then.
 #
 # </details>
 
 # %% [markdown]
 # ## pass@k
 #
-# Independent samples are a common yardstick, under the name **pass@k**: the probability that at least one of *k*
-# samples is right. With *n* ≥ *k* samples of a task, *c* of them right, one need not throw any away: average over all
-# ways to choose *k* of the *n* (Chen et al. 2021, [arXiv 2107.03374](https://arxiv.org/abs/2107.03374)).
+# Independent samples are commonly measured by **pass@k**: the probability that at least one of *k* samples is right.
+# With *n* ≥ *k* samples of a task, *c* of them right, all samples can be used: average over all ways to choose *k* of
+# the *n* (Chen et al. 2021, [arXiv 2107.03374](https://arxiv.org/abs/2107.03374)).
 #
-# **Exercise 3.** Write this estimator: the probability that *k* samples, drawn from the *n* without putting back,
-# hold at least one of the *c* right ones.
+# **Exercise 3.** Write this estimator: the probability that *k* samples, drawn from the *n* without replacement,
+# contain at least one of the *c* right ones.
 
 # %% tags=["exercise"]
 def pass_at_k(n, c, k):
-    """Probability that k of n samples, c of them right, hold a right one."""
+    """Probability that k of n samples, c of them right, contain a right one."""
     raise NotImplementedError("your turn")
 
 
@@ -366,12 +365,12 @@ check("sequential_revision.pass_at_k", pass_at_k)
 #
 #
 # def pass_at_k(n, c, k):
-#     """Probability that k of n samples, c of them right, hold a right one."""
+#     """Probability that k of n samples, c of them right, contain a right one."""
 #     return 1 - comb(n - c, k) / comb(n, k)
 # ```
 #
-# The tempting 1 − (1 − c/n)^k draws *with* putting back and comes out too low: with one right of two, it gives 3/4 for
-# k = 2, though both samples are looked at.
+# The tempting 1 − (1 − c/n)^k draws *with* replacement and is too low: with one right of two, it gives 3/4 for k = 2,
+# although both samples are used.
 #
 # </details>
 
@@ -387,9 +386,8 @@ for k in range(1, ATTEMPTS + 1):
     print(f"{k:2}   {spans[0]:30} {spans[1]}")
 
 # %% [markdown]
-# **Equal answers are not equal cost.** A dialogue is read again and again as it grows; a fresh sample reads the prompt
-# only. (With the keys and values of earlier tokens kept in memory, "read" costs less than "computed anew", but the
-# memory is needed.)
+# **Equal answers are not equal cost.** A dialogue is read again at each attempt; a fresh sample reads the prompt only.
+# (A cache of keys and values makes reading cheaper, but it needs memory.)
 
 # %%
 for name, hands in conditions.items():
@@ -400,8 +398,8 @@ for name, hands in conditions.items():
 # %% [markdown]
 # ## What it earns
 #
-# The **return** is what reinforcement learning will maximise: the sum of the rewards of all attempts, less one for
-# running out of them. It counts *how* attempts fail, not only whether one succeeds.
+# Reinforcement learning maximises the **return**: the sum of the rewards of all attempts, minus one if they run out. It
+# depends on *how* attempts fail, not only on whether one succeeds.
 
 # %%
 from labkit.envs.general_points.verifier import REWARD
@@ -447,20 +445,19 @@ check("sequential_revision.expected_return", expected_return)
 #     return reached * (5 * p - wrong) - wrong**attempts
 # ```
 #
-# One attempt more takes place with probability (1 − p)^n, earns 5p − (1 − p) there and saves the penalty with
-# probability p: it is worth (1 − p)^n (7p − 1). So more attempts pay where p > 1/7; under this table a player that is
-# right one time in ten would rather not try again.
+# One more attempt takes place with probability (1 − p)^n. On average it earns 5p − (1 − p), and saves the penalty with
+# probability p, so it is worth (1 − p)^n (7p − 1). So more attempts pay where p > 1/7: with these rewards, a player
+# that is right one time in ten loses by trying again.
 #
 # </details>
 
 # %% [markdown]
 # ## What would change my mind
 #
-# * The tiny model was fine-tuned on single answers. A model trained *on* revision, by RL with five attempts or by
-#   SFT on dialogues with mistakes, may use what is said: run these controls on it. `player` is all that has to be
-#   changed.
+# * The tiny model was fine-tuned on single answers. A model trained *on* revision, by RL with five attempts or by SFT
+#   on dialogues with mistakes, may use the feedback: run these controls on it. Only `player` has to change.
 # * Another hand's feedback is often half true ("the formula equals 22, not 24" fits many wrong answers). A sharper
-#   control would contradict what is the case.
+#   control would give feedback that is always false.
 # * At other temperatures the balance differs: independent samples gain from noise, a dialogue suffers from it.
 # * A difference that these hands do not show can exist: four times the hands halve the interval.
 #

@@ -11,13 +11,13 @@
 #
 # **By the end you will have shown** what a few steps of supervised fine-tuning (**SFT**) change in a model before
 # reinforcement learning (**RL**: the model plays, and answers that earned more are made likelier) begins, which of
-# *format*, *rule* and *right answer* moves first, how much RL would find to learn from, and what more steps cost.
+# *format*, *rule* and *right answer* moves first, how much learning signal RL would have, and what more steps cost.
 #
 # *For* anyone who has seen [the tour](00_tour.ipynb) and knows what a gradient step is. *Time*: 45 minutes; all cells
 # together run in about a minute and a half on two CPU cores, offline. *You will be able to*
 #
 # * say which tokens of a dialogue the loss of SFT sees, and compute it;
-# * tell an answer's validity from its correctness, in the verdicts of a verifier;
+# * separate an answer's validity from its correctness, in the verdicts of a verifier;
 # * measure the learning signal of RL in a checkpoint, without training it;
 # * say when an **Init**, the checkpoint that RL starts from, is too short or too long.
 #
@@ -32,8 +32,8 @@ from labkit.exercises import check
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
 ROOT = Path("..")  # the folder of the repository
-STEPS = (10, 40) if FAST else (1, 4, 10, 20, 40, 80)  # of SFT, after which we look
-DEALS, SAMPLES = (16, 4) if FAST else (48, 8)  # hands that are sampled, answers to each
+STEPS = (10, 40) if FAST else (1, 4, 10, 20, 40, 80)  # of SFT, at which we measure
+DEALS, SAMPLES = (16, 4) if FAST else (48, 8)  # hands, and sampled answers to each
 
 # %%
 from IPython.display import display
@@ -48,19 +48,19 @@ for name in ("tiny:base", "tiny:gp-l/init"):
     display(EpisodeViewer([play(hand, load(name))]).static())
 
 # %% [markdown]
-# The first answer is that of `tiny:base`, which meets this prompt for the first time. It is a small **base model**: a
-# network that was trained to predict the next token of a large mixture of texts. The second is that of
-# `tiny:gp-l/init`, the same network after the few steps of SFT that this notebook repeats. (J, Q and K count as 10.)
+# The first answer is that of `tiny:base`, which has never seen this prompt. It is a small **base model**: a network
+# that was trained to predict the next token of a large mixture of texts. The second is that of `tiny:gp-l/init`, the
+# same network after the few steps of SFT that this notebook repeats. (J, Q and K count as 10.)
 #
-# One hand shows how an answer looks, not what is usual. So we **sample**: several answers to each of many hands, each
-# token drawn from the model's distribution as it is (*temperature* 1). That is how RL will play.
+# One hand is an example, not a rate. So we **sample**: several answers to each of many hands, each token drawn from the
+# model's distribution as it is (*temperature* 1). That is how RL will play.
 #
 # ## The base model under the task's own prompt
 #
-# The **verifier**, the program that judges answers, makes its checks in an order, and an answer's **category** is the
-# first that fails. So the checks are a funnel, each part within the one before:
+# The **verifier**, the program that judges answers, makes its checks in a fixed order, and an answer's **category** is
+# the first check that fails. So the checks form a funnel: each part contains the next.
 #
-# | part | the answer ... | falls out as |
+# | part | the answer ... | otherwise its category is |
 # |---|---|---|
 # | *readable* | is a JSON object with a formula | `unreadable` |
 # | *legal* | its formula can be read | `illegal_formula` |
@@ -82,8 +82,8 @@ from labkit.evaluation.metrics import Trials, mean, share
 FUNNEL = ("readable", "legal", "valid", "right")
 
 
-def look(name):
-    """Sample answers to hands that RL will be dealt: the funnel, and what there is to learn from."""
+def measure(name):
+    """Rates over sampled answers to hands of training: the funnel and the learning signal."""
     player = load(str(name), temperature=1.0, max_new_tokens=64)
     result = evaluate(player, "gp-l", "id", split="train", episodes=DEALS, attempts=1, samples=SAMPLES)
     groups = {}
@@ -103,26 +103,26 @@ def look(name):
 
 
 # %%
-def told(found, names):
+def print_rates(rates, names):
     for name in names:
-        value, n, (low, high) = found[name]
+        value, n, (low, high) = rates[name]
         print(f"   {name:15} {value:6.1%}   95% [{low:5.1%}, {high:6.1%}]   n = {n}")
 
 
-looks = {"0": look("tiny:base")}
-told(looks["0"], FUNNEL)
+measured = {"0": measure("tiny:base")}
+print_rates(measured["0"], FUNNEL)
 
 # %%
-legal = looks["0"]["legal"].value
+legal = measured["0"]["legal"].value
 reveal("init.base", SIZES[0] if legal < 1 / 3 else SIZES[1] if legal < 2 / 3 else SIZES[2])
 
 # %% [markdown]
-# *n* counts the answers, but the intervals are worked out over hands, since samples of one hand are correlated. Where
-# in the funnel does most fall out? If *readable* is near 1, this base model knows the format already: it has met JSON
-# answers in pre-training, under other prompts. The paper's base model wrote prose instead (its Figure 20). Keep that in
-# mind for the last section, on RL without SFT.
+# *n* counts the answers, but the intervals are computed over hands, since samples of one hand are correlated. At which
+# part of the funnel are most answers lost? If *readable* is near 1, this base model knows the format already: it has
+# seen JSON answers in pre-training, under other prompts. The paper's base model wrote prose instead (its Figure 20).
+# Keep that in mind for the last section, on RL without SFT.
 #
-# **Exercise 1.** Work out the funnel from the verdicts alone. You get a list of categories, one for each answer, out of
+# **Exercise 1.** Compute the funnel from the verdicts alone. You get a list of categories, one for each answer, out of
 # `unreadable`, `illegal_formula`, `wrong_numbers`, `wrong_value`, `correct`; return a dictionary with the shares
 # `"readable"`, `"legal"`, `"valid"` and `"right"`, each of *all* answers.
 
@@ -138,7 +138,7 @@ check("sft_init.funnel", funnel)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# An answer passes a part if its category comes later in the list than the one by which it would fall out there.
+# An answer passes a part if its category comes later in the list than the category of failing that part.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -153,15 +153,15 @@ check("sft_init.funnel", funnel)
 # ```
 #
 # Only the first failure is a category: an answer with the wrong numbers may have a wrong value too. So *right / valid*
-# is how well the model calculates where it keeps the rule, and *valid / legal* how well it keeps the rule.
+# shows how well the model calculates where it keeps the rule, and *valid / legal* how often it keeps the rule.
 #
 # </details>
 
 # %% [markdown]
 # ## Train it, live
 #
-# `configs/experiments/gp-l/init.yaml` is the Init's recipe. We start it as a process of its own and let it go on for
-# longer than the recipe does, with a checkpoint after each of a few numbers of steps. While it trains, read on.
+# `configs/experiments/gp-l/init.yaml` is the Init's recipe. We start it in a separate process and train it longer than
+# the recipe does, with a checkpoint at each number of steps in `STEPS`. While it trains, read on.
 
 # %%
 from labkit.config import read
@@ -177,10 +177,10 @@ print(f"the run {training.run.id} goes on to {STEPS[-1]} steps")
 # %% [markdown]
 # ## What SFT sees
 #
-# An example is a dialogue: the task's prompt, and the answer of an **expert**, a solver that knows all solutions
-# and gives one of the simplest. The network predicts every token from those before it; the **loss** is the
-# cross-entropy, $-\log p$ of the token that stands there (in **nats**: the logarithm is the natural one), *averaged
-# over the tokens of the answer only*. What the prompt says is given, not to be imitated: that is the **loss mask**.
+# An example is a dialogue: the task's prompt, and the answer of an **expert**, a solver that knows all solutions and
+# gives one of the simplest. The network predicts every token from those before it; the **loss** is the cross-entropy,
+# $-\log p$ of the actual token (in **nats**, since the logarithm is natural), *averaged over the tokens of the answer
+# only*. The prompt is not to be imitated, so its tokens carry no loss: this is the **loss mask**.
 
 # %%
 import numpy as np
@@ -195,11 +195,11 @@ held_out = encode(tokenizer, expert_dialogues("gp-l", 64, split="dev", seed=1))
 
 
 @torch.no_grad()
-def token_losses(loaded, example):
-    """Cross-entropy of the tokens of the answer, in nats, each given all that stands before it."""
+def token_losses(bundle, example):
+    """Cross-entropy of the tokens of the answer, in nats, each given all tokens before it."""
     ids = torch.from_numpy(example.ids)
-    logp_TV = loaded.model(ids[None]).logits[0].float().log_softmax(-1)
-    loss_T = -logp_TV[:-1].gather(1, ids[1:, None])[:, 0]  # what stands at t + 1 was predicted at t
+    logp_TV = bundle.model(ids[None]).logits[0].float().log_softmax(-1)
+    loss_T = -logp_TV[:-1].gather(1, ids[1:, None])[:, 0]  # the token at t + 1 is predicted at t
     return loss_T.numpy()[example.loss[1:]]
 
 
@@ -213,7 +213,7 @@ from labkit.views.markup import text
 
 
 def painted(ids, losses, label):
-    """Tokens as dark as they were unexpected."""
+    """Tokens shaded by their loss."""
     spans = []
     for i, loss in zip(ids, losses, strict=True):
         dark = min(1.0, loss / 2)
@@ -224,25 +224,25 @@ def painted(ids, losses, label):
     return f'<p style="font-family: monospace; line-height: 2.1"><b>{total}</b><br>{" ".join(spans)}</p>'
 
 
-prompt, answer = (tokenizer.decode(example.ids[example.loss == learnt]) for learnt in (False, True))
+prompt = tokenizer.decode(example.ids[~example.loss])
 grey = f'<p style="font-family: monospace; color: #767676"><b>no loss</b><br>{text(prompt)}</p>'
 rows = {"base": base, f"after {recipe['steps']} steps": init}
 lines = [painted(example.ids[example.loss], token_losses(m, example), name) for name, m in rows.items()]
 HTML(grey + "".join(lines))
 
 # %% [markdown]
-# Dark tokens were a surprise; the little number is their loss in nats. Brackets, quotation marks and key words are
-# paler than what has to be *decided*: the numbers that the cards count as, and the formula. A few steps cannot
-# teach arithmetic; look which of the dark tokens became paler. The same for many held-out examples, part by part:
+# Dark tokens have a high loss; the small number is the loss in nats. Brackets, quotation marks and keys are paler than
+# what the model has to *decide*: the numbers of the cards, and the formula. A few steps cannot teach arithmetic; see
+# which of the dark tokens became paler. The next cell does the same for many held-out examples, field by field:
 
 # %%
 def parts(example):
     """For each token of the answer, the field that it belongs to."""
-    said, found = "", []
+    written, fields = "", []
     for i in example.ids[example.loss]:
-        said += tokenizer.decode([int(i)])
-        found.append("formula" if '"formula' in said else "number" if '"number' in said else "cards")
-    return np.array(found)
+        written += tokenizer.decode([int(i)])
+        fields.append("formula" if '"formula' in written else "number" if '"number' in written else "cards")
+    return np.array(fields)
 
 
 for part in ("cards", "number", "formula"):
@@ -253,13 +253,13 @@ for part in ("cards", "number", "formula"):
           f"95% [{low:+.3f}, {high:+.3f}]   n = {change.n} examples")
 
 # %% [markdown]
-# **Exercise 2.** Build the loss mask of a whole dialogue. You get its tokens as text: a turn is opened by
-# `<|user|>` or `<|assistant|>` and closed by `<|end|>`; return a list of `True` where the token carries loss. (All of
-# the assistant's turns are learnt, and the model has to learn where to stop.)
+# **Exercise 2.** Build the loss mask of a whole dialogue. You get its tokens as text: a turn is opened by `<|user|>` or
+# `<|assistant|>` and closed by `<|end|>`; return a list of `True` where the token carries loss. (All turns of the
+# assistant carry loss, and the model has to learn where to stop.)
 
 # %% tags=["exercise"]
 def loss_mask(tokens):
-    """True on the tokens that the model is to learn to say."""
+    """True for the tokens that carry loss."""
     raise NotImplementedError("your turn")
 
 
@@ -269,14 +269,14 @@ check("sft_init.loss_mask", loss_mask)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Which token makes the difference between "the model speaks" and "the model is spoken to"? Who says *it*?
+# Which token separates the model's words from the user's? Who writes *it*?
 #
 # </details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # def loss_mask(tokens):
-#     """True on the tokens that the model is to learn to say."""
+#     """True for the tokens that carry loss."""
 #     mask, speaking = [], False
 #     for token in tokens:
 #         mask.append(speaking)
@@ -287,15 +287,15 @@ check("sft_init.loss_mask", loss_mask)
 #     return mask
 # ```
 #
-# `<|assistant|>` is put there by whoever asks, so it is not learnt; `<|end|>` is said by the model. Forget it in the
-# mask, and the model never stops.
+# `<|assistant|>` is part of the prompt, so it carries no loss. The model itself writes `<|end|>`; without loss on it,
+# the model never learns to stop.
 #
 # </details>
 
 # %% [markdown]
-# **Exercise 3.** Now the loss itself. `logits_TV[t]` are the network's numbers for the token *after* place `t`, over
-# the vocabulary; `ids_T` are the tokens that stand there, `loss_T` is the mask (NumPy arrays). Return the mean
-# cross-entropy, in nats. The check compares it with the trainer's.
+# **Exercise 3.** Now the loss itself. `logits_TV[t]` are the logits for the token *after* position `t`, over the
+# vocabulary; `ids_T` are the tokens, `loss_T` is the mask (NumPy arrays). Return the mean cross-entropy, in nats. The
+# check compares it with the trainer's.
 
 # %% tags=["exercise"]
 def answer_loss(logits_TV, ids_T, loss_T):
@@ -325,8 +325,8 @@ check("sft_init.answer_loss", answer_loss)
 #     return -logp_TV[places - 1, ids_T[places]].mean()
 # ```
 #
-# Off by one is the commonest mistake here, and it does not crash: the loss of "predict the token you have just seen"
-# falls beautifully.
+# An off-by-one error is the commonest mistake here. It does not crash: the loss of predicting the token just read
+# becomes very small.
 #
 # </details>
 
@@ -351,15 +351,15 @@ import time
 
 
 def progress(words):
-    """A line that is written over itself."""
+    """A status line, and a function that replaces its text."""
     handle = display({"text/plain": words}, raw=True, display_id=True)
     return lambda words: handle.update({"text/plain": words}, raw=True)
 
 
 say, began, joined = progress("waiting for the run"), time.time(), len(training.run.metrics())
 for line in training.follow():
-    done, here = line["step"], line["step"] - joined
-    left = f", about {(time.time() - began) / here * (STEPS[-1] - done):.0f} s left" if here > 0 else ""
+    done, new = line["step"], line["step"] - joined
+    left = f", about {(time.time() - began) / new * (STEPS[-1] - done):.0f} s left" if new > 0 else ""
     say(f"step {done} of {STEPS[-1]}: loss {line['loss']:.3f}{left}")
 run = training.wait()
 assert run.metrics()[0]["flops"] == by_hand  # the library's meter after the first step
@@ -370,20 +370,20 @@ from labkit.views.widgets.dashboard import RunDashboard
 RunDashboard(run, metrics=["nll", "grad_norm"]).static()
 
 # %% [markdown]
-# The loss of the *training* examples falls from the first step. Each batch is new, so until hands come again this is an
-# honest measure; it says nothing about what the answers are worth. (`labkit runs show` prints these numbers;
-# [docs/metrics.md](../docs/metrics.md) explains all.) Is this really the Init that comes with the lab? The same seed
+# The loss of the *training* examples falls from the first step. Until hands repeat, each batch is new, so this loss is
+# unbiased. It does not show whether sampled answers are right. (`labkit runs show` prints these numbers;
+# [docs/metrics.md](../docs/metrics.md) explains them.) Is this really the Init that comes with the lab? The same seed
 # and the same recipe should give the same weights, up to rounding that differs between kinds of processor:
 
 # %%
-mine = load(str(run.checkpoint(recipe["steps"]))).bundle.model
-gaps = [(a - b).abs().max() for a, b in zip(mine.parameters(), init.model.parameters(), strict=True)]
+repeated = load(str(run.checkpoint(recipe["steps"]))).bundle.model
+gaps = [(a - b).abs().max() for a, b in zip(repeated.parameters(), init.model.parameters(), strict=True)]
 print(f"largest difference of any weight from tiny:gp-l/init: {max(gaps).item():.1e}")
 
 # %% [markdown]
 # ## Validity apart from correctness
 #
-# Now each checkpoint plays the same hands as the base did.
+# Now each checkpoint plays the hands that the base played.
 
 # %%
 PARTS = {"the format: legal": "legal", "the rule: valid": "valid", "the answer: right": "right"}
@@ -393,77 +393,77 @@ predict(f"From the base to step {recipe['steps']}, what rises by most percentage
 say = progress("")
 began = time.time()
 for number, step in enumerate(STEPS):
-    looks[str(step)] = look(run.checkpoint(step))
+    measured[str(step)] = measure(run.checkpoint(step))
     left = (time.time() - began) / (number + 1) * (len(STEPS) - number - 1)
     say(f"{number + 1} of {len(STEPS)} checkpoints, about {left:.0f} s left")
 
 # %%
 import plotly.graph_objects as go
 
-LOOKS = {
+STYLES = {
     "readable": ("#767676", "dot"), "legal": ("#009E73", "dash"), "valid": ("#56B4E9", "dashdot"),
     "right": ("#0072B2", "solid"), "rewards differ": ("#B8860B", "dash"), "right and wrong": ("#D55E00", "solid"),
 }
 
 
-def drawn(names, title):
-    """Shares of each checkpoint with their 95% intervals."""
+def plot(names, title):
+    """Rates of each checkpoint with their 95% intervals."""
     figure = go.Figure(layout={
         "title": title, "template": "plotly_white", "height": 400,
         "xaxis": {"title": "steps of SFT", "type": "category"},
         "yaxis": {"tickformat": ".0%", "range": [0, 1.03], "title": "share"},
     })
     for name in names:
-        found = [one[name] for one in looks.values()]
-        spread = {"array": [f.ci95[1] - f.value for f in found], "arrayminus": [f.value - f.ci95[0] for f in found]}
-        colour, dash = LOOKS[name]
-        figure.add_scatter(x=list(looks), y=[f.value for f in found], name=name, error_y=spread | {"thickness": 1},
+        rates = [one[name] for one in measured.values()]
+        spread = {"array": [r.ci95[1] - r.value for r in rates], "arrayminus": [r.value - r.ci95[0] for r in rates]}
+        colour, dash = STYLES[name]
+        figure.add_scatter(x=list(measured), y=[r.value for r in rates], name=name, error_y=spread | {"thickness": 1},
                            line={"color": colour, "dash": dash})
     return figure
 
 
-drawn(FUNNEL, f"The funnel, {DEALS} hands × {SAMPLES} samples, 95% intervals")
+plot(FUNNEL, f"The funnel, {DEALS} hands × {SAMPLES} samples, 95% intervals")
 
 # %%
-trained = looks[str(recipe["steps"])]
-gains = {words: trained[name].value - looks["0"][name].value for words, name in PARTS.items()}
+trained = measured[str(recipe["steps"])]
+gains = {words: trained[name].value - measured["0"][name].value for words, name in PARTS.items()}
 for words, gain in gains.items():
     print(f"{words:20} {100 * gain:+5.1f} points")
 reveal("init.first", max(gains, key=gains.get))
 
 # %% [markdown]
-# The three are different things to learn, and they come at different speeds. Format is a matter of a few tokens that
-# are the same in every answer; a rule is read off the prompt and applied to each card; a right formula has to be found.
-# "The model got better" says little before one has asked in which part of the funnel.
+# The three are learnt at different speeds. The format is a few tokens that are the same in every answer. The rule has
+# to be read in the prompt and applied to each card. A right formula has to be found. "The model got better" means
+# little until the part of the funnel is named.
 #
 # ## Is there anything to reward?
 #
-# RL compares: it makes likelier what was better than the rest. If all answers to a hand earn the same, the hand cannot
-# tell which to prefer (methods that compare within a group get no gradient from it at all: all **advantages** are 0,
-# see [05](05_ppo_by_hand.ipynb)). So the learning signal of a checkpoint can be seen before any RL: the share of hands
-# among whose samples
+# RL compares answers and makes the better ones likelier. If all answers to a hand earn the same, none is better
+# (methods that compare within a group get no gradient from it: all **advantages** are 0, see
+# [05](05_ppo_by_hand.ipynb)). So the learning signal of a checkpoint can be measured before any RL, as the share of
+# hands where
 #
-# * **rewards differ** at all: wrong answers differ too, −3 for the format, −2 for the rule, −1 for the value;
-# * there is **right and wrong**: only these can teach to be right.
+# * **rewards differ**: wrong answers earn different rewards too, −3 for the format, −2 for the rule, −1 for the value;
+# * answers are **right and wrong**: only these hands can teach right answers.
 #
-# And it needs chance. The **entropy** of an answer, here the mean of −log p of sampled answers, in nats, says how
-# much is left to try: e to this power is roughly the number of answers that the model chooses among.
+# RL also needs variety. The **entropy** of an answer, here the mean of −log p over sampled answers, in nats, measures
+# it: e to this power is roughly the number of answers that the model chooses from.
 
 # %%
-drawn(("rewards differ", "right and wrong", "right"), f"What RL could compare, {SAMPLES} samples a hand, 95% intervals")
+plot(("rewards differ", "right and wrong", "right"), f"What RL could compare, {SAMPLES} samples a hand, 95% intervals")
 
 # %%
-for name, one in looks.items():
+for name, one in measured.items():
     value, n, (low, high) = one["entropy"]
     print(f"after {name:>2} steps  entropy {value:4.1f} nats an answer   95% [{low:4.1f}, {high:4.1f}]   n = {n} hands")
 
 # %% [markdown]
-# **Exercise 4.** A model is right with probability `p` in each of `n` independent samples. How likely is a group with a
-# right *and* a wrong answer?
+# **Exercise 4.** A model is right with probability `p` in each of `n` independent samples. How likely is it that the
+# group contains a right *and* a wrong answer?
 
 # %% tags=["exercise"]
 def chance_of_both(p, n):
-    """Probability that n samples hold a right and a wrong one."""
+    """Probability that n samples contain a right and a wrong one."""
     raise NotImplementedError("your turn")
 
 
@@ -480,22 +480,20 @@ check("sft_init.chance_of_both", chance_of_both)
 #
 # ```python
 # def chance_of_both(p, n):
-#     """Probability that n samples hold a right and a wrong one."""
+#     """Probability that n samples contain a right and a wrong one."""
 #     return 1 - p**n - (1 - p) ** n
 # ```
 #
 # For n = 2 this is 2p(1 − p), twice the variance of one verdict: the signal is largest at p = 1/2 and goes to 0 on both
-# sides. Too little SFT leaves p near 0; too much brings it near 1 *on the hands that are trained on*, and nothing is
-# left there to learn from.
+# sides. Too little SFT leaves p near 0; too much brings it near 1 *on training hands*, and no signal is left there.
 #
 # </details>
 
 # %% [markdown]
-# ## And further on
+# ## Longer SFT
 #
-# The lab comes with checkpoints of SFT that went on from the Init for much longer
-# (`configs/experiments/gp-l/sft.yaml`); `sft@N` is N steps after the Init, `sft` the end. What has become of the
-# signal there, on the hands that were trained on?
+# The lab has checkpoints of a much longer SFT from the Init (`configs/experiments/gp-l/sft.yaml`): `sft@N` is N steps
+# after the Init, `sft` the last. How large is the signal there, on training hands?
 
 # %%
 WAYS = ["more", "no difference can be seen", "fewer"]
@@ -508,12 +506,12 @@ known = [one.spec for one in players(ROOT / "runs") if one.spec.startswith("tiny
 known.sort(key=lambda spec: int(spec.partition("@")[2] or 10**9))  # without @, the last
 long = known[-1:] if FAST else known[:: max(1, len(known) // 2)][:2] + known[-1:]
 for spec in dict.fromkeys(long):
-    looks[spec.rpartition("/")[2]] = look(spec)
-drawn(("valid", "right", "right and wrong"), "From the base to long SFT, hands of the training split, 95% intervals")
+    measured[spec.rpartition("/")[2]] = measure(spec)
+plot(("valid", "right", "right and wrong"), "From the base to long SFT, hands of the training split, 95% intervals")
 
 # %%
 if known:
-    short, far = (one["right and wrong"] for one in (looks[str(STEPS[-1])], list(looks.values())[-1]))
+    short, far = (one["right and wrong"] for one in (measured[str(STEPS[-1])], list(measured.values())[-1]))
     print(f"right and wrong: {short.value:.0%} [{short.ci95[0]:.0%}, {short.ci95[1]:.0%}] after {STEPS[-1]} steps, "
           f"{far.value:.0%} [{far.ci95[0]:.0%}, {far.ci95[1]:.0%}] at the end of SFT")
     apart = far.ci95[0] > short.ci95[1] or far.ci95[1] < short.ci95[0]
@@ -529,16 +527,18 @@ figure = go.Figure(layout={
 figure.add_scatter(x=line, y=1 - line**SAMPLES - (1 - line) ** SAMPLES, name="if all hands were alike",
                    line={"color": "#767676", "dash": "dash"})
 figure.add_scatter(
-    x=[one["right"].value for one in looks.values()], y=[one["right and wrong"].value for one in looks.values()],
-    text=list(looks), mode="markers+text", textposition="bottom right", name="checkpoints", marker={"color": "#D55E00"},
+    x=[one["right"].value for one in measured.values()],
+    y=[one["right and wrong"].value for one in measured.values()],
+    text=list(measured), mode="markers+text", textposition="bottom right", name="checkpoints",
+    marker={"color": "#D55E00"},
 )
 figure
 
 # %% [markdown]
-# The curve is Exercise 4. Checkpoints lie below it, since hands are not alike: the same share of right answers can be
-# some hands that are always right and others that never are, and neither kind teaches anything.
+# The dashed curve is the formula of Exercise 4. Checkpoints lie below it, since hands differ: the same share of right
+# answers can come from some hands that are always right and others that never are, and neither kind gives a signal.
 #
-# ## Too long: what the loss on held-out hands says
+# ## An Init that is too long: the loss on held-out hands
 #
 # We measure the loss on the expert's answers to hands of the training split, to held-out hands (`dev`), and to
 # held-out hands under the *changed* rule (J = 11, Q = 12, K = 13, as the prompt says) that no SFT has seen:
@@ -550,39 +550,40 @@ answers = {
     name: encode(tokenizer, expert_dialogues("gp-l", len(held_out), suite=suite, split=split, seed=1))
     for name, (suite, split) in SETS.items()
 }
-places = ["tiny:base", *(run.checkpoint(step) for step in STEPS), *dict.fromkeys(long)]
+specs = ["tiny:base", *(run.checkpoint(step) for step in STEPS), *dict.fromkeys(long)]
 figure = go.Figure(layout={
     "title": f"Loss on the expert's answers, {len(held_out)} of each kind, 95% intervals", "template": "plotly_white",
     "height": 380, "xaxis": {"title": "steps of SFT", "type": "category"},
     "yaxis": {"title": "nats a token", "rangemode": "tozero"},
 })
 losses = {name: [] for name in SETS}
-for place in places:
-    loaded = load(str(place)).bundle
+for spec in specs:
+    bundle = load(str(spec)).bundle
     for name, examples in answers.items():
-        losses[name].append(mean([float(token_losses(loaded, e).mean()) for e in examples]))
-for name, found in losses.items():
-    bars = {"array": [f.ci95[1] - f.value for f in found], "thickness": 1}
-    figure.add_scatter(x=list(looks), y=[f.value for f in found], name=name, error_y=bars, line_color=COLOURS[name])
+        losses[name].append(mean([float(token_losses(bundle, e).mean()) for e in examples]))
+for name, curve in losses.items():
+    bars = {"array": [p.ci95[1] - p.value for p in curve], "thickness": 1}
+    figure.add_scatter(x=list(measured), y=[p.value for p in curve], name=name, error_y=bars, line_color=COLOURS[name])
 figure
 
 # %% [markdown]
-# Where *trained* goes on falling and *held-out* turns up, the model is learning its hands by heart: it is
-# **over-fitted**. Look whether the loss under the changed rule turns up earlier: then the trained rule is being
-# learnt as if there were no other. After so long an Init, RL begins with a model that is sure on the hands that it
-# will be dealt, and wrong elsewhere; the paper's Figure 19 finds that RL does not bring such a model back.
+# Where the loss on *trained hands* keeps falling and the loss on *held-out hands* rises, the model memorises its hands:
+# it is **over-fitted**. See whether the loss under the changed rule rises earlier: then the model learns the trained
+# rule as if it were the only one. After such a long Init, RL starts from a model that is certain on its training hands
+# and wrong elsewhere; in the paper's Figure 19, RL does not repair such a model.
 #
-# So a rule of thumb for the length of an Init: *stop as soon as right answers come up in most groups*. What RL can find
-# out by itself need not be imitated. (The lab's own Init went on until success on unseen hands no longer rose.)
+# So a rule of thumb for the length of an Init: *stop as soon as most groups contain a right answer*. RL can learn the
+# rest by itself. (The lab's own Init stopped when success on held-out hands no longer rose.)
 #
 # ## The other game
 #
-# The same questions for `virl-l`, the walk ([notebook 02](02_virl.ipynb)): routes in place of hands, and an answer is a
-# step. A route ends at the first wrong one here, so rewards differ wherever samples get to different places. Its Init
-# is even shorter, and starts from an earlier checkpoint of the base's pre-training (`tiny:base@STEP`).
+# The same questions for V-IRL in text (`virl-l`, [notebook 02](02_virl.ipynb)): it has routes in place of hands, and an
+# answer is a step. With one attempt a route ends at the first wrong step, so rewards differ where samples end at
+# different steps. Its Init is even shorter, and starts from an earlier checkpoint of the base's pre-training
+# (`tiny:base@STEP`).
 
 # %%
-def look_at_walk(name):
+def measure_virl(name):
     player = load(name, temperature=1.0, max_new_tokens=96)
     few = 6 if FAST else 16
     result = evaluate(player, "virl-l", "id", split="train", episodes=few, attempts=1, samples=4)
@@ -596,19 +597,19 @@ def look_at_walk(name):
             "rewards differ": share(Trials(len(r) > 1) for r in returns.values())}
 
 
-walk_init = read(ROOT / "configs/experiments/virl-l/init.yaml")
-print(f"the recipe of its Init: {walk_init['steps']} step(s) of {walk_init['batch_size']} examples")
-for name in (walk_init["model"], "tiny:virl-l/init", "tiny:virl-l/sft"):
+virl_init = read(ROOT / "configs/experiments/virl-l/init.yaml")
+print(f"the recipe of its Init: {virl_init['steps']} step(s) of {virl_init['batch_size']} examples")
+for name in (virl_init["model"], "tiny:virl-l/init", "tiny:virl-l/sft"):
     print(name)
-    found = look_at_walk(name)
-    told(found, found)
+    rates = measure_virl(name)
+    print_rates(rates, rates)
 
 # %% [markdown]
 # ## RL without any SFT
 #
-# The paper's Figure 9 runs RL from the base model: at none of three learning rates does it learn, since hardly any
-# answer can be read. Would it be so here? Compare the *base's* share of hands whose rewards differ with that after
-# the Init; then see what stored runs of RL from the base did.
+# The paper's Figure 9 runs RL from the base model: it learns at none of three learning rates, since hardly any answer
+# is readable. Is it so here? Compare the *base's* share of hands whose rewards differ with the share after the Init,
+# and then look at the stored runs of RL from the base.
 
 # %%
 from labkit.replication import Archive
@@ -616,26 +617,24 @@ from labkit.replication.show import show_figure
 
 for name in ("0", str(recipe["steps"])):
     print(f"after {name} steps of SFT")
-    told(looks[name], ("rewards differ", "right and wrong"))
+    print_rates(measured[name], ("rewards differ", "right and wrong"))
 print()
 _ = show_figure(ROOT / "configs/figures/09.yaml", Archive([ROOT / "results"]))
 
 # %% [markdown]
-# Where the base's rewards already differ, RL has something to go by without SFT, only less. Then a run from the base
-# that rises does not contradict the paper: the paper's claim is about a model whose answers cannot be judged, and it
-# is this condition, not the words "base model", that carries over. To get into the paper's situation here, take a
-# prompt or a format that the base has never seen (`labkit eval gp-l --player tiny:base --prompts FILE`), and watch
-# *readable*.
+# Where the base's rewards already differ, RL has a learning signal without SFT, only a smaller one. Then a run from the
+# base that rises does not contradict the paper: its claim is about a model whose answers are unreadable, and that
+# condition carries over, not the words "base model". To reproduce the paper's situation, use a prompt or a format that
+# the base has never seen (`labkit eval gp-l --player tiny:base --prompts FILE`), and watch *readable*.
 #
 # ## What would change my mind
 #
-# * The signal of a group says whether RL *can* compare, not whether it will go anywhere: that takes training, and
-#   [06](06_ppo_scaling.ipynb) does it.
+# * The signal shows whether RL *can* learn, not whether it will: that takes training, as in [06](06_ppo_scaling.ipynb).
 # * One recipe, one seed, a model of under a million parameters. The number of steps does not carry over; the
 #   measurements do.
-# * The long SFT begins anew from the Init, with a fresh optimizer and other settings of Adam, so the two stretches of
-#   an axis are not quite one curve. For one curve, train the Init's recipe on: `labkit train
-#   configs/experiments/gp-l/init.yaml --set steps=500`.
+# * The long SFT starts from the Init with a new optimizer and other settings of Adam, so the two parts of an axis are
+#   not one curve. For one curve, train longer with the Init's recipe: `labkit train configs/experiments/gp-l/init.yaml
+#   --set steps=500`.
 # * All answers were sampled at temperature 1 on hands of the training split, as RL samples; *greedy* answers (always
 #   the likeliest token) on held-out hands are another measurement (`labkit eval gp-l --player tiny:gp-l/init --split
 #   dev`).

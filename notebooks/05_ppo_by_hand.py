@@ -9,18 +9,18 @@
 # %% [markdown]
 # # PPO by hand
 #
-# **By the end you will have shown** that every number in a PPO update (log-probabilities, returns, advantages,
-# ratios, the clipped objective, the KL, the step itself) can be worked out in a few lines from one episode, and
-# agrees with what the lab's trainer computes to six decimals.
+# **By the end you will have shown** that every number in a PPO update (log-probabilities, returns, advantages, ratios,
+# the clipped objective, the KL, the step itself) can be computed in a few lines from one episode, and agrees with what
+# the lab's trainer computes to six decimals.
 #
 # *For* anyone who knows what a gradient step is; policy gradients are introduced where they are used. The game is in
 # [notebook 01](01_general_points.ipynb), attempts and feedback in [03](03_sequential_revision.ipynb). *Time*: 60
 # minutes; all cells together run in well under a minute on two CPU cores, offline. *You will be able to*
 #
 # * say which tokens of a dialogue carry loss, and why the others do not;
-# * compute returns and **GAE** over turns, and say what γ and λ trade;
+# * compute returns and **GAE** over turns, and explain what γ and λ trade;
 # * read a clip fraction, and tell which tokens have no gradient;
-# * tell six kinds of credit apart by what they give the same tokens.
+# * tell six kinds of credit apart by the advantages that they give the same tokens.
 #
 # The method is *Proximal policy optimization* ([arXiv 1707.06347](https://arxiv.org/abs/1707.06347)) on dialogues of
 # several turns, as in *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)).
@@ -47,13 +47,12 @@ EpisodeViewer([one.episode]).static()
 # %% [markdown]
 # This is our episode: one of 96 that a small language model played, the first that succeeded at its third attempt (or
 # the nearest to that). In the words of reinforcement learning, each answer is an **action** (or each token is: we will
-# see both), its verdict pays a **reward**, and the model's distribution over tokens is the **policy**.
+# see both), its verdict gives a **reward**, and the model's distribution over tokens is the **policy**.
 #
 # ## What was sampled
 #
-# The trainer sees no text. It sees the ids that were sent and sampled, as one **row**: prompt, answer, feedback,
-# answer, … Only sampled tokens carry loss: the others are the environment's words, which no policy is to be blamed
-# for.
+# The trainer sees no text. It sees the token ids of the context and of the answers, as one **row**: prompt, answer,
+# feedback, answer, … Only sampled tokens carry loss: the policy did not choose the others.
 
 # %%
 from labkit.rollout import collate, gather
@@ -64,7 +63,8 @@ print(f"{len(row.ids)} tokens, of which {row.sampled.sum()} were sampled, in {ro
 print("rewards, one a turn:", rollout.reward_EK[0])
 
 # %% [markdown]
-# How sure was the policy of each token? Dark is sure, light is a choice that might have gone otherwise.
+# How probable was each token under the policy? Dark tokens have a probability near 1; in place of a light one the
+# policy might have sampled another.
 
 # %%
 from IPython.display import HTML
@@ -73,7 +73,7 @@ from labkit.views.markup import text
 
 
 def heat(row, logp_N):
-    """The sampled tokens of a row, turn by turn, as dark as they were probable."""
+    """The sampled tokens of a row, turn by turn, shaded by their probability."""
     ids, lines = row.ids[row.sampled], []
     for turn in np.unique(row.turn):
         spans = []
@@ -89,14 +89,14 @@ def heat(row, logp_N):
 heat(row, row.logp)
 
 # %% [markdown]
-# The format is certain; the numbers after `formula` are where the policy really chooses. That is worth remembering
-# when all tokens of an answer get the same credit.
+# The format is certain; the policy chooses at the numbers after `formula`. Remember this when all tokens of an answer
+# get the same credit.
 #
 # ## Log-probabilities
 #
-# The policy is a network that reads tokens and gives, at each place, a number (*logit*) for every possible next
-# token. The log-probability of the token that was sampled is its logit minus the log of the sum of all exponentials.
-# We compute in double precision, so that agreement can be seen to many digits; training uses single.
+# The policy is a network that reads tokens and gives, at each position, a number (*logit*) for every possible next
+# token. The log-probability of the token that was sampled is its logit minus the log of the sum of all exponentials. We
+# compute in double precision, so that results agree to many digits; training uses single precision.
 
 # %%
 import copy
@@ -108,24 +108,24 @@ ids, at = torch.from_numpy(row.ids), np.flatnonzero(row.sampled)
 with torch.no_grad():
     logits_TV = model(ids[None]).logits[0]
 logp_TV = logits_TV - logits_TV.exp().sum(-1, keepdim=True).log()
-logp_N = logp_TV[at - 1, ids[at]]  # what stands at a place was predicted one place before
+logp_N = logp_TV[at - 1, ids[at]]  # a token is predicted at the position before it
 print(f"log-probability of the whole episode: {logp_N.sum():.3f} nats")
 
 # %% [markdown]
-# Throughout, the library's number comes next, and the two must agree. `Policy` is the model as the trainer holds it:
-# with a critic, of which more below.
+# From here on each result is compared with the library's, and the two must agree. `Policy` is the trainer's wrapper of
+# the model: it adds a critic, explained below.
 
 # %%
 from labkit.models import forward
 from labkit.models.policy import Policy
 
 
-def agree(mine, library, decimals=6):
-    """Raises unless two arrays are equal to so many decimals."""
-    mine, library = (np.asarray(torch.as_tensor(x).detach(), dtype=float) for x in (mine, library))
-    assert mine.shape == library.shape
-    np.testing.assert_allclose(mine, library, rtol=0, atol=10**-decimals)
-    print(f"✓ equal: the largest difference is {np.abs(mine - library).max():.1e}")
+def agree(ours, library, decimals=6):
+    """Raises unless two arrays agree to this many decimals."""
+    ours, library = (np.asarray(torch.as_tensor(x).detach(), dtype=float) for x in (ours, library))
+    assert ours.shape == library.shape
+    np.testing.assert_allclose(ours, library, rtol=0, atol=10**-decimals)
+    print(f"✓ equal: the largest difference is {np.abs(ours - library).max():.1e}")
 
 
 policy = Policy(model, "detached", seed=0).double()
@@ -137,9 +137,9 @@ print(f"what the sampler noted, in single precision, is off by {np.abs(row.logp 
 # %% [markdown]
 # ## Returns
 #
-# What is a turn to be credited with? Not only with its own reward: an early answer may spoil, or prepare, later
-# ones. The **discounted return** counts what follows, less the later it comes: $R_k = r_k + γ R_{k+1}$. Rewards are
-# multiplied by 0.2 first, so that what a critic has to learn is of the order of 1.
+# A turn's credit is more than its own reward: an early answer may spoil, or prepare, later ones. The **discounted
+# return** adds the later rewards, each with less weight the later it comes: $R_k = r_k + γ R_{k+1}$. Rewards are
+# multiplied by 0.2 first, so that the critic's targets are of the order of 1.
 
 # %%
 GAMMA, LAMBDA, SCALE = 0.9, 0.95, 0.2
@@ -157,18 +157,18 @@ reward_EK, mask_EK = torch.tensor(reward_K)[None], torch.ones(1, len(reward_K), 
 agree(return_K, advantages.returns(reward_EK, mask_EK, GAMMA)[0])
 
 # %% [markdown]
-# An episode that ends, ends: nothing is worth anything after the last turn, whether it was right or the attempts ran
-# out, since running out *is* part of the game.
+# After the last turn the value is 0, whether the answer was right or the attempts ran out: running out *is* part of the
+# game.
 #
 # ## The critic
 #
-# A return says how things went, not whether that was good *for this hand*. The **critic** is a second output of the
-# network that predicts the return from what the model has read before it answers; here a small MLP on the last hidden
-# state. We fit one on the other episodes (a trainer does it along the way) and test it on a third of them.
+# A return does not show whether it was good *for this hand*. The **critic** is a second output of the network, here a
+# small MLP on the last hidden state. It predicts the return from the context before an answer. We fit one on two thirds
+# of the other episodes, and test it on the rest. (A trainer fits it during training.)
 
 # %%
 def first_states(rollout):
-    """The model's last hidden state in front of each turn, and the turn's discounted return."""
+    """The model's last hidden state before each turn, and the turn's discounted return."""
     batch = collate(rollout.rows, player.bundle.pad_id)
     with torch.no_grad():
         hidden_BTD = model.base_model(batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
@@ -197,17 +197,16 @@ with torch.no_grad():
 print("values of our turns:", value_K.round(3))
 
 # %% [markdown]
-# **Explained variance** is 1 for a critic that foresees every return, 0 for one that always says the same, and below
-# 0 for one that would do better to. Do not expect much: 64 episodes are few, and whether a sampled answer will be
-# right is mostly luck. Fit for 200 steps instead of 20, and watch the two numbers part: the critic learns its own
-# episodes by heart.
+# **Explained variance** is 1 for a critic that predicts every return, 0 for one that always predicts the mean, and
+# below 0 for a worse one. Expect little: 64 episodes are few, and whether a sampled answer is right is mostly luck. Fit
+# for 200 steps instead of 20, and the two numbers diverge: the critic memorises its own episodes.
 #
 # ## GAE: between the critic and what happened
 #
 # The **advantage** of a turn is how much better it went than the critic expected. One step ahead, that is the *error*
 # $δ_k = r_k + γ V_{k+1} − V_k$. *Generalized advantage estimation* ([arXiv
-# 1506.02438](https://arxiv.org/abs/1506.02438)) adds the errors that follow, each weighed down by γλ:
-# $A_k = δ_k + γλ A_{k+1}$.
+# 1506.02438](https://arxiv.org/abs/1506.02438)) adds the later errors, each with another factor γλ: $A_k = δ_k + γλ
+# A_{k+1}$.
 
 # %%
 def gae(reward_K, value_K, gamma, lam):
@@ -227,8 +226,8 @@ agree(advantage_K, library[0])
 agree(advantage_K + value_K, target_EK[0])  # what the critic is fitted to next
 
 # %% [markdown]
-# λ = 0 trusts the critic: an advantage is the one-step error. λ = 1 trusts what happened: it is the return minus the
-# value. γ says how much a later turn matters.
+# With λ = 0 an advantage is the one-step error: it relies on the critic. With λ = 1 it is the return minus the value:
+# it relies on the sampled rewards. γ sets how much a later turn counts.
 #
 # **Predict first.** In our episode, the first answer is wrong and a later one right. With λ from 0 to 1 (γ fixed), the
 # advantage of the *first* turn …
@@ -263,7 +262,8 @@ print(f"from λ = 0 to λ = 1 the first turn's advantage changes by {change:+.3f
 reveal("ppo.lambda", WAYS[0] if change > 0 else WAYS[1] if change < 0 else WAYS[2])
 
 # %% [markdown]
-# With a live kernel, move them yourself. The grey bars are the one-step errors δ, of which the advantages are sums.
+# With a live kernel, change γ and λ yourself. The grey bars are the one-step errors δ, of which the advantages are
+# sums.
 
 # %%
 import ipywidgets as widgets
@@ -288,11 +288,11 @@ redraw()
 for slider in sliders:
     slider.observe(redraw, "value")
 fallback = "sliders for γ and λ, which need a live kernel; the figure above shows twelve settings"
-told = {"text/plain": fallback, "text/html": f"<p><em>({fallback})</em></p>"}
-show(widgets.VBox([widgets.HBox(sliders), live]), told)
+static = {"text/plain": fallback, "text/html": f"<p><em>({fallback})</em></p>"}
+show(widgets.VBox([widgets.HBox(sliders), live]), static)
 
 # %% [markdown]
-# **Exercise 1.** Write the advantages as what they are, sums: $A_k = \sum_{l≥0} (γλ)^l δ_{k+l}$, without a recursion.
+# **Exercise 1.** Write the advantages as sums: $A_k = \sum_{l≥0} (γλ)^l δ_{k+l}$, without a recursion.
 
 # %% tags=["exercise"]
 def gae_as_sum(delta_K, gamma, lam):
@@ -321,19 +321,19 @@ check("ppo_by_hand.gae_as_sum", gae_as_sum)
 #     return np.array([delta_K[k:] @ weight_K[: len(delta_K) - k] for k in range(len(delta_K))])
 # ```
 #
-# γ and λ stand as a product before the later errors, yet differ: γ also stands inside each δ, and changes what is
-# *wanted*; λ only changes how it is estimated.
+# γ and λ multiply the later errors as a product, but they differ: γ is also inside each δ, so it changes the
+# *objective*; λ changes only the estimate.
 #
 # </details>
 
 # %% [markdown]
-# **Exercise 2.** Suppose the rollout was *cut* after these turns (a buffer is full, the episode would go on). Then
-# what follows is worth something: the critic's value of the next turn, `next_value`. Write GAE for that case; with
+# **Exercise 2.** Suppose the rollout was *cut* after these turns (a buffer is full, the episode would go on). Then the
+# turns after the cut have a value: the critic's value of the next turn, `next_value`. Write GAE for that case; with
 # `next_value` 0 it is the one above.
 
 # %% tags=["exercise"]
 def cut_gae(reward_K, value_K, next_value, gamma, lam):
-    """Advantages [K] of turns that others would have followed."""
+    """Advantages [K] of turns before a cut."""
     raise NotImplementedError("your turn")
 
 
@@ -343,7 +343,7 @@ check("ppo_by_hand.cut_gae", cut_gae)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Only the last δ is another one. What follows in errors, after the cut, is not known, and left out.
+# Only the last δ changes. The errors after the cut are unknown, and left out.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -353,7 +353,7 @@ check("ppo_by_hand.cut_gae", cut_gae)
 #
 #
 # def cut_gae(reward_K, value_K, next_value, gamma, lam):
-#     """Advantages [K] of turns that others would have followed."""
+#     """Advantages [K] of turns before a cut."""
 #     advantage_K, later = np.zeros(len(reward_K)), 0.0
 #     for k in reversed(range(len(reward_K))):
 #         delta = reward_K[k] + gamma * next_value - value_K[k]
@@ -362,8 +362,8 @@ check("ppo_by_hand.cut_gae", cut_gae)
 #     return advantage_K
 # ```
 #
-# *Terminated* and *truncated* episodes must not be mixed up: to bootstrap past a real end credits an exhausted
-# episode with the value of the next, unrelated hand.
+# Do not confuse *terminated* and *truncated* episodes: bootstrapping past a real end credits an exhausted episode with
+# the value of the next, unrelated hand.
 #
 # </details>
 
@@ -371,9 +371,9 @@ check("ppo_by_hand.cut_gae", cut_gae)
 # ## One update by hand
 #
 # The policy gradient raises the log-probability of each sampled token in proportion to its advantage: the loss is
-# $-\frac{1}{N}\sum_n A_n \log π(\text{token}_n)$. Every token gets the advantage of its turn. Before that,
-# advantages are **normalised** over the batch, to mean 0 and standard deviation 1: what was better than the rest is
-# made more likely, at the cost of the rest. Our batch is one episode.
+# $-\frac{1}{N}\sum_n A_n \log π(\text{token}_n)$. Every token gets the advantage of its turn. Before that, advantages
+# are **normalised** over the batch, to mean 0 and standard deviation 1: answers above the mean become likelier, those
+# below it less likely. Our batch is one episode.
 
 # %%
 ready_K = (advantage_K - advantage_K.mean()) / (advantage_K.std() + 1e-5)
@@ -381,8 +381,8 @@ agree(ready_K, advantages.normalise(library, mask_EK)[0])
 print("normalised advantages", ready_K.round(3))
 
 # %% [markdown]
-# The step is that of Adam. At the first one, its running means *are* the gradient and its square: each weight moves by
-# the learning rate, whatever the size of its gradient.
+# The step is Adam's. At the first step its running means *are* the gradient and its square, so each weight moves by the
+# learning rate, whatever the size of its gradient.
 
 # %%
 LR = 1.5e-4
@@ -395,43 +395,44 @@ def logp_of(model):
     return (logits_TV - logits_TV.logsumexp(-1, keepdim=True))[at - 1, ids[at]]
 
 
-mine = copy.deepcopy(model)
-loss = -(advantage_N * logp_of(mine)).mean()
-gradients = torch.autograd.grad(loss, list(mine.parameters()))
+stepped = copy.deepcopy(model)
+loss = -(advantage_N * logp_of(stepped)).mean()
+gradients = torch.autograd.grad(loss, list(stepped.parameters()))
 with torch.no_grad():
-    for weight, gradient in zip(mine.parameters(), gradients, strict=True):
+    for weight, gradient in zip(stepped.parameters(), gradients, strict=True):
         weight -= LR * gradient / (gradient.abs() + 1e-8)
 print(f"gradient norm {torch.cat([g.flatten() for g in gradients]).norm():.3f}")
 
 # %% [markdown]
-# And the library's way: the clipped objective (next section), averaged by weights, PyTorch's AdamW.
+# The library does the same with the clipped objective (next section), a weighted average over tokens, and PyTorch's
+# AdamW.
 
 # %%
-theirs = copy.deepcopy(policy)
-optimizer = torch.optim.AdamW(theirs.model.parameters(), lr=LR, weight_decay=0.0)
+library_policy = copy.deepcopy(policy)
+optimizer = torch.optim.AdamW(library_policy.model.parameters(), lr=LR, weight_decay=0.0)
 weight_EKT = objectives.mean_weights(torch.from_numpy(rollout.mask_EKT), "token").double()
 share_N = (weight_EKT / weight_EKT.sum())[rollout.mask_EKT]
-loss_N, _, ratio_N = objectives.clipped(theirs(**batch).logp_N, logp_N, advantage_N, clip=0.2)
+loss_N, _, ratio_N = objectives.clipped(library_policy(**batch).logp_N, logp_N, advantage_N, clip=0.2)
 (share_N * loss_N).sum().backward()
 optimizer.step()
-assert torch.equal(ratio_N.round(decimals=9), torch.ones_like(ratio_N))  # before the step nothing has moved
-flat = [torch.cat([weight.flatten() for weight in m.parameters()]) for m in (mine, theirs.model)]
+assert torch.equal(ratio_N.round(decimals=9), torch.ones_like(ratio_N))  # before the step all ratios are 1
+flat = [torch.cat([weight.flatten() for weight in m.parameters()]) for m in (stepped, library_policy.model)]
 agree(*flat)
 
 # %% [markdown]
 # ## The ratio, and the clip
 #
-# After the step the policy is another one than that which played. The **ratio** $π_{new} / π_{old}$ of each token says
-# how far. PPO takes several steps on the same episodes, and stops pushing a token once its ratio has gone further than
-# the clip (0.2) *in the direction that its advantage rewards*: $L = \min(ρA,\ \mathrm{clip}(ρ, 0.8, 1.2)\,A)$.
+# After the step the policy differs from the one that played. The **ratio** $π_{new} / π_{old}$ of each token shows how
+# much. PPO takes several steps on the same episodes. A token has no gradient once its ratio has moved by more than the
+# clip (0.2) *in the direction of its advantage*: $L = \min(ρA,\ \mathrm{clip}(ρ, 0.8, 1.2)\,A)$.
 
 # %%
 CLIP = 0.2
 with torch.no_grad():
-    ratio_N = (logp_of(mine) - logp_N).exp()
+    ratio_N = (logp_of(stepped) - logp_N).exp()
 free_N, bound_N = ratio_N * advantage_N, ratio_N.clamp(1 - CLIP, 1 + CLIP) * advantage_N
 objective_N = torch.minimum(free_N, bound_N)
-library_loss_N, clipped_N, library_ratio_N = objectives.clipped(logp_of(mine).detach(), logp_N, advantage_N, CLIP)
+library_loss_N, clipped_N, library_ratio_N = objectives.clipped(logp_of(stepped).detach(), logp_N, advantage_N, CLIP)
 agree(ratio_N, library_ratio_N)
 agree(-objective_N, library_loss_N)
 print(f"clip fraction: {clipped_N.double().mean():.0%} of {len(clipped_N)} tokens have no gradient in a second step")
@@ -457,8 +458,8 @@ figure.update_layout(title="The clipped objective, our tokens after one step", t
 figure
 
 # %% [markdown]
-# Most tokens sit at 1: what was certain before is certain after. The clip is no fence, though: it takes a token's
-# *own* push away, but the steps of other tokens, which share all weights, go on moving it.
+# Most tokens stay at 1: what was certain before is certain after. But the clip is no hard limit: it removes a token's
+# *own* gradient, while the gradients of other tokens, which share all weights, still move it.
 #
 # **Exercise 3.** For one token, say whether the clip leaves it without a gradient. (There are four cases: which two?)
 
@@ -485,25 +486,25 @@ check("ppo_by_hand.has_no_gradient", has_no_gradient)
 #     return ratio > 1 + clip if advantage > 0 else ratio < 1 - clip
 # ```
 #
-# A token with a *bad* advantage whose probability went **up** keeps its full gradient however far it went: the minimum
-# lets mistakes be mended.
+# A token with a *negative* advantage whose probability went **up** keeps its full gradient, however far it went: the
+# minimum lets mistakes be undone.
 #
 # </details>
 
 # %% [markdown]
 # ## KL to the initial policy
 #
-# How far has the whole distribution moved, not only the probability of what was sampled? The **Kullback–Leibler
-# divergence** $\sum_v π(v) \log(π(v)/π_0(v))$ says it, in nats; trainers penalise it to stay close to the initial
-# policy $π_0$. Summing over the vocabulary needs all logits; cheaper are estimates from the sampled token alone.
-# They hold for samples of the *new* policy, so it plays our hand again, eight times.
+# How far has the whole distribution moved, not only the probability of the sampled tokens? The **Kullback–Leibler
+# divergence** $\sum_v π(v) \log(π(v)/π_0(v))$ measures it, in nats; trainers penalise it to stay close to the initial
+# policy $π_0$. The sum over the vocabulary needs all logits; estimates from the sampled token alone are cheaper. They
+# are valid for samples of the *new* policy, so it plays our hand again, eight times.
 
 # %%
 from dataclasses import replace
 
 from labkit.players.checkpoint import Checkpoint
 
-moved = replace(player.bundle, model=copy.deepcopy(mine).float())
+moved = replace(player.bundle, model=copy.deepcopy(stepped).float())
 again = Checkpoint(moved, name="after one step", temperature=1.0, max_new_tokens=64)
 fresh = gather(play_many([one.episode.task] * 8, again, key=(1,)))
 batch8 = collate(fresh.rows, player.bundle.pad_id)
@@ -511,7 +512,7 @@ places = batch8["sampled"][:, 1:]
 with torch.no_grad():
     new_NV, initial_NV = (
         m(batch8["input_ids"], attention_mask=batch8["attention_mask"]).logits[:, :-1][places]
-        for m in (mine, model)
+        for m in (stepped, model)
     )
 new_NV, initial_NV = (x - x.logsumexp(-1, keepdim=True) for x in (new_NV, initial_NV))
 exact_N = (new_NV.exp() * (new_NV - initial_NV)).sum(-1)
@@ -529,14 +530,14 @@ for name, kl_N in estimates.items():
 
 # %% [markdown]
 # All three estimate the same number. *k1* is negative for every token that has become less probable; *k3* (Schulman,
-# [Approximating KL divergence](http://joschu.net/blog/kl-approx.html)) is never below 0, and the steadier one while
-# the two policies are close. `kl:` in a config of `stage: rl` is its weight. (Tokens of one dialogue hang together,
-# so the errors given here are somewhat too small.)
+# [Approximating KL divergence](http://joschu.net/blog/kl-approx.html)) is never below 0, and has less variance while
+# the two policies are close. `kl:` in a config of `stage: rl` is its weight. (Tokens of one dialogue are correlated, so
+# these standard errors are somewhat too small.)
 #
 # ## Other kinds of credit
 #
-# So far every token got the advantage of its turn from a critic. There are other ways to say who earned what. Those
-# without a critic compare episodes of the *same hand*: ours, and seven more of it.
+# So far every token got the advantage of its turn from a critic. There are other kinds of credit. Two of them need no
+# critic and compare episodes of the *same hand*: here ours, and seven more.
 
 # %%
 more = play_many([one.episode.task] * 7, player, key=(2,))
@@ -554,8 +555,8 @@ agree(rloo_E, advantages.leave_one_out(torch.tensor(return_E), same_E))
 # %% [markdown]
 # **GRPO** ([arXiv 2402.03300](https://arxiv.org/abs/2402.03300)) subtracts the group's mean (and, in its first form,
 # divides by its spread); **RLOO** ([arXiv 2402.14740](https://arxiv.org/abs/2402.14740)) subtracts the mean of the
-# *others*. All turns of an episode get the same: the first wrong answer of an episode that succeeds in the end is
-# praised with the rest.
+# *others*. All turns of an episode get the same advantage: if the episode succeeds in the end, its first wrong answer
+# is rewarded too.
 #
 # **Exercise 4.** Write RLOO's advantage from GRPO's alone: `grpo_E` is each return minus the mean of its group of n.
 
@@ -586,15 +587,15 @@ check("ppo_by_hand.leave_one_out", leave_one_out)
 #     return np.asarray(grpo_E) * n / (n - 1)
 # ```
 #
-# So the two differ by a factor only, which Adam does not even notice. What tells methods apart is the division by
-# the spread, and what they do over turns and tokens.
+# So the two differ only by a constant factor, which does not change Adam's steps. The methods differ in the division by
+# the spread, and in the credit of turns and tokens.
 #
 # </details>
 
 # %% [markdown]
-# **Bi-level GAE** ([arXiv 2510.16907](https://arxiv.org/abs/2510.16907)) goes the other way, to single tokens: first
+# **Bi-level GAE** ([arXiv 2510.16907](https://arxiv.org/abs/2510.16907)) estimates advantages of single tokens: first
 # over turns, with the value at the *last* token of each turn, then from there back through the tokens of the turn. It
-# needs a value in front of every token.
+# needs a value before every token.
 
 # %%
 TOKEN_GAMMA, TOKEN_LAMBDA = 1.0, 0.95
@@ -616,8 +617,9 @@ given = (reward_EK, value_EKT, mask_EKT, GAMMA, LAMBDA, TOKEN_GAMMA, TOKEN_LAMBD
 agree(bilevel_N, advantages.bilevel_gae(*given)[0][mask_EKT])
 
 # %% [markdown]
-# The trainer's `assign` does all of this; `credit: {kind: ...}` is one line of a config. What it gives the tokens of
-# our episode, kind by kind (it stores single precision, so we compare five decimals):
+# The trainer's `assign` computes all of these; `credit: {kind: ...}` in a config chooses one. The next cell compares
+# the advantages of our episode's tokens, kind by kind (they are stored in single precision, so we compare five
+# decimals):
 
 # %%
 from labkit.training.rl.credit import Credit, assign
@@ -652,16 +654,16 @@ for last in last_K[:-1]:
 figure
 
 # %% [markdown]
-# Our critic was fitted in front of answers only, so inside of them its values say little: the jagged line is what that
-# does to bi-level credit. (With `ppo-bilevel` the trainer fits it at every token.)
+# Our critic was fitted before answers only, so its values inside an answer are poor; hence the jagged line of bi-level
+# credit. (With `ppo-bilevel` the trainer fits it at every token.)
 #
-# The sixth, **ppo-turn**, is the authors': the advantages are those of `ppo`, but there is one ratio for the whole
-# turn, that of the answer's probability, in which tokens before the decisive field (the formula) count half. One
-# clip then decides about all tokens of an answer.
+# The sixth kind, **ppo-turn**, is the authors'. Its advantages are those of `ppo`, but a turn has one ratio, that of
+# the whole answer's probability, in which tokens before the decisive field (the formula) count half. So one clip holds
+# for all tokens of an answer.
 
 # %%
 with torch.no_grad():
-    step_N = (logp_of(mine) - logp_N).numpy()
+    step_N = (logp_of(stepped) - logp_N).numpy()
 weight_N = np.where(row.decisive, 1.0, 0.5)
 sums_K = np.array([(weight_N * step_N)[row.turn == k].sum() for k in range(len(reward_K))])
 _, stopped_K, turn_ratio_K = objectives.clipped(
@@ -675,20 +677,21 @@ for k in range(len(reward_K)):
           f"   of its tokens {token.min():.3f} to {token.max():.3f} ({share:.0%} clipped)")
 
 # %% [markdown]
-# A turn's ratio is a product over dozens of tokens, so it leaves [0.8, 1.2] much sooner than most of theirs: unless
-# steps are tiny, `ppo-turn` is done with an answer after one of them. The authors' learning rate is 1e-6.
+# A turn's ratio is a product over dozens of tokens, so it leaves [0.8, 1.2] much sooner than most token ratios do.
+# Unless steps are tiny, an answer has no gradient left after one step of `ppo-turn`. The authors' learning rate is
+# 1e-6.
 #
 # ## What would change my mind
 #
-# * One episode is no batch. With hundreds, advantages are normalised over all of them, and what is luck in one episode
-#   cancels: a step of the same size goes in a better direction.
-# * That hand and library agree shows that the library does what is written here, not that what is written is the
-#   best thing to do. Whether the credit makes a difference is an experiment: same deals, several seeds.
-# * The critic is fitted on 64 episodes of a tiny model. Values of a real run are better, and drift as the policy does.
+# * One episode is no batch. With hundreds, advantages are normalised over all of them, and the luck of single episodes
+#   averages out: a step of the same size has a better direction.
+# * The agreement shows that the library computes these formulas, not that they are the best choice. Whether the kind of
+#   credit matters is an experiment: same deals, several seeds.
+# * The critic is fitted on 64 episodes of a tiny model. Values of a real run are better, and change with the policy.
 #
 # **Next**
-# * [06_ppo_scaling](06_ppo_scaling.ipynb): the same with hundreds of episodes, and on.
-#   `labkit train configs/experiments/gp-l/rl.yaml --set credit.kind=grpo group=8` trains with another credit.
+# * [06_ppo_scaling](06_ppo_scaling.ipynb): the same with hundreds of episodes, for many updates. `labkit train
+#   configs/experiments/gp-l/rl.yaml --set credit.kind=grpo group=8` trains with another credit.
 # * `labkit/training/rl/advantages.py` and `objectives.py` are the functions used here; `update.py` is the loop.
 # * Read: *PPO* and *GAE* (above); *The 37 implementation details of PPO* ([ICLR blog
 #   2022](https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/)); *Dr. GRPO* ([arXiv

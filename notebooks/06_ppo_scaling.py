@@ -10,16 +10,17 @@
 # # PPO at work: what more compute buys
 #
 # **By the end you will have shown**, on a run that trains while you watch, what reinforcement learning does to a model
-# update by update; whether as much compute spent on SFT gains more or less on hands that neither has seen; and where
-# the compute goes.
+# update by update; whether the same compute spent on SFT gains more or less on held-out hands; and where the compute
+# goes.
 #
 # *For* anyone who has followed [one PPO update by hand](05_ppo_by_hand.ipynb), or takes it on trust. *Time*: 60
 # minutes; all cells together train for two or three minutes on two CPU cores, offline. *You will be able to*
 #
 # * start, follow and stop a training run, and read its curves: what is healthy, and what is not;
 # * compare two methods at equal compute, with a paired interval;
-# * say what a run of RL costs, and on what: play, scoring, training;
-# * read a scaling figure over FLOPs (arithmetic operations), updates and success, and say why the three may disagree.
+# * split the cost of a run of RL into play, scoring and training;
+# * read a scaling figure over FLOPs (arithmetic operations), updates and success, and explain why the three may
+#   disagree.
 #
 # The question is that of *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161), Figure
 # 5): what happens to a model as more and more compute goes into post-training?
@@ -50,34 +51,34 @@ CURVES = ("eval/id/success", "rollout/success", "rollout/return", "policy/approx
 RL = ROOT / "configs/experiments/gp-l/rl.yaml"
 training = BackgroundRun(RL, [*SETTINGS[SETTING], "name=notebook-06-rl"], out=ROOT / "runs")
 dashboard = RunDashboard(training, metrics=CURVES)
-told = "the live dashboard needs a kernel; how the run ended is drawn below"
-show(dashboard.widget(), {"text/plain": told, "text/html": f"<p><em>({told})</em></p>"})
+static = "the live dashboard needs a kernel; how the run ended is drawn below"
+show(dashboard.widget(), {"text/plain": static, "text/html": f"<p><em>({static})</em></p>"})
 
 # %% [markdown]
-# That is a run of **PPO** from `tiny:gp-l/init` (a tiny model after [a short SFT](04_sft_init.ipynb)), in a process of
-# its own. With a live kernel the curves grow as it trains; choose another x axis, click on a point to leaf through the
-# episodes behind it, press *Stop* if you must. It takes a minute or so. Meanwhile:
+# That is a run of **PPO** from `tiny:gp-l/init` (a tiny model after [a short SFT](04_sft_init.ipynb)), in a separate
+# process. With a live kernel the curves grow as it trains; choose another x axis, click on a point to see its episodes,
+# press *Stop* to end the run. It takes about a minute. Meanwhile:
 #
 # ## What an update is
 #
 # Each **update** deals hands of the training split under the trained rule (J, Q and K count as 10), lets the model play
 # each with up to five attempts (an **episode**), turns rewards into advantages (how much better an answer was than the
-# **critic**, a second output of the network, had foreseen) and moves the **policy** (the model's distribution over
-# answers) by an objective that is clipped: a token whose probability has moved far enough in the direction of its
-# advantage has no gradient any more. Every few updates a **probe** plays a fixed set of held-out hands, without
-# learning from them.
+# **critic**, a second output of the network, had predicted) and moves the **policy** (the model's distribution over
+# answers) by a clipped objective: a token has no gradient any more once its probability has moved far enough in the
+# direction of its advantage. Every few updates a **probe** plays a fixed set of held-out hands, without learning from
+# them.
 #
 # | curve | what it is | healthy | sick |
 # |---|---|---|---|
-# | success while playing | episodes of the update won, *sampled*, on hands just dealt | rises, with noise | falls |
-# | return of an episode | its summed rewards, on average | rises; it moves before success does | falls steadily |
-# | `id: success` | of the probes | rises | falls while the return rises |
+# | success while playing | share of the update's episodes that succeed, *sampled* | rises, with noise | falls |
+# | return of an episode | mean of its summed rewards | rises, often before success does | falls steadily |
+# | `id: success` | success in the probes | rises | falls while the return rises |
 # | KL of an update (`policy/approxkl_avg`) | how far it moved the policy, nats a token | small and steady | shoots up |
-# | entropy | how much is left to chance, nats a token | falls slowly | falls to 0: one answer for everything |
-# | `policy/clipfrac_avg` | tokens that went as far as an update lets them | 0 to .2 | above .3: steps are too large |
-# | explained variance | 1 if the critic foresees all returns, 0 if it knows nothing | rises above 0 | stays below 0 |
+# | entropy | randomness of the policy, nats a token | falls slowly | falls to 0: one answer for everything |
+# | `policy/clipfrac_avg` | share of tokens whose gradient the clip cut | 0 to .2 | above .3: steps are too large |
+# | explained variance | 1 if the critic predicts all returns, 0 if only their mean | rises above 0 | stays below 0 |
 #
-# [docs/metrics.md](../docs/metrics.md) has them all.
+# [docs/metrics.md](../docs/metrics.md) explains all metrics.
 
 # %%
 from labkit.views.widgets.predict import predict, reveal
@@ -86,13 +87,13 @@ GAINS = ["PPO", "SFT", "no difference can be seen"]
 predict("As much compute for SFT as for this PPO: which gains more on held-out hands?", GAINS, key="scaling.gains")
 
 # %% [markdown]
-# **Exercise 1.** What is logged at each update is noisy: other hands, other luck. So a smoothed line is drawn over the
-# points: an **exponential moving average**, in which the newest value weighs 1, the one before it `weight`, the one
-# before that `weight²`, and so on, over the sum of these weights. Write it.
+# **Exercise 1.** The values logged at each update are noisy, since hands and samples differ. So a smoothed line is
+# drawn over the points: an **exponential moving average**, in which the newest value weighs 1, the one before it
+# `weight`, the one before that `weight²`, and so on, over the sum of these weights. Write it.
 
 # %% tags=["exercise"]
 def smoothed(values, weight):
-    """The moving average at each place, as a list."""
+    """The moving average at each point, as a list."""
     raise NotImplementedError("your turn")
 
 
@@ -109,7 +110,7 @@ check("ppo_scaling.smoothed", smoothed)
 #
 # ```python
 # def smoothed(values, weight):
-#     """The moving average at each place, as a list."""
+#     """The moving average at each point, as a list."""
 #     out, total, mass = [], 0.0, 0.0
 #     for value in values:
 #         total, mass = weight * total + value, weight * mass + 1
@@ -118,7 +119,7 @@ check("ppo_scaling.smoothed", smoothed)
 # ```
 #
 # Without the second sum (dividing by 1/(1 − weight) from the start) the line begins at 0 and seems to rise whatever the
-# data do. And a smoothed line lags: it turns after the data have turned.
+# data are. And a smoothed line lags: it turns after the data have turned.
 #
 # </details>
 
@@ -158,8 +159,8 @@ check("ppo_scaling.update_flops", update_flops)
 #     return 2 * parameters * tokens * (1 + scored) + 6 * parameters * tokens * epochs
 # ```
 #
-# The paper counts only training and play, and estimates what is played from what is trained (λ in its appendix C.3);
-# here every pass is counted. Padding is left out, and so is what probes play.
+# The paper counts only training and play, and estimates the played tokens from the trained ones (λ in its appendix
+# C.3); here every pass is counted. Padding and probes are not counted.
 #
 # </details>
 
@@ -174,13 +175,13 @@ def wait_for(*running):
     """Follow background runs to their ends, with the time left; returns the finished runs."""
     began, line = time.time(), display({"text/plain": "starting"}, raw=True, display_id=True)
     while any(one.alive for one in running):
-        said = []
+        states = []
         for one in running:
             steps = [m["step"] for m in one.run.metrics()]
             done, of = max(steps, default=0), one.run.config.get("updates") or one.run.config["steps"]
             left = f", about {(time.time() - began) / done * (of - done):.0f} s left" if 0 < done < of else ""
-            said.append(f"{one.run.config['name']}: {done} of {of}{left}")
-        line.update({"text/plain": "; ".join(said)}, raw=True)
+            states.append(f"{one.run.config['name']}: {done} of {of}{left}")
+        line.update({"text/plain": "; ".join(states)}, raw=True)
         time.sleep(1)
     return [one.wait() for one in running]
 
@@ -191,21 +192,22 @@ def wait_for(*running):
 dashboard.static()
 
 # %% [markdown]
-# Points are updates, lines are smoothed; of the probe, which is the same hands each time, all is drawn as it is, and
-# the band is its 95% interval. Hover over a point for its numbers. The same over compute:
+# Points are updates, lines are smoothed. The probe plays the same hands each time: its line is not smoothed, and the
+# band is its 95% interval. Hover over a point for its numbers. The next figure shows the same over compute:
 
 # %%
 RunDashboard(ppo, metrics=CURVES[:3]).static(x="flops", smooth=0.8)
 
 # %% [markdown]
-# Two successes that must not be mixed up: *while playing* is on **practised** hands, those that the model trains on, a
-# new draw each time; the *probe* is on **unseen** ones, held back from training (the `dev` split). The first says that
-# training does what it is meant to, only the second that something was learnt about the game. Both are sampled, so that
-# they measure the policy itself and not only its likeliest words.
+# Do not confuse two kinds of success. Success *while playing* is on **training** hands, a new draw each time; success
+# in the *probe* is on **held-out** hands (the `dev` split). The first shows that training works; only the second shows
+# that the model learnt about the game. Both are sampled, so they measure the whole policy, not only its likeliest
+# answers.
 #
 # ## The same compute for SFT
 #
-# How many steps of SFT is that? A step reads a batch of dialogues and trains on them: 6 FLOPs a parameter and token.
+# How many steps of SFT cost the same? A step reads a batch of dialogues and trains on them: 6 FLOPs a parameter and
+# token.
 
 # %%
 from labkit.compute import Meter
@@ -224,8 +226,8 @@ print(f"PPO: {last['step']} updates, {last['flops'] / 1e12:.2f} TFLOP")
 print(f"SFT: {a_step / 1e9:.1f} GFLOP a step, so {steps} steps")
 
 # %% [markdown]
-# It starts from the same Init and is probed on the same hands. Beside it we train something that should go wrong: the
-# PPO from above at thirty times the learning rate, and with fewer episodes an update.
+# SFT starts from the same Init and is probed on the same hands. In parallel we train a run that should fail: the PPO
+# run from above at thirty times the learning rate, and with fewer episodes an update.
 
 # %%
 import json
@@ -254,16 +256,16 @@ for name, of in TELLING.items():
     print(f"{of.__name__} of {name:22} healthy {healthy:8.3g}   sick {ill:8.3g}")
 
 # %% [markdown]
-# What to look for in the curves: within an update or two the KL leaps to a size that makes the healthy run's look like
-# 0 (it is estimated from sampled tokens, and may come out absurdly large), more tokens are clipped, and success does
-# not come back. Later a sick run may look calm: a policy that says one thing for ever no longer moves. (Which way the
-# entropy goes differs: to 0 when one answer has taken over, up when the answers have become noise.) None of this needs
-# a probe: a run like this is stopped after a minute, and the trainer does so by itself where a bound in the config's
-# `stop` is passed for several updates in a row.
+# What to look for in the curves: within an update or two the KL is so high that the healthy run's looks like 0 (it is
+# estimated from sampled tokens, and the estimate can be absurdly large), more tokens are clipped, and success does not
+# recover. Later a sick run may look calm: a policy that always gives one answer no longer changes. (Entropy falls to 0
+# when one answer has taken over, and rises when the answers have become noise.) None of this needs a probe: stop such a
+# run after a minute. The trainer stops it by itself where a metric is beyond its threshold in the config's `stop` for
+# several updates in a row.
 #
 # ### Which gained more?
 #
-# Both were probed on the same hands as the Init was, so luck with the hands cancels in the **paired** change.
+# Both were probed on the hands that the Init was probed on, so the luck of the hands cancels in the **paired** change.
 
 # %%
 from labkit.evaluation.paired import difference
@@ -276,28 +278,28 @@ ends = {
 }
 
 
-def told_change(words, suite, before, after):
-    found = difference(before, after)
-    low, high = found.ci95
-    print(f"{suite:9} {words:18} {100 * found.value:+6.1f} points   "
-          f"95% [{100 * low:+.1f}, {100 * high:+.1f}]   n = {found.n}")
-    return found
+def print_change(words, suite, before, after):
+    change = difference(before, after)
+    low, high = change.ci95
+    print(f"{suite:9} {words:18} {100 * change.value:+6.1f} points   "
+          f"95% [{100 * low:+.1f}, {100 * high:+.1f}]   n = {change.n}")
+    return change
 
 
 for suite in suites:
     for name, played in ends.items():
-        told_change(f"{name} against Init", suite, init[suite], played[suite])
-    gap = told_change("PPO against SFT", suite, ends["SFT"][suite], ends["PPO"][suite])
+        print_change(f"{name} against Init", suite, init[suite], played[suite])
+    gap = print_change("PPO against SFT", suite, ends["SFT"][suite], ends["PPO"][suite])
     if suite == "id":
         seen = gap.ci95[0] > 0 or gap.ci95[1] < 0
         reveal("scaling.gains", GAINS[2] if not seen else GAINS[0] if gap.value > 0 else GAINS[1])
 
 # %% [markdown]
-# (`id`: hands under the trained rule.) Read the intervals, not the numbers: of a minute's training on one seed, the
-# answer may well be "no difference can be seen". It also depends on how long one trains: SFT has an expert to copy
-# from, and may be ahead early and fall behind later. That is what the stored curves below are for.
+# (`id`: hands under the trained rule.) Read the intervals, not only the numbers: after a minute of training with one
+# seed, the answer may well be "no difference can be seen". It also depends on the length of training: SFT copies an
+# expert, so it may be ahead early and fall behind later. The stored curves below show this.
 #
-# **Exercise 3.** Work out a paired interval yourself. You get, for the same hands in the same order, whether each was
+# **Exercise 3.** Compute a paired interval yourself. You get, for the same hands in the same order, whether each was
 # solved before and after; return the change and its normal 95% interval: mean ± 1.96 standard errors of the
 # differences.
 
@@ -329,8 +331,8 @@ check("ppo_scaling.paired_interval", paired_interval)
 #     return difference.mean(), difference.mean() - half, difference.mean() + half
 # ```
 #
-# Where no hand changes, this interval has no width, which claims too much: three hands that stay as they are do not
-# prove that all would. The lab's `labkit.evaluation.paired.difference` keeps a width there.
+# Where no hand changes, this interval has no width, which claims too much: three unchanged hands do not prove that no
+# hand changes. The lab's `labkit.evaluation.paired.difference` keeps a width there.
 #
 # </details>
 
@@ -358,9 +360,9 @@ for part, colour in PARTS.items():
 figure
 
 # %% [markdown]
-# Playing takes a larger share of the *time* than of the FLOPs: an answer is written one token after another, each
-# waiting for the one before, while scoring and learning take all tokens at once. That is why RL trainers put so much
-# work into sampling, and why FLOPs and seconds are different x axes.
+# Playing takes a larger share of the *time* than of the FLOPs: an answer is sampled one token after another, while
+# scoring and learning process all tokens at once. That is why RL trainers put so much work into sampling, and why FLOPs
+# and seconds are different x axes.
 #
 # ## Three ways to scale
 #
@@ -380,22 +382,20 @@ for allowed in range(1, first[0].task.attempts + 1):
           f"{won} of {len(kept)} episodes won")
 
 # %% [markdown]
-# * **More updates**: the policy moves on, and the next episodes are played by a better one. Updates cannot run side by
-#   side.
-# * **More episodes** an update: a surer gradient. Episodes can run side by side, but beyond some number a surer
-#   gradient is no better one.
-# * **More attempts** an episode: a longer dialogue, in which a later attempt is played only if the earlier failed.
-#   Its cost falls as the policy gets better. [Notebook 09](09_revision_scaling.ipynb) varies it.
+# * **More updates**: the next episodes are played by a better policy. Updates cannot run in parallel.
+# * **More episodes** an update: a gradient with less noise. Episodes can run in parallel, but beyond some number less
+#   noise gains nothing.
+# * **More attempts** an episode: a longer dialogue, in which a later attempt is played only if the earlier failed. Its
+#   cost falls as the policy gets better. [Notebook 09](09_revision_scaling.ipynb) varies it.
 #
-# "Compute" adds all three up. So a curve over FLOPs does not say *which* was scaled: read the config with it.
+# "Compute" adds up all three. So a curve over FLOPs does not show *which* was scaled: read the config too.
 #
 # ## The long curves
 #
-# What a class cannot wait for is stored: both methods at their full settings, several seeds, with probes on test hands
-# (Figure 5). There are three panels: **practised** deals, which training repeats (`id@train`); **unseen** ones under
-# the same rule (`id`); and the **changed rule** (`rule-ood`: J, Q and K count as 11, 12, 13). Three buttons exchange
-# the x axis; **ID success** (*in distribution*) is success under the trained rule, here on practised deals, as in the
-# paper.
+# Longer runs are stored: both methods at their full settings, several seeds, with probes on test hands (Figure 5).
+# There are three panels: **training** deals, which training repeats (`id@train`); **held-out** deals under the same
+# rule (`id`); and the **changed rule** (`rule-ood`: J, Q and K count as 11, 12, 13). Three buttons change the x axis;
+# **ID success** (*in distribution*) is success under the trained rule, here on training deals, as in the paper.
 
 # %%
 from labkit.replication import Archive
@@ -412,14 +412,14 @@ predict("Over ID success as the x axis, at equal ID success: which is higher und
 scaled = show_figure(ROOT / "configs/figures/05.yaml", archive, cells=("gp-l",))
 
 # %% [markdown]
-# Press *ID success*, and look up from one value of the x axis: where both methods have points, which is higher under
-# the changed rule? (This figure does not pair the hands, so more is asked than is needed: where the intervals overlap,
-# the answer is "cannot be said".) What each axis asks:
+# Press *ID success*, and choose an x value at which both methods have points: which is higher under the changed rule?
+# (This figure does not pair the hands, so this comparison is stricter than it need be: where the intervals overlap, the
+# answer is "cannot be said".) Each axis asks another question:
 #
-# * **FLOPs**: what does a budget buy? It depends on how much of it goes into play and scoring, of which SFT has none.
-# * **Updates**: a step of SFT and an update of RL are different things; across methods this axis says nothing, within
-#   one it says how steady the learning is.
-# * **ID success**: *for the same skill at what was trained, how much carries over to what was not?* This is the
+# * **FLOPs**: what does a budget buy? It depends on how much of it goes into play and scoring, which SFT does not need.
+# * **Updates**: a step of SFT and an update of RL are different things; between methods this axis shows nothing, within
+#   one it shows how steady the learning is.
+# * **ID success**: *at equal success on the trained task, how much carries over to the changed one?* This is the
 #   question of the paper's title, and the only axis that does not reward the cheaper method.
 
 # %%
@@ -433,30 +433,30 @@ def level(data, curve, suite, at):
 both = (("gp-l", "SFT"), ("gp-l", "RL"))
 if all(map(scaled.lines.get, both)):
     tops = [max(p.values["id@train"].value for line in scaled.lines[one] for p in line.points) for one in both]
-    found = {curve: level(scaled, curve, "rule-ood", min(tops)) for curve in ("SFT", "RL")}
-    for curve, (one, other) in found.items():
+    levels = {curve: level(scaled, curve, "rule-ood", min(tops)) for curve in ("SFT", "RL")}
+    for curve, (one, other) in levels.items():
         low, high = other.ci95
-        print(f"{curve}: at {one.value:.0%} of practised deals, {other.value:.0%} [{low:.0%}, {high:.0%}] under the "
+        print(f"{curve}: at {one.value:.0%} of training deals, {other.value:.0%} [{low:.0%}, {high:.0%}] under the "
               f"changed rule, n = {other.n}")
-    rl, other = found["RL"][1], found["SFT"][1]
+    rl, other = levels["RL"][1], levels["SFT"][1]
     clear = rl.ci95[0] > other.ci95[1] or other.ci95[0] > rl.ci95[1]
     reveal("scaling.axis", ("PPO" if rl.value > other.value else "SFT") if clear else "cannot be said from the figure")
 else:
     print("The runs that would answer the question are not stored; keep your guess.")
 
 # %% [markdown]
-# ## Was each method given its best?
+# ## Was each method tuned?
 #
-# A method looks bad at the wrong learning rate. To be fair, each is tuned: runs over a **grid** of settings, on dev
-# hands, with a seed that is not reported. But by which number is one to choose? Whoever chooses by the changed rule has
-# used the answer; the rule under which one trains is all that would be known.
+# A method looks bad at the wrong learning rate. For a fair comparison each is tuned: runs over a **grid** of settings,
+# on dev hands, with a seed that is not reported. But by which number should one choose? Choosing by the changed rule
+# uses the answer to the question; in practice only the trained rule would be known.
 #
 # **Exercise 4.** Choose a learning rate. You get a row for each run: a dictionary with `"lr"`, `"seed"`, `"id"` and
 # `"rule-ood"` (successes on dev hands).
 
 # %% tags=["exercise"]
 def choose_rate(rows):
-    """The learning rate that someone would choose who does not know the changed rule."""
+    """The learning rate to choose without knowledge of the changed rule."""
     raise NotImplementedError("your turn")
 
 
@@ -473,20 +473,21 @@ check("ppo_scaling.choose_rate", choose_rate)
 #
 # ```python
 # def choose_rate(rows):
-#     """The learning rate that someone would choose who does not know the changed rule."""
-#     found = {}
+#     """The learning rate to choose without knowledge of the changed rule."""
+#     successes = {}
 #     for row in rows:
-#         found.setdefault(row["lr"], []).append(row["id"])
-#     return max(found, key=lambda lr: sum(found[lr]) / len(found[lr]))
+#         successes.setdefault(row["lr"], []).append(row["id"])
+#     return max(successes, key=lambda lr: sum(successes[lr]) / len(successes[lr]))
 # ```
 #
-# The changed rule must not even break ties. And what was chosen on dev hands has to be reported on others (test):
-# the best of many is partly the luckiest.
+# The changed rule must not even break ties. And a setting chosen on dev hands has to be reported on other hands (test):
+# the best of many settings is partly the luckiest.
 #
 # </details>
 
 # %% [markdown]
-# The grids behind the lab's own recipes, of the cards and of the walk; the ring marks what the configs have:
+# The next figures show the grids behind the lab's recipes for GeneralPoints and V-IRL; the ring marks the setting of
+# the config:
 
 # %%
 for name in ("grid", "grid-virl-l"):
@@ -497,9 +498,9 @@ for name in ("grid", "grid-virl-l"):
             print(f"{cell} {curve:28} seed {line.seed}   " + "   ".join(f"{s} {v.value:.1%}" for s, v in end.items()))
 
 # %% [markdown]
-# Three of the four rings are where success under the trained rule would put them. One is not: on the walk, SFT's lower rate is no worse on
-# unseen routes and better on practised ones. (Its rate had been chosen from another Init, before this grid was run.) So
-# here is the walk over compute with SFT at both rates, three seeds on test routes.
+# Success under the trained rule selects three of the four rings. It does not select SFT's on V-IRL: there the lower
+# rate is no worse on held-out routes and better on training routes. (The rate had been chosen from another Init, before
+# this grid was run.) So the next figure shows V-IRL over compute with SFT at both rates, three seeds on test routes.
 
 # %%
 GOES = ["up, and stays there", "first up, then down", "down from the start", "nowhere"]
@@ -514,26 +515,26 @@ if lower:
     reveal("scaling.rate", GOES[{(True, False): 0, (True, True): 1, (False, True): 2, (False, False): 3}[up, down]])
 
 # %% [markdown]
-# A short Init leaves something that any training brings out first, and that carries over; only then does SFT begin to
-# lose the changed rule, the faster the higher its rate. At which of the two moments one stops decides what one would
-# write about SFT. With three times the compute, on dev and one seed each:
+# After a short Init, either method first brings a gain that carries over. Only then does SFT begin to lose the changed
+# rule, faster at a higher rate. So the conclusion about SFT depends on when one stops. The next figure has three times
+# the compute, on dev and with one seed each:
 
 # %%
 _ = show_figure(ROOT / "configs/figures/05-longer.yaml", archive)
 
 # %% [markdown]
-# RL has such a moment too, later: its gain under the changed rule is largest at a third of the way, and at the end it can no
-# longer be told from Init. What keeps is the order of the two.
+# RL has such a moment too, later: its gain under the changed rule is largest after a third of the run, and at the end
+# no difference from Init can be seen. The order of the two methods stays the same.
 
 # %% [markdown]
 # ## What would change my mind
 #
-# * The live runs are one seed, a minute long, on dev hands. They show what the curves mean; what the methods do is for
-#   the stored seeds to say, and their intervals.
-# * *Equal compute* favours whoever needs no play. Equal *time* would be another comparison, equal numbers of expert
-#   answers a third (RL needs none).
+# * The live runs are one seed, a minute long, on dev hands. They show what the curves mean; the stored seeds and their
+#   intervals show what the methods do.
+# * *Equal compute* favours a method that does not play. Equal *time* would be another comparison, equal numbers of
+#   expert answers a third (RL needs none).
 # * An interval over hands says nothing about other seeds of training; that of Figure 5 does.
-# * The tiny model met arithmetic and rules in its pre-training. What RL brings out here was, in part, put in there.
+# * The tiny model saw arithmetic and rules in its pre-training. Part of RL's gain here was prepared there.
 #
 # **Next**
 # * [07_rule_ood](07_rule_ood.ipynb): the same checkpoints under the changed rule, hand by hand;

@@ -9,18 +9,18 @@
 # %% [markdown]
 # # The other rule: who reads it?
 #
-# **By the end you will have shown** whether the sentence *SFT memorizes, RL generalizes* holds of small players: as a
-# table of signs with intervals, on the same hands under the rule of training and under another; and **why** each sign
-# is what it is: by what the answers do with the one sentence that has changed.
+# **By the end you will have shown** whether the sentence *SFT memorizes, RL generalizes* holds for small players, in a
+# table of signs with intervals, on the same hands under the trained rule and under a changed one; and **why** each sign
+# comes out, from how the answers use the one sentence that changed.
 #
-# *For* anyone who knows what fine-tuning is; the game is in [notebook 01](01_general_points.ipynb), the walk in
+# *For* anyone who knows what fine-tuning is; the two games are in notebooks [01](01_general_points.ipynb) and
 # [02](02_virl.ipynb), attempts and feedback in [03](03_sequential_revision.ipynb). *Time*: 60 minutes; all cells
 # together run in about two minutes on two CPU cores, offline. *You will be able to*
 #
 # * compare two players hand by hand, and say when a change is clear of zero;
-# * tell failures of the rule from failures of arithmetic;
+# * separate failures of the rule from failures of arithmetic;
 # * measure memorisation by the paper's definition;
-# * judge whether a comparison of two methods is fair, and at what equality.
+# * judge whether a comparison of two methods is fair, and what it holds equal.
 #
 # The paper is *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)); this is its
 # Figures 5 and 6, on its two tasks in text.
@@ -42,7 +42,7 @@ gp, walk = game("gp-l"), game("virl-l")
 # ## One sentence changes
 #
 # The same four cards are dealt twice, under the trained rule (suite `id`, *in distribution*) and under a changed one
-# (suite `rule-ood`, *out of distribution*). All that a model is told differently is marked.
+# (suite `rule-ood`, *out of distribution*). The words in which the two prompts differ are marked.
 
 # %%
 from difflib import SequenceMatcher
@@ -71,12 +71,12 @@ tasks = [gp.task(hand=HAND, faces=faces) for faces in ("ten", "eleven-twelve-thi
 marked(*(start(task).position.prompt for task in tasks))
 
 # %% [markdown]
-# The three players are one tiny model at three moments. **Init** has had a [short supervised
-# fine-tuning](04_sft_init.ipynb) (**SFT**), so that most of its answers keep the format. From there two ways part:
-# **SFT** goes on with expert answers; **RL** ([PPO](05_ppo_by_hand.ipynb), a method of reinforcement learning) plays,
-# and makes answers likelier that the verifier rewards. Both see the *trained rule only*: hands of the split `train`,
-# J Q K = 10. What comes with the lab, for cards (`gp-l`) and for walks (`virl-l`); `@N` is a checkpoint after N steps
-# or updates:
+# The three players are one tiny model at three points of training. **Init** has had a [short supervised
+# fine-tuning](04_sft_init.ipynb) (**SFT**), so that most of its answers keep the format. From there **SFT** continues
+# with expert answers, and **RL** ([PPO](05_ppo_by_hand.ipynb), a method of reinforcement learning) plays, and makes
+# rewarded answers likelier. Both see the *trained rule only*: hands of the split `train`, J Q K = 10. The next cell
+# lists the players that come with the lab, for GeneralPoints (`gp-l`) and V-IRL (`virl-l`); `@N` is a checkpoint after
+# N steps or updates:
 
 # %%
 import re
@@ -90,8 +90,8 @@ def ladder(cell):
     """The bundled players of a game by method, each method's checkpoints in the order of training, its end last."""
     named = [p.spec for p in players() if p.spec.startswith(f"tiny:{cell}/")]
     step = lambda spec: int(spec.partition("@")[2] or 10**9)
-    found = {m: sorted((s for s in named if re.fullmatch(f"tiny:{cell}/{m}(@\\d+)?", s)), key=step) for m in METHODS}
-    return {method: specs for method, specs in found.items() if specs}
+    specs = {m: sorted((s for s in named if re.fullmatch(f"tiny:{cell}/{m}(@\\d+)?", s)), key=step) for m in METHODS}
+    return {method: one for method, one in specs.items() if one}
 
 
 for cell in ("gp-l", "virl-l"):
@@ -115,10 +115,11 @@ predict("RL against Init under the CHANGED rule?", SIGNS, key="rule_ood.rl")
 # %% [markdown]
 # ## Play: the same hands for all
 #
-# Sampled at temperature 1 (each token drawn from the model's distribution as it is): that measures what training
-# moves, where greedy play (always the likeliest token) would see only the top of it. Five attempts with feedback. The
-# hands are of `dev`, on which no player was trained; under the trained rule those of `train` are played as well.
-# `reference` also measures how far each player has moved from Init, of which more below.
+# Answers are sampled at temperature 1 (each token is drawn from the model's distribution as it is). This measures the
+# whole distribution, which training changes; greedy play (always the likeliest token) measures only its peak. Each
+# player has five attempts with feedback. The hands are from `dev`, held out from training; under the trained rule the
+# hands of `train` are played as well. `reference` adds a measure of how far each player has moved from Init, explained
+# below.
 
 # %%
 import time
@@ -129,7 +130,7 @@ from labkit.evaluation import evaluate
 
 
 def clock(label):
-    """Says how far an evaluation is, and how long it will go on."""
+    """A callback that shows the progress of an evaluation, and the time left."""
     began, line = time.monotonic(), display({"text/plain": label}, raw=True, display_id=True)
 
     def say(done, total, episode):
@@ -150,7 +151,7 @@ def play(spec, cell, suite, episodes, split=SPLIT):
 SUITES = ("id", "rule-ood")
 ends = {method: specs[-1] for method, specs in ladder("gp-l").items()}
 results = {(m, suite): play(spec, "gp-l", suite, DEALS) for m, spec in ends.items() for suite in SUITES}
-practised = {(m, "id"): play(spec, "gp-l", "id", DEALS, split="train") for m, spec in ends.items()}
+trained = {(m, "id"): play(spec, "gp-l", "id", DEALS, split="train") for m, spec in ends.items()}
 
 # %%
 from labkit.views.widgets.ood_matrix import OODMatrix
@@ -158,9 +159,9 @@ from labkit.views.widgets.ood_matrix import OODMatrix
 OODMatrix(list(results.values()))
 
 # %% [markdown]
-# With a live kernel a click on a cell opens its episodes. Two intervals that overlap say nothing about the change:
-# all players had the *same hands*, so luck with the hands falls out of the difference, which has an interval of its
-# own. `paired` works it out, with a test of "they answer alike" beside it. (Near the border the two may disagree; then
+# With a live kernel a click on a cell opens its episodes. Overlapping intervals say nothing about the change: all
+# players played the *same hands*, so the luck of the hands cancels in the difference, which has an interval of its own.
+# `paired` computes it, with a test of "both are equally good" beside it. (Near the threshold the two may disagree; then
 # take the change as not shown.)
 
 # %%
@@ -194,9 +195,9 @@ def signs(results, paper, metric=None):
                 continue
             pair = [results[m, suite].episodes for m in (old, new)]
             change, test = paired.difference(*pair, metric=metric), paired.test(*pair, metric=metric)
-            told = paper.get((old, new, suite), "–")
+            reported = paper.get((old, new, suite), "–")
             p = f"{test.p:.3f}" if test.p >= 0.001 else "< 0.001"
-            rows.append((f"{new} − {old}", suite, points(change), sign(change), p, told))
+            rows.append((f"{new} − {old}", suite, points(change), sign(change), p, reported))
     return table(("change", "suite", "points, 95% interval", "so it", "p", "the paper (Figures 5 and 6)"), rows)
 
 
@@ -204,9 +205,9 @@ PAPER = {
     ("init", "sft", "rule-ood"): "falls: 11.5 to 3.4%", ("init", "rl", "rule-ood"): "rises: 11.5 to 15.0%",
     ("sft", "rl", "rule-ood"): "3.4 against 15.0%",
 }  # fmt: skip
-PRACTISED = {("init", "sft", "id"): "rises", ("init", "rl", "id"): "rises"}
-display(HTML("<strong>unseen hands, both rules</strong>"), signs(results, PAPER))
-display(HTML("<strong>practised hands: those of training</strong>"), signs(practised, PRACTISED))
+TRAINED = {("init", "sft", "id"): "rises", ("init", "rl", "id"): "rises"}
+display(HTML("<strong>held-out hands, both rules</strong>"), signs(results, PAPER))
+display(HTML("<strong>training hands</strong>"), signs(trained, TRAINED))
 
 # %%
 for method in ("sft", "rl"):
@@ -214,11 +215,11 @@ for method in ("sft", "rl"):
     reveal(f"rule_ood.{method}", sign(change))
 
 # %% [markdown]
-# Read the rows against Init first. The paper withholds no hands: what it calls in-distribution is our *practised*
-# hands. Under `id` are hands that no training has seen, so they ask a second question: is what was learnt about *these
-# hands*, or about the game? Then compare with `rule-ood`: the claim is that the signs *disagree*. These intervals speak
-# of other hands, not of other trainings: both methods were trained here once. (The paper's 11.5 and 15.0% were measured
-# on 234 hands, once: some 27 and 35 hands.)
+# Read the rows against Init first. The paper holds out no hands: its in-distribution success is ours on *training*
+# hands. The hands of `id` are held out, so they ask a second question: did the player learn *these hands*, or the game?
+# Then compare with `rule-ood`: the claim is that the signs *differ*. These intervals are over hands, not over training
+# seeds: here each method was trained once. (The paper's 11.5 and 15.0% were measured on 234 hands, once: some 27 and 35
+# hands.)
 #
 # **Exercise 1.** The paired test by hand. You get for each hand whether it was solved before and after. Return the
 # change (mean of after minus before) and the two-sided p-value of McNemar's exact test: if neither player is better,
@@ -236,8 +237,8 @@ check("rule_ood.mcnemar", mcnemar)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# `math.comb(m, k) / 2**m` is the probability of k heads in m throws. How improbable is the smaller heap, or an even
-# smaller one?
+# `math.comb(m, k) / 2**m` is the probability of k heads in m throws. How improbable is the smaller of the two counts,
+# or an even smaller one?
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -255,16 +256,16 @@ check("rule_ood.mcnemar", mcnemar)
 #     return (better - worse) / len(before), min(1.0, 2 * tail)
 # ```
 #
-# Hands on which both did alike are not in the test at all: that is what pairing takes out.
+# Hands with the same result in both do not enter the test: pairing removes them.
 #
 # </details>
 
 # %% [markdown]
 # ## Why: what do the answers do with the rule?
 #
-# We look at three things. Its `number` field **translates** the cards (the verifier does not judge it, but it shows how
-# the rule was read); its formula has to be **valid**: legal, and made of just the right numbers; and its value has to
-# be **24**. Only the first two are about the rule.
+# We look at three things. An answer's `number` field **translates** the cards (the verifier does not judge it, but it
+# shows how the player read the rule); its formula has to be **valid**: legal, and made of exactly the right numbers;
+# and its value has to be **24**. Only the first two are about the rule.
 
 # %%
 import plotly.graph_objects as go
@@ -280,14 +281,14 @@ GATES = {
 figure = make_subplots(1, 2, subplot_titles=["trained rule (id)", "changed rule (rule-ood)"], shared_yaxes=True)
 for column, suite in enumerate(SUITES, 1):
     for number, method in enumerate(ends):
-        found = [results[method, suite].details[gate] for gate in GATES]
-        there = [(n, f) for n, f in enumerate(found) if f.value is not None]
-        up, down = [f.ci95[1] - f.value for _, f in there], [f.value - f.ci95[0] for _, f in there]
+        rates = [results[method, suite].details[gate] for gate in GATES]
+        known = [(n, r) for n, r in enumerate(rates) if r.value is not None]
+        up, down = [r.ci95[1] - r.value for _, r in known], [r.value - r.ci95[0] for _, r in known]
         figure.add_scatter(
-            x=[n + 0.22 * (number - 1) for n, _ in there], y=[f.value for _, f in there], name=method,
+            x=[n + 0.22 * (number - 1) for n, _ in known], y=[r.value for _, r in known], name=method,
             error_y={"array": up, "arrayminus": down, "thickness": 1.5}, mode="markers",
             marker={"color": COLOURS[method], "size": 10, "symbol": ["circle", "square", "diamond"][number]},
-            legendgroup=method, showlegend=column == 1, customdata=[f.n for _, f in there],
+            legendgroup=method, showlegend=column == 1, customdata=[r.n for _, r in known],
             hovertemplate=f"{method}: %{{y:.1%}}, n = %{{customdata}}<extra></extra>", row=1, col=column,
         )  # fmt: skip
 places = list(range(len(GATES)))
@@ -298,11 +299,11 @@ figure.update_layout(title=title, template="plotly_white", height=430)
 figure
 
 # %% [markdown]
-# Read it from left to right, and compare the panels. If a player keeps the *format* on the right but loses
-# *translation* and *validity*, it has not lost the game, it has lost the **rule**. The last two say where it went:
-# *face cards written as 10* is the old rule in the translation, *right numbers of the other rule* the old rule in the
-# formula (of first answers, where the rules differ). Both are zero for a player that merely computes badly. (On the
-# left *face cards as 10* is no mistake and is not counted.)
+# Read it from left to right, and compare the panels. If a player keeps the *format* in the right panel but loses
+# *translation* and *validity*, it has not lost the game, it has lost the **rule**. The last two rates show how: *face
+# cards written as 10* is the old rule in the translation, *right numbers of the other rule* the old rule in the formula
+# (in first answers, where the rules differ). Both are zero for a player that only miscalculates. (In the left panel
+# *face cards as 10* is no mistake and is not counted.)
 
 # %% [markdown]
 # **Exercise 2.** *Number translation accuracy*: you get answers as pairs of the dealt cards and the numbers that the
@@ -338,12 +339,12 @@ check("rule_ood.translation_accuracy", translation_accuracy)
 #     return right / len(answers)
 # ```
 #
-# The verifier does not judge this field, and it earns no reward: it is evidence of what the player was about to do.
+# The verifier does not judge this field, and it earns no reward: it is evidence of how the player read the rule.
 #
 # </details>
 
 # %% [markdown]
-# **Exercise 3.** And the formula: from the numbers that it uses, say by which rule it plays: `"old"` (J = Q = K = 10),
+# **Exercise 3.** And the formula: from the numbers that it uses, tell which rule it follows: `"old"` (J = Q = K = 10),
 # `"new"` (11, 12, 13), `"both"`, or `"neither"`.
 
 # %% tags=["exercise"]
@@ -358,7 +359,7 @@ check("rule_ood.rules_of", rules_of)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Translate the cards twice. When do the two rules say the same?
+# Translate the cards under each rule. When do the two give the same numbers?
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -375,14 +376,14 @@ check("rule_ood.rules_of", rules_of)
 #     return {(True, True): "both", (True, False): "old", (False, True): "new", (False, False): "neither"}[old, new]
 # ```
 #
-# "Both" is a hand without face cards: it cannot tell who reads the rule, which is why `rule-ood` holds none.
+# "Both" is a hand without face cards. It cannot show whether a player reads the rule, so `rule-ood` contains none.
 #
 # </details>
 
 # %% [markdown]
-# ## The first fault of each answer
+# ## The first error of each answer
 #
-# Every first answer under the changed rule, filed under the first thing that went wrong.
+# The next figure sorts the first answers under the changed rule by their first error.
 
 # %%
 from collections import Counter
@@ -390,13 +391,13 @@ from collections import Counter
 from labkit.envs.general_points.verifier import read
 from labkit.evaluation.general_points import valid
 
-FAULTS = {
+ERRORS = {
     "right": "#009E73", "arithmetic": "#56B4E9", "formula uses other numbers": "#B8860B", "old rule": "#D55E00",
     "other translation": "#CC79A7", "no legal formula": "#767676",
 }  # fmt: skip
 
 
-def fault(attempt):
+def error_of(attempt):
     failed = set(attempt.verdict.evidence["failed"])
     if attempt.verdict.success:
         return "right"
@@ -408,28 +409,28 @@ def fault(attempt):
     return "arithmetic" if valid(attempt.verdict) else "formula uses other numbers"
 
 
-counts = {m: Counter(fault(e.attempts[0]) for e in results[m, "rule-ood"].episodes) for m in ends}
+counts = {m: Counter(error_of(e.attempts[0]) for e in results[m, "rule-ood"].episodes) for m in ends}
 figure = go.Figure(layout={"barmode": "stack", "template": "plotly_white", "height": 320, "xaxis_tickformat": ".0%",
                            "title": "First answers under the changed rule", "legend_traceorder": "normal"})
-for name, colour in FAULTS.items():
+for name, colour in ERRORS.items():
     share = [counts[m][name] / counts[m].total() for m in ends]
-    said = [f"{s:.0%}" if s else "" for s in share]
-    figure.add_bar(y=list(ends), x=share, name=name, orientation="h", marker_color=colour, text=said, textangle=0)
+    labels = [f"{s:.0%}" if s else "" for s in share]
+    figure.add_bar(y=list(ends), x=share, name=name, orientation="h", marker_color=colour, text=labels, textangle=0)
 figure.update_yaxes(autorange="reversed")
 figure
 
 # %% [markdown]
-# *Old rule* and *arithmetic* are different diseases: the first has stopped reading a sentence, the second reads it and
-# miscalculates. A table of success alone cannot tell them apart.
+# *Old rule* and *arithmetic* are different failures: in the first the player ignores the changed sentence, in the
+# second it reads it and miscalculates. Success alone cannot tell them apart.
 #
-# **Exercise 4.** Write such a filing clerk yourself, with four drawers. The checks are made in this order, and the
-# first that fails gives the name: `"format"` (there is no legal formula), `"translation"` (the number field is
-# wrong), `"copying"` (the formula does not use just the numbers it should), `"arithmetic"` (it does not make 24).
-# Otherwise `"right"`.
+# **Exercise 4.** Write such a function yourself, with four kinds of error. The checks are made in this order, and the
+# first that fails gives the name: `"format"` (there is no legal formula), `"translation"` (the number field is wrong),
+# `"copying"` (the formula does not use exactly the right numbers), `"arithmetic"` (it does not make 24). Otherwise
+# `"right"`.
 
 # %% tags=["exercise"]
 def failure(legal, number_right, complete, makes_24):
-    """The first thing that went wrong in an answer; all four arguments are True or False."""
+    """The first error of an answer; all four arguments are True or False."""
     raise NotImplementedError("your turn")
 
 
@@ -446,7 +447,7 @@ check("rule_ood.failure", failure)
 #
 # ```python
 # def failure(legal, number_right, complete, makes_24):
-#     """The first thing that went wrong in an answer; all four arguments are True or False."""
+#     """The first error of an answer; all four arguments are True or False."""
 #     if not legal:
 #         return "format"
 #     if not number_right:
@@ -456,8 +457,8 @@ check("rule_ood.failure", failure)
 #     return "right" if makes_24 else "arithmetic"
 # ```
 #
-# The order is a decision: an answer with a wrong number field and a right formula goes to *translation* here, and the
-# verifier would pay for it. Whoever files failures should say in what order.
+# The order is a choice: an answer with a wrong number field and a right formula counts as *translation* here, although
+# the verifier rewards it. A report of failures should state its order.
 #
 # </details>
 
@@ -466,31 +467,31 @@ check("rule_ood.failure", failure)
 #
 # A footnote of the paper's introduction defines memorisation as a model's capacity to give *near-exact copies of
 # training examples*. The training examples are the expert's formulas for the hands of `train`; a **copy** is a wrong
-# answer that is one of them letter for letter, a **near copy** at most one letter away. And how far has each player
-# moved? The **KL divergence** from Init measures on the player's own answers, in nats a token, how differently Init
-# would have spoken: the mean of log (player's probability / Init's probability), 0 where the two agree.
+# answer that equals one of them character by character; a **near copy** differs by at most one character. And how far
+# has each player moved? The **KL divergence** from Init measures it on the player's own answers, in nats a token: the
+# mean of log (player's probability / Init's probability), 0 where the two agree.
 
 # %%
 rows = []
 for (method, suite), result in results.items():
     shares = [result.details[name] for name in ("copied", "copied_same_cards", "nearly_copied")]
-    told = ["–" if s.ci95 is None else f"{s.value:.1%} [{s.ci95[0]:.1%}, {s.ci95[1]:.1%}]" for s in shares]
+    rates = ["–" if s.ci95 is None else f"{s.value:.1%} [{s.ci95[0]:.1%}, {s.ci95[1]:.1%}]" for s in shares]
     kl = result.details.get("kl")
     moved = f"{kl.value:.3f} [{kl.ci95[0]:.3f}, {kl.ci95[1]:.3f}]" if kl and kl.ci95 else "–"
-    rows.append((method, suite, str(shares[0].n), *told, moved))
+    rows.append((method, suite, str(shares[0].n), *rates, moved))
 heads = ("player", "suite", "wrong answers", "copies", "to these cards", "near copies", "KL from Init, nats a token")
 table(heads, rows)
 
 # %% [markdown]
-# Compare within a column, and with Init. Under the *trained* rule near copies say little: a formula that just fails to
-# make 24 is often one letter from one that does. Under the *changed* rule a copy of the answer "to these very cards" is
-# an answer to another question: the one that was practised. The KL under the changed rule is measured on a prompt that
-# neither method has trained on: distance there is a side effect.
+# Compare within a column, and with Init. Under the *trained* rule near copies say little: a formula that just misses 24
+# is often one character from one that makes it. Under the *changed* rule a copy of the answer "to these cards" answers
+# the question of training, not this one. The KL under the changed rule is measured on a prompt that neither method was
+# trained on: a distance there is a side effect.
 #
 # ## One hand, three players
 #
-# A hand which SFT plays by the old rule and RL solves, if there is one. (It is *chosen*, to look at; how often
-# such a thing happens is what the shares above say.)
+# Here is a hand that SFT plays by the old rule and RL solves, if there is one. (It is *chosen* as an example; the rates
+# above show how often this happens.)
 
 # %%
 from labkit.views.markup import standalone
@@ -501,9 +502,9 @@ played = {m: {e.task.index: e for e in results[m, "rule-ood"].episodes} for m in
 
 
 def telling(index):
-    said = {m: fault(played[m][index].attempts[0]) for m in ends}
+    errors = {m: error_of(played[m][index].attempts[0]) for m in ends}
     tries = len(played[list(ends)[-1]][index].attempts)
-    return (said.get("rl") == "right") + (said.get("sft") == "old rule") - 0.1 * tries
+    return (errors.get("rl") == "right") + (errors.get("sft") == "old rule") - 0.1 * tries
 
 
 index = max(played["init"], key=telling)
@@ -516,9 +517,9 @@ table_of_three = f'<table style="table-layout:fixed;width:100%"><tr>{columns}</t
 HTML(standalone(hand_html(played["init"][index]) + table_of_three))
 
 # %% [markdown]
-# In each column, first how the whole episode went, then the first answer. In each answer look for the line that judges
-# it **under the other rule**. Now all hands of SFT, with a live kernel: choose *wrong_numbers* and leaf (`"init"` or
-# `"rl"` in the place of `"sft"` shows the others).
+# Each column shows the result of the episode, then its first answer. In each answer look for the line that judges it
+# **under the other rule**. The next cell shows all hands of SFT: with a live kernel, choose *wrong_numbers* and page
+# through them (`"init"` or `"rl"` in place of `"sft"` shows the others).
 
 # %%
 EpisodeViewer(results["sft", "rule-ood"].episodes)
@@ -526,14 +527,14 @@ EpisodeViewer(results["sft", "rule-ood"].episodes)
 # %% [markdown]
 # ## Is the comparison fair?
 #
-# So far the *ends* of two trainings were compared, and someone chose where they end. Three ways to make it
-# fairer: at equal **compute** (RL also plays, so it does less learning with it), at equal **updates** (an
-# update of RL is worth many steps of SFT), at equal success under the trained rule: of two players equally good at what
-# they were trained on (**ID success**), which has kept the other rule (**OOD success**)?
+# So far we compared the *last* checkpoints of two runs, whose lengths were a choice. A fairer comparison holds
+# something equal: **compute** (RL also plays, so it spends less of it on learning), **updates** (an update of RL is
+# worth many steps of SFT), or success under the trained rule. The last asks: of two players that are equally good at
+# the trained task (**ID success**), which keeps the changed rule (**OOD success**)?
 #
-# These need whole curves. Every *probe* of a stored run (success on a fixed set of deals, measured while it trained) is
-# a point; buttons exchange the x axis. `show_figure` draws what is stored of a figure of the paper, and says what is
-# lacking.
+# This needs whole curves. Every *probe* of a stored run (success on a fixed set of deals, measured while it trained) is
+# a point; buttons change the x axis. `show_figure` draws a figure of the paper from the stored runs, and lists the
+# missing ones.
 
 # %%
 from labkit.replication import Archive
@@ -544,9 +545,9 @@ ARCHIVE = Archive(["../results", "../runs"])
 data = show_figure("../configs/figures/05.yaml", ARCHIVE, "id")
 
 # %% [markdown]
-# It opens with **ID success along x**, that of practised deals, as in the paper: each method is a path, from Init on.
-# Ask, at the same x: which path is higher? Then press *FLOPs* and *updates*: does the answer stay? Points of a path are
-# single probes; they jump by a few points, and paths turn back, so read them with their intervals (hover).
+# It opens with **ID success** as the x axis, on training deals, as in the paper: each method is a path that starts at
+# Init. At the same x, which path is higher? Then press *FLOPs* and *updates*: is the answer the same? Each point of a
+# path is a single probe with an error of a few points, and paths turn back, so read them with their intervals (hover).
 #
 # **Exercise 5.** Read a path at a level: given its points (ID success, OOD success) in the order of training, return
 # the OOD success where ID success *first reaches* the level, on the straight line between points; `None` where it never
@@ -585,8 +586,8 @@ check("rule_ood.ood_at", ood_at)
 # </details>
 
 # %% [markdown]
-# The same over levels that both methods reach. A path that turns back passes a level several times: all passages are
-# listed, in the order of training.
+# The next cell does the same at levels that both methods reach. A path that turns back crosses a level several times:
+# all crossings are listed, in the order of training.
 
 # %%
 import numpy as np
@@ -594,8 +595,8 @@ import numpy as np
 from labkit.replication.series import mean_line
 
 
-def passages(path, level):
-    """OOD success each time that ID success passes a level, up or down."""
+def crossings(path, level):
+    """OOD success each time that ID success crosses a level, up or down."""
     steps = [(a, b) for a, b in zip(path, path[1:]) if min(a[0], b[0]) < level <= max(a[0], b[0])]
     return [y0 + (y1 - y0) * (level - x0) / (x1 - x0) for (x0, y0), (x1, y1) in steps]
 
@@ -609,15 +610,15 @@ for cell in data.cells:
         continue
     low, high = max(path[0][0] for path in paths), min(max(x for x, _ in path) for path in paths)
     for level in np.linspace(low, high, 4)[1:]:
-        at = [", ".join(f"{y:.0%}" for y in passages(path, level)) for path in paths]
+        at = [", ".join(f"{y:.0%}" for y in crossings(path, level)) for path in paths]
         print(f"{cell}: where ID success passes {level:.0%}, rule-OOD is {at[0]} with SFT; {at[1]} with RL")
 
 # %% [markdown]
-# Numbers without intervals, so only a direction. If the first passages are alike and later ones are not, then it is
-# not SFT as such that forgets the rule, but SFT that goes *on*: where one stops is part of the method. For an interval
-# we need two *players* of about the same ID success, on the same hands. Checkpoints on the way are bundled too
-# (`tiny:gp-l/sft@N`). Of all pairs of an SFT and an RL player, which are nearest in success on unseen `id` hands, and
-# how do they differ under the changed rule?
+# These numbers have no intervals, so they show only a direction. If the first crossings are alike and later ones are
+# not, then SFT forgets the rule only when it is trained *longer*: the stopping point is part of the method. For an
+# interval we need two *players* of about the same ID success, on the same hands. Intermediate checkpoints are bundled
+# too (`tiny:gp-l/sft@N`). Of all pairs of an SFT and an RL player, which are nearest in success on held-out `id` hands,
+# and how do they differ under the changed rule?
 
 # %%
 def some(specs):
@@ -639,41 +640,42 @@ for a, b in sorted(pairs, key=lambda ab: abs(ab[0]["id"].value - ab[1]["id"].val
         print(f"  {suite:8}  RL − SFT {points(change)} points")
 
 # %% [markdown]
-# If the first line is near zero and the second clear of it, the difference under the changed rule does not come
-# from one player being better at the trained one. If the first is not near zero, there was no fair pair to find.
+# If the first line is near zero and the second clear of it, the difference under the changed rule does not come from
+# one player being better at the trained one. If the first is not near zero, there is no fair pair.
 #
-# ## The ends, on every test hand and route
+# ## The last checkpoints, on every test hand and route
 #
-# What the class setting cannot do, stored runs have done: three training seeds, every hand of `test` once, and
-# intervals that speak of other seeds as well as of other hands.
+# Stored runs have more than the class setting: three training seeds, every hand of `test` once, and intervals over
+# seeds and hands.
 
 # %%
 _ = show_figure("../configs/figures/06.yaml", ARCHIVE)
 
 # %% [markdown]
-# Where an interval holds zero, there may be nothing to see, or the study may be too small to see it. Here are the cards
-# again with more *hands* (all on which the changed rule says something), and the walk with more *seeds*. Compare their
-# intervals with those above: which was lacking?
+# Where an interval contains zero, there may be no effect, or the study may be too small to see it. The next figures
+# show GeneralPoints with more *hands* (every hand of the changed rule), and V-IRL with more *seeds*. Compare their
+# intervals with those above: which of the two was missing?
 
 # %%
 for name in ("06-gp-l", "06-virl-l"):
     _ = show_figure(f"../configs/figures/{name}.yaml", ARCHIVE)
 
 # %% [markdown]
-# On the walk SFT had a learning rate that a choice by the trained rule would not have made
-# ([06](06_ppo_scaling.ipynb) has the grid). At the one that it would have made:
+# On V-IRL, SFT's learning rate is not the one that success under the trained rule selects ([06](06_ppo_scaling.ipynb)
+# has the grid). The next figure has the selected one:
 
 # %%
 _ = show_figure("../configs/figures/06-rate.yaml", ARCHIVE)
 
 # %% [markdown]
-# So two sentences that sound alike have to be told apart: *SFT loses the changed rule* (against Init; a matter of its
-# rate and of how long one trains), and *RL carries over more than SFT does* (at equal compute, and at the rate that
-# each would choose).
+# So two claims that sound alike have to be kept apart: *SFT loses the changed rule* (against Init; this depends on its
+# rate and on the length of training), and *RL carries over more than SFT does* (at equal compute, and at the rate that
+# the trained rule selects).
 #
-# All of that is **sampled**, as training plays: it asks what a player says *on average*. The same players can be asked
-# for what they hold likeliest (**greedy**, temperature 0). A rise when sampled that is none when greedy is a gain in
-# *sureness*: what was likeliest before is now said more often, and nothing new has become likeliest.
+# All of these answers are **sampled**, as in training: success is an average over the player's answers. The same
+# players can also play **greedily** (temperature 0): the likeliest answer only. A rise that appears when sampled but
+# not when greedy is a gain in *confidence*: the likeliest answers are sampled more often, but they have not become
+# better.
 
 # %%
 GREEDY = ["rises too, clear of zero", "cannot be told from Init", "falls, clear of zero"]
@@ -687,15 +689,15 @@ if shown and shown[0].change:
     reveal("rule_ood.greedy", GREEDY[{"agrees": 0, "undecided": 1, "disagrees": 2}[shown[0].on_these_deals]])
 
 # %% [markdown]
-# So the sign of RL's change depends on how one asks. Whoever reports a rise should say at which temperature, and look
-# at the other. (On the cards a greedy dialogue also repeats itself: [09](09_revision_scaling.ipynb).)
+# So the sign of RL's change depends on the temperature. A report of a rise should state its temperature, and check the
+# other one. (In GeneralPoints a greedy dialogue also repeats itself: [09](09_revision_scaling.ipynb).)
 
 # %% [markdown]
 # ## Is it the dialogue?
 #
 # RL and SFT differ in more than their loss. RL learns from **dialogues**, in which wrong answers and the verifier's
-# feedback come before a right one; SFT above saw right answers only. Figure 15 trains SFT on such dialogues. Here, one
-# curve learns *every* answer of them, wrong ones too; another has its loss on the *last* answer alone, which is right.
+# feedback come before a right one; SFT above saw right answers only. Figure 15 trains SFT on such dialogues. One curve
+# has its loss on *every* answer of them, wrong ones too; another on the *last* answer only, which is right.
 
 # %%
 FALLS = ["both", "only where wrong answers are learnt too", "only where the last answer is learnt", "neither"]
@@ -703,7 +705,8 @@ predict("Which of the two falls, clear of zero, under the changed rule?", FALLS,
 
 # %%
 data = show_figure("../configs/figures/15.yaml", ARCHIVE)
-fell = {f.claim.curve: f.on_these_deals for f in findings(data) if (f.claim.suite, f.claim.says) == ("rule-ood", "falls")}
+falls = [f for f in findings(data) if (f.claim.suite, f.claim.says) == ("rule-ood", "falls")]
+fell = {f.claim.curve: f.on_these_deals for f in falls}
 asked = [fell.get(name) for name in ("SFT on dialogues", "SFT on last answers")]
 if None in asked or "no data" in asked:
     print("The runs that would answer the question are not stored; keep your guess.")
@@ -712,15 +715,15 @@ else:
     reveal("rule_ood.dialogue", FALLS[{(True, True): 0, (True, False): 1, (False, True): 2}.get(pair, 3)])
 
 # %% [markdown]
-# What a dialogue teaches is what the loss falls on: answers that were wrong are copied as faithfully as those that were
-# right. Look at the practised hands first: a curve that falls there too has got worse at the game, not only at the
-# rule. And before you conclude from the last curve that context alone would do: it has one seed, for the same compute
-# it has learnt half as many answers as plain SFT, and it is measured with feedback, which it has met.
+# SFT learns the answers that carry loss: it copies wrong answers as faithfully as right ones. Look at the training
+# hands first: a curve that falls there too is worse at the game, not only at the rule. Do not conclude from the last
+# curve that context alone is enough: it has one seed, for the same compute it learnt half as many answers as plain SFT,
+# and it is measured with feedback, which it saw in training.
 #
-# ## The walk: other words for the same turns
+# ## V-IRL: other words for the same turns
 #
-# In V-IRL the rule says how a turn is named: compass words were trained on, *left* and *right* were not. The
-# instruction always says both.
+# In V-IRL the rule says how a turn is named: training had compass words, not *left* and *right*. The instruction always
+# has both.
 
 # %%
 routes = [next(walk.tasks(suite, "dev")) for suite in SUITES]
@@ -736,8 +739,8 @@ walks = {(m, suite): play(spec, "virl-l", suite, ROUTES) for m, spec in walkers.
 OODMatrix(list(walks.values()))
 
 # %% [markdown]
-# The table counts right *answers*, as the paper does; every attempt is one. A walk is mostly `forward()`, which no rule
-# changes, so look at *turns* too; and at whole *routes*, which one failed step ends.
+# The table counts right *answers*, as the paper does; every attempt is an answer. Most steps are `forward()`, which is
+# the same under both rules, so look at *turns* too; and at whole *routes*, which end at the first failed step.
 
 # %%
 WALK = {
@@ -751,7 +754,7 @@ for metric, words in NAMES.items():
 # %%
 pair = [walks[m, "rule-ood"].episodes for m in ("init", "sft")]
 changes = [paired.difference(*pair, metric=metric).ci95 for metric in ("turn_accuracy", "other_accuracy")]
-fell = [bool(ci95) and ci95[1] < 0 for ci95 in changes]  # who fails at the first turn has no other steps to compare
+fell = [bool(ci95) and ci95[1] < 0 for ci95 in changes]  # a player that fails at the first turn has no other steps
 reveal("rule_ood.walk", WHERE[{(True, False): 0, (False, True): 1, (True, True): 2}.get(tuple(fell), 3)])
 
 # %% [markdown]
@@ -778,35 +781,36 @@ def word_of(position, attempt):
 
 
 def at_turns(episodes):
-    places = [p for e in episodes for p in e.positions if p.attempts and p.state["action"].startswith("turn")]
-    return Counter(word_of(p, p.attempts[0]) for p in places)
+    turns = [p for e in episodes for p in e.positions if p.attempts and p.state["action"].startswith("turn")]
+    return Counter(word_of(p, p.attempts[0]) for p in turns)
 
 
-spoken = {m: at_turns(walks[m, "rule-ood"].episodes) for m in walkers}
+words = {m: at_turns(walks[m, "rule-ood"].episodes) for m in walkers}
 figure = go.Figure(layout={"barmode": "stack", "template": "plotly_white", "height": 320, "xaxis_tickformat": ".0%",
                            "title": "First answers at turns under the changed words", "legend_traceorder": "normal"})
 for name, colour in WORDS.items():
-    share = [spoken[m][name] / spoken[m].total() for m in walkers]
-    who, said = [f"{m}, n = {spoken[m].total()}" for m in walkers], [f"{s:.0%}" if s else "" for s in share]
-    figure.add_bar(y=who, x=share, name=name, orientation="h", marker_color=colour, text=said, textangle=0)
+    share = [words[m][name] / words[m].total() for m in walkers]
+    names, labels = [f"{m}, n = {words[m].total()}" for m in walkers], [f"{s:.0%}" if s else "" for s in share]
+    figure.add_bar(y=names, x=share, name=name, orientation="h", marker_color=colour, text=labels, textangle=0)
 figure.update_yaxes(autorange="reversed")
 figure
 
 # %% [markdown]
-# *The compass word of training* is a copy in the paper's sense: the right answer to the question that was practised,
-# on a prompt that forbids the word. *Another relative word* is the opposite fault: the rule is kept, the turn is wrong.
+# *The compass word of training* is a copy in the paper's sense: the right answer under the trained rule, to a prompt
+# that forbids the word. *Another relative word* is the opposite error: the answer keeps the rule, but the turn is
+# wrong.
 #
 # ## What would change my mind
 #
-# * **Another training.** In this notebook each method was trained once. Only seeds (figures 05 and 06) can say that the
-#   *method* does it; one checkpoint's interval speaks of hands.
-# * **Another recipe.** Learning rates were chosen on `dev` deals under the trained rule, as someone would choose who
-#   does not know of the other one. `labkit figures grid` has the neighbours, with their success under the changed rule.
-# * **A smaller model than the question.** This one has under a million parameters and was *made* to read any rule
-#   before SFT began, so there was something to lose. It says nothing of how a large model reads rules.
-# * **Other explanations.** RL may have stayed nearer to Init (look at the KL again), it has seen feedback and its own
-#   errors, its data are its own. If RL keeps the rule, which of these does it?
-# * **One changed rule.** 11-12-13 is one point. `faces={"J": 5, "Q": 5, "K": 5}` in `evaluate` is another.
+# * **More seeds.** In this notebook each method was trained once. Only several seeds (figures 05 and 06) can show an
+#   effect of the *method*; one checkpoint's interval is over hands.
+# * **Another recipe.** Learning rates were chosen on `dev` deals under the trained rule, without regard to the changed
+#   one. `labkit figures grid` has the neighbouring rates, with their success under the changed rule.
+# * **A larger model.** This one has under a million parameters and was *pre-trained* to read any rule, so there was
+#   something to lose. It shows nothing about how a large model reads rules.
+# * **Other explanations.** RL may have stayed nearer to Init (see the KL), it has seen feedback and its own errors, and
+#   it trains on its own answers. If RL keeps the rule, which of these is the cause?
+# * **One changed rule.** 11-12-13 is one rule. `faces={"J": 5, "Q": 5, "K": 5}` in `evaluate` is another.
 #
 # **Read**: the paper's section 5.1 and appendix C; Kirk et al. on RLHF and generalisation ([arXiv
 # 2310.06452](https://arxiv.org/abs/2310.06452)); *RL's Razor* ([arXiv 2509.04259](https://arxiv.org/abs/2509.04259)),

@@ -9,18 +9,18 @@
 # %% [markdown]
 # # Scaling verification: more attempts, at test time and in training
 #
-# **By the end you will have shown** what the second, the fifth and the tenth attempt are worth to a trained player,
-# whether the same computation is better spent on asking afresh, and what there is to say about training with 1, 3, 5
-# or 10 attempts.
+# **By the end you will have shown** how much the second, the fifth and the tenth attempt add for a trained player,
+# whether the same compute is better spent on fresh samples, and what is known about training with 1, 3, 5 or 10
+# attempts.
 #
 # *For* those who have done [notebook 03](03_sequential_revision.ipynb): **sequential revision**, where a player
-# answers, hears what is wrong and answers again, and **pass@k**, the chance that one of *k* independent samples is
-# right. *Time*: 45 minutes; all cells together run in two minutes on two CPU cores, offline. *You will be able to*
+# answers, gets feedback and answers again, and **pass@k**, the probability that at least one of *k* independent samples
+# is right. *Time*: 45 minutes; all cells together run in two minutes on two CPU cores, offline. *You will be able to*
 #
-# * read a curve of success within *k* attempts: what of its shape the hands make, and what the dialogue;
-# * count the **FLOPs** (arithmetic operations) of a dialogue, with and without a cache of what was read before;
+# * read a curve of success within *k* attempts, and separate the effects of hands and dialogue;
+# * count the **FLOPs** (arithmetic operations) of a dialogue, with and without a KV cache;
 # * compare two ways of using a **verifier** (the program that judges answers) at equal answers *and* at equal FLOPs;
-# * keep apart what attempts do at **test time** and what they do in **training**.
+# * separate the effect of attempts at **test time** from their effect in **training**.
 #
 # *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161), section 5.5 and figure 10) says
 # that scaling up verification is what lets RL generalise. There, the number of attempts changes *in training*. We
@@ -50,12 +50,11 @@ SAMPLES = 12 if FAST else 40 if FULL else 20
 # %% [markdown]
 # ## Part 1: attempts at test time
 #
-# Three players: where training begins (**Init**, a tiny model after a [short supervised
-# fine-tuning](04_sft_init.ipynb)), and what more fine-tuning (**SFT**) and reinforcement learning
-# (**RL**, by [PPO](05_ppo_by_hand.ipynb)) made of it. They get the same `dev` hands, which were kept out of training,
-# under the rule that was trained (`id`: J, Q and K count as 10) and the changed one (`rule-ood`: 11, 12 and 13).
-# **Greedy**: always the likeliest token. An attempt does not know how many may follow, so one evaluation with ten
-# attempts holds all smaller numbers.
+# There are three players: **Init**, a tiny model after a [short supervised fine-tuning](04_sft_init.ipynb), and the
+# same model after more fine-tuning (**SFT**) or reinforcement learning (**RL**, by [PPO](05_ppo_by_hand.ipynb)). They
+# play the same held-out `dev` hands, under the trained rule (`id`: J, Q and K count as 10) and the changed one
+# (`rule-ood`: 11, 12 and 13). **Greedy** play takes the likeliest token each time. An attempt does not depend on how
+# many may follow, so one evaluation with ten attempts contains all smaller numbers.
 
 # %%
 SHARES = ["less than half", "half to nine tenths", "more than nine tenths"]
@@ -126,11 +125,10 @@ print(f"within 2, as a share of within {ATTEMPTS}: {two:.0%}")
 reveal("two", SHARES[(two >= 0.5) + (two > 0.9)])
 
 # %% [markdown]
-# Success within *k* can only rise or stay; that it rises says little. Ask how fast, and for whom. RL's player met up to
-# five attempts in training, SFT's only single answers. Beyond five, dialogues are longer than any that they learnt
-# from.
+# Success within *k* never falls with *k*, so a rise alone shows little. Ask how fast it rises, and for which player. RL
+# trained with up to five attempts, SFT on single answers. Beyond five, dialogues are longer than any in their training.
 #
-# Move the slider for the number of attempts that you would allow, and watch the sentences: what does one more bring?
+# Move the slider to a number of attempts, and read the sentences: how much does the last attempt add?
 
 # %%
 import ipywidgets as widgets
@@ -148,9 +146,9 @@ def bars(k):
     """Success within k attempts, player by player."""
     figure = panels(f"Success within {k} greedy attempt{'s' * (k > 1)}, 95% intervals", x="")
     for (spec, rule), result in greedy.items():
-        found = result.details["within"][str(k)]
-        error = {"array": [found.ci95[1] - found.value], "arrayminus": [found.value - found.ci95[0]]}
-        figure.add_bar(x=[spec.rpartition("/")[2]], y=[found.value], error_y=error, marker_color=color_of(spec),
+        rate = result.details["within"][str(k)]
+        error = {"array": [rate.ci95[1] - rate.value], "arrayminus": [rate.value - rate.ci95[0]]}
+        figure.add_bar(x=[spec.rpartition("/")[2]], y=[rate.value], error_y=error, marker_color=color_of(spec),
                        showlegend=False, row=1, col=RULES.index(rule) + 1)  # fmt: skip
     return figure.update_yaxes(range=[0, max(map(max, within.values())) + 0.12])
 
@@ -159,36 +157,36 @@ def words(k):
     """The gain of the k-th attempt in words, with its 95% interval."""
     rows = []
     for (spec, rule), result in greedy.items():
-        found = gain(result, k)
-        low, high = (100 * bound for bound in found.ci95)
-        rows.append(f"{spec} on {rule}: attempt {k} adds {100 * found.value:.1f} points [{low:.1f}, {high:.1f}]")
+        added = gain(result, k)
+        low, high = (100 * bound for bound in added.ci95)
+        rows.append(f"{spec} on {rule}: attempt {k} adds {100 * added.value:.1f} points [{low:.1f}, {high:.1f}]")
     return "<br>".join(rows)
 
 
 # %%
 attempts = widgets.IntSlider(2, 1, ATTEMPTS, description="attempts", continuous_update=False)
-plot, said = live_figure("the slider"), widgets.HTML(words(2))
+plot, sentences = live_figure("the slider"), widgets.HTML(words(2))
 plot.figure = figure_data(bars(2))
 
 
 def moved(change):
-    plot.figure, said.value = figure_data(bars(change["new"])), words(change["new"])
+    plot.figure, sentences.value = figure_data(bars(change["new"])), words(change["new"])
 
 
 attempts.observe(moved, names="value")
-show(widgets.VBox([attempts, plot, said]), {
+show(widgets.VBox([attempts, plot, sentences]), {
     "application/vnd.plotly.v1+json": figure_data(bars(2)), "text/plain": "a slider: success within 1 to 10 attempts",
 })  # fmt: skip
 
 # %% [markdown]
 # ## Why the curve bends
 #
-# A curve that flattens can mean two things. The *dialogue* may get stuck. Or the *hands*: the easy ones have left, and
-# who is still there at the tenth attempt is hard. To tell them apart, look at the **chance of the n-th attempt among
-# the hands that are still open**, and at what it does when attempts know nothing of each other.
+# A curve can flatten for two reasons. The *dialogue* may get stuck. Or the *hands* that are still open at the tenth
+# attempt are the hard ones. To tell the two apart, look at the **chance of the n-th attempt among the hands that are
+# still open**, and compare it with independent attempts.
 #
 # **Exercise 1.** A record has, for each hand, its verdicts up to the first success: `[False, False, True]`. For each
-# *n* up to *k*: of the hands that had an *n*-th attempt, which share did it solve? Give 0 where no hand had one.
+# *n* up to *k*: of the hands that had an *n*-th attempt, what share did it solve? Give 0 where no hand had one.
 
 # %% tags=["exercise"]
 def chance_of_attempt(hands, k):
@@ -220,8 +218,8 @@ check("revision_scaling.chance_of_attempt", chance_of_attempt)
 
 # %% [markdown]
 # Now let the players **sample** (temperature 1), as RL does in training: once as dialogues of up to ten attempts, and
-# once as fresh samples, independent answers to the first prompt that hear nothing. The first attempt of a dialogue
-# is the first of the samples, token for token.
+# once as fresh samples, independent answers to the first prompt, without feedback. The first attempt of a dialogue is
+# the first of the samples, token for token.
 
 # %%
 VERDICTS = ["the dialogue solves more", "no difference can be seen", "fresh samples solve more"]
@@ -266,9 +264,9 @@ figure
 #
 # * From the dotted line to the fresh samples: the *hands*. With one chance *p* for every hand, *k* independent tries
 #   solve $1-(1-p)^k$. Hands differ, so the real curve lies below it.
-# * From the fresh samples to the dialogue: the *dialogue*. Where the dialogue's curve lies above, feedback
-#   and earlier answers help; where it lies below, they are a burden: the player repeats itself, or a long context is
-#   foreign to it.
+# * From the fresh samples to the dialogue: the *dialogue*. Where the dialogue's curve lies above, feedback and earlier
+#   answers help; where it lies below, they hurt: the player repeats itself, or has not been trained on such long
+#   contexts.
 #
 # **Exercise 2.** `p` holds the chance of each hand. What share of the hands do *k* independent tries solve?
 
@@ -313,33 +311,33 @@ for key in asked:
         had = [e for e in talked[key].episodes if len(e.attempts) >= n]
         if had:
             chance = share(Trials(e.success and len(e.attempts) == n) for e in had)
-            told = f"{chance.value:6.1%} [{chance.ci95[0]:5.1%}, {chance.ci95[1]:5.1%}]"
-            print(f"  attempt {n:2}: {len(had):3} hands open, solves {told:22} alone {independent:6.1%}")
+            solved = f"{chance.value:6.1%} [{chance.ci95[0]:5.1%}, {chance.ci95[1]:5.1%}]"
+            print(f"  attempt {n:2}: {len(had):3} hands open, solves {solved:22} alone {independent:6.1%}")
 
 # %% [markdown]
-# *Alone* is the same chance for fresh samples. It falls too, by selection only. Where the dialogue's is clearly above
-# it, the attempt makes use of what went before; where it is clearly below, what went before is in the way. (Not quite
-# the same hands are still open in both: who gains early has the harder ones left.)
+# *Alone* is the same chance for fresh samples. It falls too, but only because the easy hands are solved first. Where
+# the dialogue's chance is clearly above it, the earlier attempts help; where it is clearly below, they hurt. (The hands
+# still open are not quite the same in both: after more early successes the harder ones are left.)
 #
 # ## It repeats itself
 #
-# An episode's record tags an answer with the same formula as an earlier one, up to order and brackets:
-# `repeat_of_previous_turn`. Such an attempt is lost before it is judged, since only what was wrong can be repeated.
+# The record tags an answer that repeats an earlier formula, up to order and brackets, with `repeat_of_previous_turn`.
+# Such an attempt cannot succeed, since the earlier answer was wrong.
 
 # %%
 def repeats(result, n):
     """Of the hands that had an n-th attempt: in which share it repeats an earlier one."""
-    there = [e.attempts[n - 1] for e in result.episodes if len(e.attempts) >= n]
-    return share(Trials("repeat_of_previous_turn" in a.tags) for a in there)
+    tried = [e.attempts[n - 1] for e in result.episodes if len(e.attempts) >= n]
+    return share(Trials("repeat_of_previous_turn" in a.tags) for a in tried)
 
 
 figure = panels("Attempts that repeat an earlier formula, 95% intervals", y="of the n-th attempts", x="n-th attempt")
 lines = [(key, greedy[key], "greedy", "solid") for key in greedy]
 lines += [(key, talked[key], "sampled", "dash") for key in asked]
 for (spec, rule), result, how, dash in lines:
-    found = {n: repeats(result, n) for n in KS[1:]}
-    found = {n: e for n, e in found.items() if e.value is not None}
-    curve(figure, rule, [*found], [*found.values()], f"{spec.rpartition('/')[2]}, {how}", color_of(spec), dash)
+    rates = {n: repeats(result, n) for n in KS[1:]}
+    rates = {n: rate for n, rate in rates.items() if rate.value is not None}
+    curve(figure, rule, [*rates], [*rates.values()], f"{spec.rpartition('/')[2]}, {how}", color_of(spec), dash)
 figure
 
 # %%
@@ -355,27 +353,27 @@ def again(tries):
 
 for name, results in (("greedy dialogue", greedy), ("sampled dialogue", talked), ("fresh samples", fresh)):
     for key, result in results.items():
-        found = share(map(again, by_hand(result)))
-        low, high = found.ci95
-        print(f"{name:16} {' '.join(key):23} {found.value:6.1%}  [{low:5.1%}, {high:5.1%}]  of {found.n} wrong answers")
+        rate = share(map(again, by_hand(result)))
+        low, high = rate.ci95
+        print(f"{name:16} {' '.join(key):23} {rate.value:6.1%}  [{low:5.1%}, {high:5.1%}]  of {rate.n} wrong answers")
 
 # %% [markdown]
-# *Fresh samples* (the first ten) say how often chance alone hits the same wrong formula twice. A dialogue with fewer
-# repeats than that takes into account what is ruled out; one that solves no more all the same avoids old mistakes only
-# to make new ones.
+# *Fresh samples* (the first ten) show how often the same wrong formula comes twice by chance. A dialogue with fewer
+# repeats uses what has been ruled out. If it still solves no more hands, it makes new mistakes in place of old ones.
 #
 # ## What it costs
 #
 # Equal numbers of answers are not equal cost. A model with *N* parameters spends about 2*N* FLOPs on each token that it
 # reads or writes (appendix C.3 of the paper, [the library's meter](../labkit/compute.py); attention over what was read
-# comes on top). The verifier's own arithmetic is nothing beside it: verification costs what the *model* reads and
-# writes because of it.
+# comes on top). The verifier's own work is negligible: verification costs the tokens that the *model* reads and writes
+# because of it.
 #
-# How many tokens are that? If the **keys and values** of earlier tokens are **kept** (a *KV cache*), each token of a
-# dialogue is worked on once. If not (a server that forgets you between requests), every attempt reads all of it anew.
+# How many tokens is that? If the **keys and values** of earlier tokens are **kept** (a *KV cache*), each token of a
+# dialogue is processed once. If not (a server without memory between requests), every attempt reads the whole dialogue
+# anew.
 #
-# **Exercise 3.** A prompt of `prompt` tokens; answers and feedback of so many tokens each, in turn (there is one
-# feedback less). How many FLOPs, kept or not?
+# **Exercise 3.** The prompt has `prompt` tokens; `answers` and `feedback` list the tokens of each answer and each
+# feedback, in turn (there is one feedback fewer). How many FLOPs does the dialogue cost, kept or not?
 
 # %% tags=["exercise"]
 def flops(parameters, prompt, answers, feedback, kept):
@@ -398,8 +396,8 @@ check("revision_scaling.flops", flops)
 # def flops(parameters, prompt, answers, feedback, kept):
 #     """FLOPs of a dialogue; answers and feedback are lists of token counts."""
 #     length, lengths = prompt, []
-#     for answer, said in zip(answers, [0, *feedback], strict=True):
-#         length += said + answer
+#     for answer, reply in zip(answers, [0, *feedback], strict=True):
+#         length += reply + answer
 #         lengths.append(length)
 #     return 2 * parameters * (lengths[-1] if kept else sum(lengths))
 # ```
@@ -410,15 +408,15 @@ check("revision_scaling.flops", flops)
 # </details>
 
 # %% [markdown]
-# Fresh samples stop at the first success as well: the verifier looks at each. So what they cost depends on how many
-# are drawn. As with pass@k, no order of the *n* samples is special.
+# Fresh samples stop at the first success as well, since the verifier judges each. So their cost depends on how many are
+# drawn. As with pass@k, we average over all orders of the *n* samples.
 #
-# **Exercise 4.** Of *n* samples *c* are right. They are looked at in random order until one is right, or *k* have been
-# looked at. How many are looked at on average?
+# **Exercise 4.** Of *n* samples *c* are right. They are judged in random order until one is right, or *k* have been
+# judged. How many are judged on average?
 
 # %% tags=["exercise"]
 def answers_drawn(n, c, k):
-    """Expected number of samples that are looked at, k at most."""
+    """Expected number of samples that are judged, k at most."""
     raise NotImplementedError("your turn")
 
 
@@ -428,7 +426,7 @@ check("revision_scaling.answers_drawn", answers_drawn)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# The j-th is looked at if the j − 1 before it are all wrong. The expectation is the sum of these probabilities.
+# The j-th is judged if the j − 1 before it are all wrong. The expectation is the sum of these probabilities.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -438,7 +436,7 @@ check("revision_scaling.answers_drawn", answers_drawn)
 #
 #
 # def answers_drawn(n, c, k):
-#     """Expected number of samples that are looked at, k at most."""
+#     """Expected number of samples that are judged, k at most."""
 #     return sum(comb(n - c, j) / comb(n, j) for j in range(k))
 # ```
 #
@@ -494,24 +492,24 @@ for key in asked:
 figure.update_xaxes(type="log", dtick="D2")  # 1, 2, 5, 10: fewer would leave an axis with one number
 
 # %% [markdown]
-# Further left is cheaper, higher is better (the axis is logarithmic). At equal FLOPs we read the curve of the fresh
-# samples where the dialogues' cost lies, between its points. How sure is the difference? Both played the same hands:
-# draw the hands again with replacement, both curves from the same draw, a thousand times (a **bootstrap** over hands).
+# Further left is cheaper, higher is better (the axis is logarithmic). At equal FLOPs we interpolate the curve of the
+# fresh samples at the dialogues' cost. For the interval of the difference, draw the hands again with replacement a
+# thousand times, both curves from the same draw (a **bootstrap** over hands).
 
 
 # %%
 def differences(key, kept, k, draws=1000):
     """Dialogues of k attempts minus fresh samples: at equal answers, at equal FLOPs; each with a 95% interval."""
     (won, cost), (passed, price) = of_dialogues(talked[key], kept), of_samples(fresh[key], kept)
-    rng, found = np.random.default_rng(0), []
+    rng, changes = np.random.default_rng(0), []
     for hands in [np.arange(HANDS), *rng.integers(HANDS, size=(draws, HANDS))]:
-        ours, theirs, x = won[hands, k - 1].mean(), passed[hands].mean(0), price[hands].mean(0)
+        dialogue, sampled, x = won[hands, k - 1].mean(), passed[hands].mean(0), price[hands].mean(0)
         spent = cost[hands, k - 1].mean()
-        # More samples than were drawn might solve more: where they ran out, the difference is at most this.
-        found.append((ours - theirs[k - 1], ours - np.interp(spent, x, theirs), spent > x[-1]))
-    seen, again = found[0], np.array(found[1:], float)
-    bounds = np.quantile(again[:, :2], (0.025, 0.975), axis=0)
-    return [(seen[i], *bounds[:, i]) for i in (0, 1)], bool(seen[2])
+        # Where a dialogue costs more than all samples drawn, more samples might solve more: an upper bound.
+        changes.append((dialogue - sampled[k - 1], dialogue - np.interp(spent, x, sampled), spent > x[-1]))
+    observed, redrawn = changes[0], np.array(changes[1:], float)
+    bounds = np.quantile(redrawn[:, :2], (0.025, 0.975), axis=0)
+    return [(observed[i], *bounds[:, i]) for i in (0, 1)], bool(observed[2])
 
 
 print("dialogue minus fresh samples, points of success, 95% intervals over hands; ≤: the samples ran out")
@@ -521,8 +519,8 @@ for key in asked:
         (same, equal), out = differences(key, True, k)
         (_, anew), out_anew = differences(key, False, k)
         columns = ((same, False), (equal, out), (anew, out_anew))
-        told = [f"{'≤' * o or ' '}{100 * v:+5.1f} [{100 * a:+5.1f}, {100 * b:+5.1f}]" for (v, a, b), o in columns]
-        print(f"  k = {k:2}: equal answers {told[0]}   equal FLOPs, kept {told[1]}   read anew {told[2]}")
+        cells = [f"{'≤' * o or ' '}{100 * v:+5.1f} [{100 * a:+5.1f}, {100 * b:+5.1f}]" for (v, a, b), o in columns]
+        print(f"  k = {k:2}: equal answers {cells[0]}   equal FLOPs, kept {cells[1]}   read anew {cells[2]}")
 
 # %%
 (_, low, high), _ = differences(("tiny:gp-l/rl", "rule-ood"), True, ATTEMPTS)[0]
@@ -539,14 +537,14 @@ for key in asked:
         print(f"{key[0].rpartition('/')[2]} {key[1]:9} {name:11}" + "".join(f"{r:9.1f}" for r in rate))
 
 # %% [markdown]
-# A test-time budget should go where the next FLOP buys most. So far the comparison was about a player as it *is*. The
-# paper's claim is about what a player *becomes*.
+# A test-time budget should go where the next FLOP gains most. So far we compared uses of a *fixed* player. The paper's
+# claim is about *training*.
 #
 # ## Part 2: attempts in training
 #
 # Figure 10 of the paper trains RL with 1, 3, 5 and 10 attempts at a hand, and compares growth of success under the
 # changed rule at **equal training compute**. Every player is measured in the same way, whatever it was trained with.
-# Ours comes from stored runs; where they are lacking, a line says what would make them.
+# Our numbers come from stored runs; where some are missing, a line gives the command that makes them.
 
 # %%
 trainings = ["1 attempt", "3 attempts", "5 attempts", "10 attempts", "no telling them apart"]
@@ -565,15 +563,15 @@ compute = common_compute(stored, "gp-l")
 grown = {c.name: growth(stored.lines["gp-l", c.name], "rule-ood", compute) for c in plan.curves}
 print("growth of success under the changed rule, in points, at the last probe near the same compute")
 for line in plan.curves:
-    paper, found = 100 * line.paper.change["rule-ood"], grown[line.name]
+    paper, measured = 100 * line.paper.change["rule-ood"], grown[line.name]
     ours = "not stored yet"
-    if found:
-        low, high = (100 * bound for bound in found.change.ci95)
-        ours = f"{100 * found.change.value:+5.1f} [{low:+5.1f}, {high:+5.1f}] at {found.flops / 1e12:.1f} TFLOP"
-        ours += f", {count(found.seeds, 'seed')}"
+    if measured:
+        low, high = (100 * bound for bound in measured.change.ci95)
+        ours = f"{100 * measured.change.value:+5.1f} [{low:+5.1f}, {high:+5.1f}] at {measured.flops / 1e12:.1f} TFLOP"
+        ours += f", {count(measured.seeds, 'seed')}"
     print(f"{line.name:12} the paper {paper:+5.2f}   ours {ours}")
-if lack := missing_jobs(plan, archive):
-    print(f"{how_many(lack)} lacking; `labkit figures 10 --run` makes what lacks")
+if missing := missing_jobs(plan, archive):
+    print(f"{how_many(missing)} missing; `labkit figures 10 --run` makes them")
 
 # %%
 from labkit.replication.draw import draw
@@ -592,14 +590,14 @@ else:
     print("The runs that would answer the question are not all stored; keep your guess.")
 
 # %% [markdown]
-# The last line names a winner only where its interval lies clear of all others. The sentences above it ask the paper's
-# own questions, one by one, and decide each by an interval.
+# The last line names a winner only where its interval lies above all others. The sentences before it test the paper's
+# claims one by one, each by an interval.
 #
 # ### What a learner sees
 #
-# To see where the compute goes, we train two players for a few updates, with 1 and with 5 attempts, side by side. (In
-# an **update** RL deals hands, plays them and learns from the dialogues.) So short a training shows nothing about
-# *success*; it shows what an update is *made of*.
+# To see where the compute goes, we train two players for a few updates, with 1 and with 5 attempts, in parallel. (In an
+# **update** RL deals hands, plays them and learns from the dialogues.) So short a run shows nothing about *success*; it
+# shows what an update *contains*.
 
 # %%
 import tempfile
@@ -640,25 +638,24 @@ for n, run in runs.items():
           f" {len(later):15} {sum(later):15} {lines[-1]['trained_tokens']:18,}")  # fmt: skip
 
 # %% [markdown]
-# The same compute is either many hands, each met once, or fewer hands, each met up to five times. With one attempt, a
-# failed hand says only what not to answer. With five there is a second chance on the same hand, and there are answers
-# *after feedback*, which training with one attempt never holds. On the other side, answers to a hand that is beyond
-# the player are five wrong ones in place of one, and all of their tokens are trained on.
+# The same compute covers either many hands with one attempt each, or fewer hands with up to five. With one attempt, a
+# failed hand shows only what not to answer. With five there are further chances on the same hand, and answers *after
+# feedback*, which training with one attempt never contains. On the other side, a hand that is too hard gives five wrong
+# answers in place of one, and all of their tokens are trained on.
 #
-# Whether that pays is the question of figure 10, and it takes the long runs and several seeds to answer.
+# Whether that pays is the question of figure 10; the answer needs the long runs and several seeds.
 #
 # ## What would change my mind
 #
-# * *One temperature, one size.* Fresh samples live on randomness: at lower temperatures their curve sinks. A large
-#   model that reads feedback well may turn the comparison around. Put another player into `PLAYERS`.
-# * *Where attempts come from.* The base model's pre-training has revision dialogues of a few attempts; ten are foreign
-#   to it. A curve that stops at its training length is about that, not about verification as such.
-# * *FLOPs are not time.* Fresh samples run side by side; attempts wait for each other. Memory for keys and values
-#   is not counted either.
-# * *Growth from where?* Figure 10 counts from an Init. A training with one attempt that is measured with five is
-#   measured on what it has not practised, which is part of the claim.
-# * Hands are the sample: an interval here says what other hands would do, not other training seeds, unless it names
-#   several.
+# * *One temperature, one size.* Fresh samples need randomness: at lower temperatures their curve falls. A large model
+#   that reads feedback well may reverse the comparison. Put another player into `PLAYERS`.
+# * *Lengths of training.* The base model's pre-training has revision dialogues of a few attempts, none of ten. A curve
+#   that flattens at the training length shows that, not a limit of verification.
+# * *FLOPs are not time.* Fresh samples run in parallel; attempts wait for each other. Memory for keys and values is not
+#   counted either.
+# * *Growth from where?* Figure 10 counts from an Init. A player trained with one attempt and measured with five is
+#   measured on something it was not trained for, which is part of the claim.
+# * Intervals here are over hands, not over training seeds, unless they name several seeds.
 #
 # **Next**
 # * [06_ppo_scaling](06_ppo_scaling.ipynb): training compute; [10_when_rl_fails](10_when_rl_fails.ipynb): when it does

@@ -10,8 +10,8 @@
 # # When RL fails
 #
 # **By the end you will have shown** that reinforcement learning (**RL**) is no magic: with the same code you will have
-# made a run that collapses, one that earns more and more while it *un*learns the task, and seen when there is nothing
-# to learn from; and you will tell these apart by their curves.
+# made a run that collapses, and one that earns more and more while it *un*learns the task; you will have seen when
+# there is no learning signal, and you will tell these apart by their curves.
 #
 # *For* anyone who has seen [PPO by hand](05_ppo_by_hand.ipynb) or [at work](06_ppo_scaling.ipynb); the game is in
 # [notebook 01](01_general_points.ipynb). *Time*: 50 minutes; all cells together run in about two minutes on two CPU
@@ -19,8 +19,8 @@
 #
 # * read a dashboard: return, success, entropy, KL, and what each looks like when things break;
 # * find the hole in a table of rewards before a policy does;
-# * say from what a policy can learn at all, and how much of a batch that is;
-# * name for each disease the symptom, the reading and the cure.
+# * measure how much of a batch a policy can learn from;
+# * name the symptom, the cause and the cure of each disease.
 #
 # The paper ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)) has two such failures: RL without supervised
 # fine-tuning (**SFT**) before it (section 5.4, Figure 9) and RL after too much of it (Figure 19).
@@ -67,9 +67,10 @@ else:
 
 # %% [markdown]
 # *Return* is what the **policy** (the model, as it plays) earns in an episode, with all attempts and penalties;
-# *success* is what we want of it; *entropy* is how undecided it is, in nats a token; *KL of an update* how far an
-# update has moved its probabilities. In health the first two rise together, entropy falls slowly and not to 0, the KL
-# stays small. [docs/metrics.md](../docs/metrics.md) has all metrics, with what they look like when things break.
+# *success* is what we want of it; *entropy* measures its randomness, in nats a token; *KL of an update* measures how
+# far an update has moved its probabilities. In a healthy run the first two rise together, entropy falls slowly and not
+# to 0, the KL stays small. [docs/metrics.md](../docs/metrics.md) has all metrics, with what they look like when things
+# break.
 #
 # ## Disease 1: too high a learning rate
 #
@@ -106,9 +107,9 @@ def wait(live, updates):
     for row in live.follow():
         if done := row["step"]:
             gone = time.monotonic() - began
-            said = f"update {done} of {updates}, at most about {gone / done * (updates - done):.0f} s left"
-            said += f": return {row['rollout/return']:+.1f}, success {row['rollout/success']:.0%}"
-            line.update({"text/plain": said}, raw=True)
+            state = f"update {done} of {updates}, at most about {gone / done * (updates - done):.0f} s left"
+            state += f": return {row['rollout/return']:+.1f}, success {row['rollout/success']:.0%}"
+            line.update({"text/plain": state}, raw=True)
     status = live.wait().status
     print(f"{status['status']} after {live.run.metrics()[-1]['step']} updates. {status.get('reason', '')}")
     return live.run
@@ -132,24 +133,23 @@ reveal("rl_fails.hot", WAYS[2] if alike else WAYS[0] if moved > 0.1 else WAYS[1]
 
 # %% [markdown]
 # **Symptom**: within a few updates return falls to the floor, and then all returns are *alike* (`rollout/return_std` is
-# 0): whatever is dealt, what is said earns the same, be it one answer for all (entropy 0) or noise of one kind.
-# **Reading**: a policy gradient samples its own data. Once no answer is better than another, all **advantages** (how
-# much better an answer was than expected) are 0, and there is no way back by itself. **Cure**: a lower learning rate; a
-# penalty on the KL from the initial policy (`kl` in a config is its weight), which pulls back; start again *from the
-# last checkpoint that was well*.
+# 0): every answer to every hand earns the same, whether it is always one answer (entropy 0) or noise. **Cause**: a
+# policy gradient samples its own data. Once no answer is better than another, all **advantages** (how much better an
+# answer was than expected) are 0, and the policy cannot recover by itself. **Cure**: a lower learning rate; a penalty
+# on the KL from the initial policy (`kl` in a config is its weight); a restart *from the last healthy checkpoint*.
 #
-# Further updates would be wasted, so the trainer looks out for it: entropy, spread of returns and, where it is
-# penalised, KL have bounds (`stop` in a config). A run that is beyond one of them for `patience` updates in a row is
-# stopped, with the reason and the last good checkpoint, if there is one, in its status.
+# Further updates would be wasted, so the trainer checks for collapse: entropy, spread of returns and, where it is
+# penalised, KL have thresholds (`stop` in a config). A run that is beyond one of them for `patience` updates in a row
+# is stopped, with the reason and the last good checkpoint, if there is one, in its status.
 
 # %%
 print({name: run.status.get(name) for name in ("status", "reason", "last_good")})
 print("bounds:", run.config["stop"])
 
 # %% [markdown]
-# **Exercise 1.** Such a guard for one metric: given the entropies of the updates so far, return the number of updates
-# after which the run is stopped (the first moment at which the last `patience` of them all lie below the bound), or
-# `None`.
+# **Exercise 1.** Write this check for one metric: given the entropies of the updates so far, return the number of
+# updates after which the run is stopped (the first moment at which the last `patience` of them all lie below the
+# bound), or `None`.
 
 # %% tags=["exercise"]
 def stops_after(entropies, bound, patience):
@@ -163,7 +163,7 @@ check("when_rl_fails.stops_after", stops_after)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Count how many in a row; one that is not below the bound sets the count back to 0.
+# Count the updates in a row below the bound; one that is not below it resets the count to 0.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -187,9 +187,9 @@ check("when_rl_fails.stops_after", stops_after)
 # ## Disease 2: a reward that can be hacked
 #
 # The verifier pays +5 for a right answer. Suppose that someone in a hurry rewards *form*: every JSON answer with
-# something in its formula field earns +1, right, wrong or illegal; only what is no such JSON earns −1. In the lab the
-# table of rewards is an entry of the config. We start from `tiny:gp-l/rl`, which PPO has trained already, and raise the
-# learning rate, so that a few updates do.
+# something in its formula field earns +1, right, wrong or illegal; any other answer earns −1. In the lab the table of
+# rewards is an entry of the config. We start from `tiny:gp-l/rl`, which PPO has trained already, and raise the learning
+# rate, so that a few updates are enough.
 
 # %%
 FORM = {"correct": 1, "wrong_value": 1, "wrong_numbers": 1, "illegal_formula": 1, "unreadable": -1, "exhausted": 0}
@@ -212,7 +212,7 @@ from collections import Counter
 from labkit.evaluation.metrics import Trials, share
 
 
-def told(estimate):
+def rate_text(estimate):
     low, high = estimate.ci95
     return f"{estimate.value:6.1%} [{low:.1%}, {high:.1%}], n = {estimate.n}"
 
@@ -221,21 +221,21 @@ steps = [m["step"] for m in run.metrics() if m["step"]]
 for step in (steps[0], steps[-1]):
     played = list(run.episodes(f"train-{step}"))
     earned = sum(e.reward for e in played) / len(played)
-    print(f"update {step}: success {told(share(Trials(e.success) for e in played))}, mean return {earned:+.2f}")
+    print(f"update {step}: success {rate_text(share(Trials(e.success) for e in played))}, mean return {earned:+.2f}")
     print("   ", dict(Counter(a.verdict.category for e in played for a in e.attempts).most_common()))
 first, end = (next(m for m in run.metrics() if m["step"] == step) for step in (steps[0], steps[-1]))
 up = [end[name] > first[name] for name in ("rollout/return", "rollout/success")]
 reveal("rl_fails.form", {(True, True): ENDS[0], (True, False): ENDS[1]}.get(tuple(up), ENDS[2 if not any(up) else 3]))
 
 # %% [markdown]
-# A right answer *ends* the episode, and with it the pay. Every wrong one earns as much and may be followed by another:
-# so being right has become a fault, and nobody meant it. **Symptom**: return rises, success falls; turns (answers an
-# episode) go up towards the limit. **Reading**: the policy does what it is paid for. Only because success is logged
-# *beside* the return do we see it. **Cure**: not a better optimiser but a better reward; ask what a player earns who
-# wants the reward and nothing else. (A KL penalty, which this run has not, helps for a while: it keeps the policy near
-# one that played well.)
+# A right answer *ends* the episode, and with it the rewards. Every wrong one earns as much and may be followed by
+# another: so a right answer costs reward, which nobody intended. **Symptom**: return rises, success falls; turns
+# (answers an episode) go up towards the limit. **Cause**: the policy maximises the reward that it gets. We see it only
+# because success is logged *beside* the return. **Cure**: not a better optimiser but a better reward; ask how a player
+# would play that wants only the reward. (A KL penalty, which this run does not have, helps for a while: it keeps the
+# policy near one that played well.)
 #
-# **Exercise 2.** Ask it in code. Given a table of rewards (like `FORM`) and the number of attempts, is there a way to
+# **Exercise 2.** Ask that in code. Given a table of rewards (like `FORM`) and the number of attempts, is there a way to
 # earn *more* than by a right answer at the first attempt? A player may give any kind of answer at any attempt; a right
 # one ends the episode, and if all attempts are wrong, `exhausted` is added once.
 
@@ -251,7 +251,8 @@ check("when_rl_fails.can_be_hacked", can_be_hacked)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Of wrong answers only the best-paid matters. How many of them can stand before a right one? And without a right one?
+# Of the wrong answers only the best-paid kind matters. How many of them can come before a right one? And without a
+# right one?
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -265,14 +266,14 @@ check("when_rl_fails.can_be_hacked", can_be_hacked)
 #     return max([*late, never]) > reward["correct"]
 # ```
 #
-# With the paper's table no way of playing beats being right. "Partial credit" for an almost right answer
+# With the paper's table no way of playing beats a right answer at once. "Partial credit" for an almost right answer
 # (`wrong_value: +1.5`) opens the hole again: nearly right five times earns more than right once.
 #
 # </details>
 
 # %% [markdown]
-# The same happens with a verifier that is *wrong* rather than generous: one that reads the old rule pays a player for
-# not reading the new one. No run is needed to see it; the same answer, judged under both rules:
+# The same happens with a verifier that is *wrong* rather than generous: one that keeps the old rule rewards a player
+# that does not read the new one. No run is needed to see this. Here is one answer, judged under both rules:
 
 # %%
 from labkit.envs import game, judge, start
@@ -286,17 +287,16 @@ for faces in ("ten", "eleven-twelve-thirteen"):
 # %% [markdown]
 # ## Disease 3: nothing to learn from
 #
-# A policy gradient weighs answers by how much *better* they were than others. Methods that sample in groups (GRPO,
+# A policy gradient weights answers by how much *better* they were than others. Methods that sample in groups (GRPO,
 # RLOO: [05](05_ppo_by_hand.ipynb)) compare answers to the same hand: where all of a group earn the same, every
-# advantage is 0, and the hand teaches nothing.
-# In [04](04_sft_init.ipynb) you worked out how often a group of *n* holds both kinds, if each answer is right with
-# probability *p*: $1 - p^n - (1-p)^n$.
-# A hand that is solved once in a hundred teaches in 8% of its groups of eight; so does one that fails once in a
-# hundred. The best teacher is a hand that the player solves half of the time.
+# advantage is 0, and the hand teaches nothing. In [04](04_sft_init.ipynb) you computed how often a group of *n*
+# contains right and wrong answers, if each answer is right with probability *p*: $1 - p^n - (1-p)^n$. A hand that is
+# solved once in a hundred gives a signal in 8% of its groups of eight; so does one that fails once in a hundred. The
+# strongest signal comes from a hand that the player solves half of the time.
 #
-# Now measured: each hand answered several times, one attempt each, first by one player at three temperatures. *Some
-# reward differs* counts groups whose rewards are not all the same: wrong answers are paid differently too, so it is no
-# less than *right and wrong*.
+# Now we measure it: each hand is answered several times, with one attempt each, first by one player at three
+# temperatures. *Some reward differs* counts groups whose rewards are not all the same: wrong answers earn different
+# rewards too, so it is at least *right and wrong*.
 
 # %%
 from labkit.evaluation import evaluate
@@ -314,15 +314,15 @@ def groups(spec, temperature=1.0):
 
 
 def signals(asked):
-    """A table of right answers, of groups that hold both kinds, and of groups in which some reward differs."""
+    """A table of right answers, of groups that contain both kinds, and of groups in which some reward differs."""
     heads = ("player", "right answers", "groups: right and wrong", "groups: some reward differs")
     rows = "<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"
     for spec, temperature in asked:
-        found = groups(spec, temperature)
-        right = share(Trials(sum(e.success for e in group), len(group)) for group in found)
-        both = share(Trials(len({e.success for e in group}) > 1) for group in found)
-        differ = share(Trials(len({e.reward for e in group}) > 1) for group in found)
-        cells = (f"{spec}, T = {temperature:g}", *map(told, (right, both, differ)))
+        played = groups(spec, temperature)
+        right = share(Trials(sum(e.success for e in group), len(group)) for group in played)
+        both = share(Trials(len({e.success for e in group}) > 1) for group in played)
+        differ = share(Trials(len({e.reward for e in group}) > 1) for group in played)
+        cells = (f"{spec}, T = {temperature:g}", *map(rate_text, (right, both, differ)))
         rows += "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"
     return HTML(f"<table>{rows}</table>")
 
@@ -330,12 +330,12 @@ def signals(asked):
 signals([("tiny:gp-l/init", temperature) for temperature in (1.0, 0.3, 0.02)])
 
 # %% [markdown]
-# The **temperature** (by which logits are divided before a token is drawn) alone makes the signal, or takes it: near 0
-# a policy nearly always gives the same answer, and hardly any variance of rewards within a group is left, however bad
-# the answer is. (The authors sample at 0.2.) **Symptom**: the gradient and the KL of an update are near 0, the return
-# stands still; a group's standard deviation is 0. **Reading**: batch size does not help if the batch says nothing.
-# **Cure**: a higher temperature, larger groups, hands that are neither too hard nor too easy, another start. Four
-# starts compared:
+# The **temperature** (by which logits are divided before a token is drawn) alone can make the signal, or remove it:
+# near 0 a policy nearly always gives the same answer, and hardly any variance of rewards within a group is left,
+# however bad the answer is. (The authors sample at 0.2.) **Symptom**: the gradient and the KL of an update are near 0,
+# the return stays flat; a group's standard deviation is 0. **Cause**: all answers to a hand earn the same, and a larger
+# batch does not change that. **Cure**: a higher temperature, larger groups, hands that are neither too hard nor too
+# easy, another initial checkpoint. The next table compares four:
 
 # %%
 signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft", "tiny:gp-l/rl")])
@@ -345,19 +345,19 @@ signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft"
 #
 # `tiny:base` has not been fine-tuned on the game's prompt. The paper finds that RL from there does not learn, at any of
 # three learning rates: the base model's answers do not even follow the format, so nothing is ever rewarded. Look at the
-# row of `tiny:base` above: is that so here? Its differing rewards decide, not its size.
+# row of `tiny:base` above: is that so here? The share of groups in which some reward differs decides it.
 
 # %%
 _ = show_figure("../configs/figures/09.yaml", ARCHIVE)
 
 # %% [markdown]
-# If ours *does* rise where the paper's did not, that is no contradiction but the reason at work: our base has seen the
-# answer's format in pre-training, under other prompts, so some of its answers can be read, and rewards differ. What RL
-# needs is not SFT as such but a start from which better answers are *sometimes sampled*.
+# If ours *does* rise where the paper's did not, that does not contradict the paper: our base has seen the answer's
+# format in pre-training, under other prompts, so some of its answers are readable, and rewards differ. RL does not need
+# SFT as such; it needs an initial policy that *sometimes samples* better answers.
 #
 # ## RL after too much SFT
 #
-# The other end: SFT has gone on until success under the changed rule has fallen. Can RL bring it back?
+# The opposite case: SFT was trained until success under the changed rule fell. Can RL bring it back?
 
 # %%
 BACK = ["yes, to where Init was", "in part", "no"]
@@ -374,33 +374,33 @@ else:
     print("What is stored does not decide the question; keep your guess.")
 
 # %% [markdown]
-# Ask where a signal could have come from. RL deals the *trained* rule only. There, taking every face card for a 10 is
-# right: reading the rule and not reading it earn the same. If success under the changed rule does come back, it is
-# because the rule was still read. Is it? Where a line hardly differs between the two players, it is not reading that
-# was lost:
+# Where could a signal come from? RL deals the *trained* rule only. Under it every face card counts as 10, so a player
+# that reads the rule and one that does not earn the same. If success under the changed rule does come back, the player
+# must still read the rule. Does it? Where a rate below hardly differs between the two players, the reading of the rule
+# was not lost:
 
 # %%
 for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
     player = load(spec, temperature=1.0, max_new_tokens=64, device="cpu")
     result = evaluate(player, "gp-l", "rule-ood", split="dev", episodes=HANDS, samples=SAMPLES, attempts=1)
     for name, words in {"number_right": "numbers translated", "faces_as_ten": "face cards written as 10"}.items():
-        print(f"{spec:15} {words:24} {told(result.details[name])}")
+        print(f"{spec:15} {words:24} {rate_text(result.details[name])}")
 
 # %% [markdown]
 # ## Learning rate and KL, in steps
 #
-# Disease 1 was a caricature. The stored grid has smaller steps: learning rates and weights of the KL penalty side by
-# side, under the trained rule and under the changed one. The ring marks what the configs have.
+# Disease 1 was an extreme case. The stored grid has smaller steps: learning rates and weights of the KL penalty side by
+# side, under the trained rule and under the changed one. The ring marks the setting of the config.
 
 # %%
 _ = show_figure("../configs/figures/grid.yaml", ARCHIVE)
 
 # %% [markdown]
-# Follow RL over its learning rates, on practised and on unseen hands: do the two agree on the best one? Then compare
-# two weights of the penalty at one learning rate: is any difference larger than its interval?
+# Compare RL's learning rates on training and on held-out hands: do the two agree on the best rate? Then compare two
+# weights of the penalty at one learning rate: is any difference larger than its interval?
 #
-# **Exercise 3.** The KL that is penalised is estimated from sampled tokens alone: of each, its log-probability under
-# the policy $π$ and under the initial policy $π_0$. The estimate *k3* of a token is $r - 1 - \log r$ with $r = π_0/π$.
+# **Exercise 3.** The penalised KL is estimated from sampled tokens alone, from the log-probability of each under the
+# policy $π$ and under the initial policy $π_0$. The estimate *k3* of a token is $r - 1 - \log r$ with $r = π_0/π$.
 # Return its mean.
 
 # %% tags=["exercise"]
@@ -431,26 +431,25 @@ check("when_rl_fails.k3", k3)
 # ```
 #
 # It is never below 0. But one token that the initial policy thought likely and the new one does not contributes
-# $e^{\log r}$, which may be thousands: a single spike of the curve can be one token. A *level* that stays is news.
+# $e^{\log r}$, which may be thousands: a single spike of the curve can be one token. A *level* that stays is real.
 #
 # </details>
 
 # %% [markdown]
 # The KL of an update is computed by the same formula, between the policies before and during it, on tokens that the
-# policy before it sampled; once the two have parted it is no estimate of the KL any more. The run that collapsed
-# logged:
+# policy before it sampled; once the two are far apart it no longer estimates the KL. The collapsed run logged:
 
 # %%
 print([f"{m['policy/approxkl_avg']:.2g}" for m in hot.run.metrics() if m["step"]], "nats a token, by k3")
 
 # %% [markdown]
-# A number in the thousands or millions is no distance between two policies: that is the estimator, on tokens that one
-# of them holds to be next to impossible. As an alarm it will do, as a measure not (`labkit eval --reference` sums over
-# the whole vocabulary).
+# A number in the thousands or millions is not a distance between two policies: it comes from the estimator, on tokens
+# that one of them gives almost no probability. It works as an alarm, not as a measurement (`labkit eval --reference`
+# sums over the whole vocabulary).
 #
 # ## The ward
 #
-# Four patients. Each is a real run of this lab, its first updates.
+# There are four patients. Each is the first updates of a real run of this lab.
 
 # %%
 import plotly.graph_objects as go
@@ -475,8 +474,8 @@ figure.update_layout(template="plotly_white", height=190 * len(WARD) + 80, margi
 figure
 
 # %% [markdown]
-# **Exercise 4.** Name what each patient has: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind
-# the scales.
+# **Exercise 4.** Diagnose each patient: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind the
+# scales.
 
 # %% tags=["exercise"]
 diagnosis = None  # <- {"A": "...", "B": "...", "C": "...", "D": "..."}
@@ -487,7 +486,7 @@ check("when_rl_fails.diagnosis", diagnosis)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Who earns more but succeeds less? Of the two without a gradient, who was undecided before?
+# Which patient earns more but succeeds less? Of the two without a gradient, which had a high entropy before?
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -496,22 +495,22 @@ check("when_rl_fails.diagnosis", diagnosis)
 # diagnosis = {"A": "hacked reward", "B": "no signal", "C": "learning rate", "D": "healthy"}
 # ```
 #
-# A: return and success part. B: after a first stir the gradient is 0, since advantages are; return goes up and down
-# with the hands that are dealt, and entropy is 0 because it is sampled near temperature 0. C: from an undecided policy
-# to one that earns the least there is, with no gradient left. D: all move a little, in the good directions.
+# A: return rises while success falls. B: after the first updates the gradient is 0, since the advantages are; return
+# varies with the hands, and entropy is 0 because the run samples near temperature 0. C: a random policy becomes one
+# that earns the minimum, with no gradient left. D: all curves move a little, in the right directions.
 #
 # </details>
 
 # %% [markdown]
 # ## The list on the wall
 #
-# | symptom | reading | cure |
+# | symptom | cause | cure |
 # |---|---|---|
-# | return at the floor, spread 0 | steps too long: all answers earn the same | less `lr`, some `kl`, `last_good` |
-# | return up, success down, turns at the limit | the reward pays for something else | mend the reward; log success beside it |
-# | gradient 0, return flat, groups alike | no variance, no signal | temperature, larger `group`, hands of middling difficulty |
-# | success 0 from the start, answers unreadable | right answers are never sampled | SFT first, or a reward with steps |
-# | practised hands fine, changed rule lost and not coming back | in training, reading the rule makes no difference | do not over-fit before RL; deal more than one rule |
+# | return at the floor, spread 0 | steps too long: all answers earn the same | a lower `lr`, a `kl` penalty, a restart from `last_good` |
+# | return up, success down, turns at the limit | the reward pays for something else | correct the reward; log success beside it |
+# | gradient 0, return flat, groups alike | no variance, no signal | temperature, larger `group`, hands of medium difficulty |
+# | success 0 from the start, answers unreadable | right answers are never sampled | SFT first, or a graded reward |
+# | training hands fine, changed rule lost for good | in training, reading the rule makes no difference | do not over-fit before RL; deal more than one rule |
 #
 # ## What would change my mind
 #
@@ -533,6 +532,6 @@ check("when_rl_fails.diagnosis", diagnosis)
 import platform
 from importlib.metadata import version
 
-said = ", ".join(SIZE) or "as in the config"
-print(f"setting {SETTING}{' (fast)' if FAST else ''}; live runs from {CONFIG.removeprefix('../')} with {said}, seed 0")
+sizes = ", ".join(SIZE) or "as in the config"
+print(f"setting {SETTING}{' (fast)' if FAST else ''}; live runs from {CONFIG.removeprefix('../')} with {sizes}, seed 0")
 print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())
