@@ -195,7 +195,7 @@ def test_plain_words_for_what_lies_behind(capsys, tmp_path):
         "answers with a legal formula",
         "  and each card used once",
         "numbers translated rightly",
-        "face cards told as in training",
+        "face cards read as in training",
         "first answer by the other rule",
         "wrong answers copied from training",
     ):

@@ -66,7 +66,7 @@ def _kept(episode: Episode) -> Trials:
 
 
 def _faces_as_ten(episode: Episode) -> Trials:
-    """The face cards whose numbers were told, and those that were told the training rule's."""
+    """Translated face cards that count differently under the training rule, and those given its numbers."""
     state = episode.positions[0].state
     trained = cards.face_values(copies.TRAINED_RULE)
     changed = {r for r in trained if cards.number_of(r, state["faces"]) != trained[r]}
@@ -167,7 +167,7 @@ LABELS = {
     "number_right_by_attempt": "  in attempt",
     "steps_true": "steps of thoughts that are true",
     "last_steps_true": "  of these, last steps of a try",
-    "faces_as_ten": "face cards told as in training",
+    "faces_as_ten": "face cards read as in training",
     "face_hands": "success in hands with a face card",
     "kept_old_rule": "first answer by the other rule",
     "copied": "wrong answers copied from training",

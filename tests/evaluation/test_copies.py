@@ -1,4 +1,4 @@
-"""Copies of training answers, and face cards told as in training: counted by hand."""
+"""Copies of training answers, and face cards read as in training: counted by hand."""
 
 import json
 
