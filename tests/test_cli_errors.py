@@ -101,12 +101,12 @@ def test_scripts_that_cannot_be_read(content, said, capsys):
         (b"taks: x", "no template 'taks'"),
         (b"task: 3", "must be text"),
         (
-            b"task: Reach {tagret} with {cards}",
-            "prompts.yaml: template 'task': no placeholder {tagret}; did you mean {target}?",
+            b"task: Reach {goal}, not {target}",
+            "prompts.yaml: template 'task': no placeholder {goal}; it may use {target}, {count}, {faces};",
         ),
         (
             b"format: x\ninput: You hold {Cards}",
-            "prompts.yaml: template 'input': no placeholder {Cards}; did you mean {cards}?",
+            "prompts.yaml: template 'input': no placeholder {Cards}; it may use {target}, {count}, {faces}, {cards};",
         ),
     ],
 )

@@ -221,7 +221,7 @@ def read_prompts(path: str | None, cell: str) -> dict[str, str] | None:
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds no templates; write one `name: text` for each")
     try:
-        check_templates(game(cell).templates, data)
+        check_templates(game(cell).templates, game(cell).placeholders, data)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     return data

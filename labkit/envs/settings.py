@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,8 @@ from typing import Any
 
 from labkit.errors import UsageError
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")
+"""A name in braces. Other braces are text: ``{2}``, ``{ word }``, ``{"key": 1}``."""
 
 
 def check_attempts(attempts: Any) -> int:
@@ -48,22 +48,26 @@ def merged(default: Mapping[str, str], given: Mapping[str, str] | None) -> Mappi
     return {**default, **(given or {})}
 
 
-def check_templates(default: Mapping[str, str], given: Mapping[str, str] | None) -> None:
+def check_templates(
+    default: Mapping[str, str], placeholders: Mapping[str, Sequence[str]], given: Mapping[str, str] | None
+) -> None:
     """Check templates before they are used.
 
+    Args:
+        placeholders: those that each template is given; none where a template is not named.
+
     Raises:
-        UsageError: a template does not exist or is not text, or holds a placeholder that looks like a misspelt one.
-            Other words in braces are left as they are: answer formats are full of them.
+        UsageError: a template does not exist or is not text, or holds a placeholder that it is not given.
     """
     merged(default, given)
-    known = sorted({name for text in default.values() for name in _PLACEHOLDER.findall(text)})
     for template, text in (given or {}).items():
+        allowed = placeholders.get(template, ())
         for name in _PLACEHOLDER.findall(text):
-            lower = {other.lower(): other for other in known}
-            near = difflib.get_close_matches(name.lower(), lower, 1, cutoff=0.7)
-            if name not in known and near:
+            if name not in allowed:
+                known = ", ".join(f"{{{other}}}" for other in allowed) or "none"
                 raise UsageError(
-                    f"template {template!r}: no placeholder {{{name}}}; did you mean {{{lower[near[0]]}}}?"
+                    f"template {template!r}: no placeholder {{{name}}}; it may use {known}; "
+                    f"for that word in braces write {{ {name} }}"
                 )
 
 
@@ -85,5 +89,8 @@ def prompt_variant(default: Mapping[str, str], others: Mapping[str, Sequence[str
 
 
 def fill(template: str, **values: Any) -> str:
-    """Put values in place of ``{name}``; every other brace stays, since answer formats are full of them."""
+    """Put values in place of ``{name}``; every other brace stays, since answer formats are full of them.
+
+    A name without a value stays too: :func:`check_templates` refuses it in a new task; a stored one reads as it did.
+    """
     return _PLACEHOLDER.sub(lambda m: str(values.get(m[1], m[0])), template)

@@ -42,7 +42,8 @@ TEMPLATE = (
 class Bandit(Game):
     """Two levers; ``b`` is right."""
 
-    suites, splits, templates, decisive_field = ("id",), ("train",), {}, "lever"
+    suites, splits, templates, placeholders = ("id",), ("train",), {}, {}
+    decisive_field = "lever"
     typed = ("lever",)
     pictured = False
 

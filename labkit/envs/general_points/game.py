@@ -35,6 +35,7 @@ class GeneralPoints:
     decisive_field = "formula"
     splits = tuple(cards.SPLITS)
     templates = prompts.DEFAULT
+    placeholders = prompts.PLACEHOLDERS
     prompt_variant = staticmethod(prompts.prompt_variant)
 
     def __init__(self, cell: str) -> None:
@@ -285,8 +286,8 @@ def _reddened(hand: Sequence[tuple[str, str]], count: int, key: str) -> list[tup
 
 
 def check_prompts(templates: Mapping[str, str] | None) -> None:
-    """Raises UsageError unless the templates are known ones, with known placeholders."""
-    check_templates(prompts.DEFAULT, templates)
+    """Raises UsageError unless the templates are known ones, with placeholders that they are given."""
+    check_templates(prompts.DEFAULT, prompts.PLACEHOLDERS, templates)
 
 
 def ranks_of(deal: Mapping[str, Any]) -> list[str]:

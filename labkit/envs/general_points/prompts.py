@@ -30,6 +30,23 @@ DEFAULT: Mapping[str, str] = {
     "correct": "Correct.",
     "again": "Try again.",
 }
+_OPENING = ("target", "count", "faces")
+_REASON = ("reason", "target")
+PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
+    "task": _OPENING,
+    "input": (*_OPENING, "cards"),
+    "input_picture": _OPENING,
+    "format": _OPENING,
+    "faces_equal": ("J", "Q", "K"),
+    "faces_apart": ("J", "Q", "K"),
+    "unreadable": ("target",),
+    "wrong_cards": ("target",),
+    "illegal_formula": _REASON,
+    "wrong_numbers": _REASON,
+    "wrong_value": _REASON,
+    "correct": ("target",),
+}
+"""What each template is given. The cards are given in words to ``input`` alone, which picture cells do not use."""
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "task": (
         "A game of cards: write a formula worth {target} that uses the numbers of all {count} cards, each exactly "
@@ -92,14 +109,15 @@ def opening(
 ) -> str:
     """The first user message. With ``picture`` the ranks are not given in words."""
     templates = merged(prompts)
-    parts = (templates["task"], templates["input_picture" if picture else "input"], templates["format"])
-    return fill(
-        "\n".join(part for part in parts if part),
-        faces=face_sentence(faces, prompts),
-        target=target,
-        count=_WORDS[len(ranks)],
-        cards=", ".join(ranks),
-    )
+    values = {
+        "faces": face_sentence(faces, prompts),
+        "target": target,
+        "count": _WORDS[len(ranks)],
+        "cards": ", ".join(ranks),
+    }
+    names = ("task", "input_picture" if picture else "input", "format")
+    parts = [fill(templates[name], **{given: values[given] for given in PLACEHOLDERS[name]}) for name in names]
+    return "\n".join(part for part in parts if part)
 
 
 def feedback(category: str, *, target: int, reason: str = "", prompts: Mapping[str, str] | None = None) -> str:

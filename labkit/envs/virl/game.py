@@ -42,6 +42,7 @@ class VIRL:
     typed = ("action",)
     splits = sources.SPLITS
     templates = prompts.DEFAULT
+    placeholders = prompts.PLACEHOLDERS
     prompt_variant = staticmethod(prompts.prompt_variant)
 
     def __init__(self, cell: str) -> None:
@@ -288,8 +289,8 @@ def truth_of(task: Task, state: Mapping[str, Any]) -> verifier.Truth:
 
 
 def check_prompts(templates: Mapping[str, str] | None) -> None:
-    """Raises UsageError unless the templates are known ones, with known placeholders."""
-    check_templates(prompts.DEFAULT, templates)
+    """Raises UsageError unless the templates are known ones, with placeholders that they are given."""
+    check_templates(prompts.DEFAULT, prompts.PLACEHOLDERS, templates)
 
 
 def _rail_state(steps: tuple[rails.Step, ...], at: int, actions: str) -> dict[str, Any]:

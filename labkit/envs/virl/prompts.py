@@ -53,6 +53,28 @@ DEFAULT: Mapping[str, str] = {
     "again": "Try again.",
 }
 
+_OPENING = ("instruction", "words", "history")
+PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
+    "task": _OPENING,
+    "instruction": _OPENING,
+    "grid": _OPENING,
+    "actions_absolute": _OPENING,
+    "actions_relative": _OPENING,
+    "history": _OPENING,
+    "observed": ("number", "observation"),
+    "acted": ("number", "action"),
+    "format": _OPENING,
+    "sentence": ("number", "text"),
+    "turn": ("relative", "compass"),
+    "onward": ("where",),
+    "arrive": ("where",),
+    "here": ("where",),
+    "where": ("landmarks",),
+    "landmark": ("name", "relation"),
+    "wrong_observation": ("reason",),
+    "wrong_action": ("reason",),
+}
+"""What each template is given. ``words`` are those of the actions, ``history`` ends with the newest observation."""
 _ACTIONS = (
     "Move with forward(), turn with turn_direction(x), where x is one of {words}, and end with stop().",
     "Choose among forward(), stop() and turn_direction(x); x must be one of these: {words}.",

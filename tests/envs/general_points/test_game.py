@@ -199,10 +199,10 @@ def test_wrong_answers_stay_in_the_dialogue():
 
 
 def test_templates_of_ones_own():
-    task = 'Mach {target}. {faces} {unknown} {"a": 1}'
+    task = 'Mach {target}. {faces} { unknown } {"a": 1}'
     mine = {"task": task, "format": "", "wrong_value": "Nein: {reason}", "again": ""}
     episode = opened(prompts=mine)
-    assert prompt(episode)[0].text.startswith('Mach 24. J, Q and K each count as 10. {unknown} {"a": 1}\n')
+    assert prompt(episode)[0].text.startswith('Mach 24. J, Q and K each count as 10. { unknown } {"a": 1}\n')
     assert judge(episode, text("3+3+8+8")).attempts[0].verdict.feedback == "Nein: equals 22"
 
 
