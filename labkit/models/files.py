@@ -13,6 +13,8 @@ from typing import Any
 
 from labkit.errors import UsageError
 
+GGUF = b"GGUF"
+"""The first bytes of a GGUF file, the format of llama.cpp."""
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 PROCESSOR = ("processor_config.json", "preprocessor_config.json")
@@ -58,7 +60,15 @@ def _step(path: Path) -> tuple[int, str]:
     return (int(digits[1]) if digits else -1, str(path))
 
 
+def is_gguf(file: Path) -> bool:
+    """Whether a file begins as GGUF files do."""
+    with file.open("rb") as handle:
+        return handle.read(len(GGUF)) == GGUF
+
+
 def _no_folder(path: Path) -> str:
+    if path.is_file() and is_gguf(path):
+        return f"{path} is a GGUF file; make a checkpoint of it with `labkit import {path} DIR`"
     if path.exists():
         return f"{path} is a file; name the directory that it lies in, {path.parent}"
     here = path

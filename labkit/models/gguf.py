@@ -7,9 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from labkit.errors import UsageError
-from labkit.models.files import first_line
-
-MAGIC = b"GGUF"
+from labkit.models.files import GGUF, first_line, is_gguf
 
 
 def import_gguf(file: str | Path, folder: str | Path) -> int:
@@ -44,9 +42,8 @@ def import_gguf(file: str | Path, folder: str | Path) -> int:
 def _check(file: Path, folder: Path) -> None:
     if not file.is_file():
         raise UsageError(f"no file {file}")
-    with file.open("rb") as handle:
-        if handle.read(len(MAGIC)) != MAGIC:
-            raise UsageError(f"{file} is no GGUF file: it does not begin with {MAGIC.decode()}")
+    if not is_gguf(file):
+        raise UsageError(f"{file} is no GGUF file: it does not begin with {GGUF.decode()}")
     if folder.exists() and (not folder.is_dir() or os.listdir(folder)):
         raise UsageError(f"{folder} is there already; name a folder that is new or empty")
     if find_spec("gguf") is None:

@@ -120,3 +120,15 @@ def test_what_is_no_gguf_file_or_has_no_room_is_refused(file, tmp_path, monkeypa
     monkeypatch.setattr(reading, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="pip install gguf"):
         reading.import_gguf(file, tmp_path / "made")
+
+
+@pytest.mark.parametrize("verb", ["play", "train"])
+def test_a_gguf_file_named_as_a_model_is_to_be_imported_first(file, verb, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(f"stage: sft\nmodel: {file}\ncell: gp-l\nsteps: 1\nlr: 1e-4\n")
+    words = {"play": ["play", "gp-l", "--player", str(file)], "train": ["train", str(config)]}
+    assert main(words[verb]) == 2
+    assert (
+        f"{file} is a GGUF file; make a checkpoint of it with `labkit import {file} DIR`\n" in capsys.readouterr().err
+    )
