@@ -56,7 +56,7 @@ class VIRLTab(Tab[VIRLHandlers]):
             self.field("route", min_width=200, scale=4)
             self.field("actions", choices=RULES, min_width=180, scale=3)
             self.field("walk", min_width=80)
-            self.field("cell", choices=CELLS, min_width=110)
+            self.field("cell", choices=CELLS, min_width=140)
 
     def field(self, name: str, **options: Any) -> None:
         if name != "route":
