@@ -106,6 +106,8 @@ def test_its_verdicts():
     assert judge(opened, "3 2 1").attempts[0].tags == ("bad_json",)
     with pytest.raises(UsageError, match="no order"):
         game("sorting").task(digits="312", order="sideways")
+    with pytest.raises(UsageError, match="template 'format': no placeholder {digits}; it may use none"):
+        game("sorting").task(digits="312", prompts={"task": "{digits} {order}", "format": "{digits}"})
 
 
 def test_play(capsys, monkeypatch):
