@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from random import Random
 
     from PIL.Image import Image
@@ -25,7 +25,7 @@ class Game(Protocol):
     """Parts of a suite, besides ``all``."""
     templates: Mapping[str, str]
     """The built-in prompt templates."""
-    placeholders: Mapping[str, Sequence[str]]
+    placeholders: Mapping[str, tuple[str, ...]]
     """The placeholders that a template may hold, by template; none where a template is not named."""
     decisive_field: str
     """The answer's field that decides the verdict."""
