@@ -102,7 +102,8 @@ def credentials(host: str, auth: str | None, auth_file: str | None) -> tuple[str
             said = Path(auth_file).read_text(encoding="utf-8").partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
-                f"cannot read --auth-file {auth_file}: {getattr(error, 'strerror', None) or error}"
+                f"cannot read --auth-file {auth_file}: {getattr(error, 'strerror', None) or error}; "
+                "name a text file with user:password in its first line"
             ) from None
     elif not auth and os.environ.get(AUTH):
         source, said = AUTH, os.environ[AUTH]
@@ -112,7 +113,7 @@ def credentials(host: str, auth: str | None, auth_file: str | None) -> tuple[str
         raise UsageError(f"--host {host} opens the app to others: add --auth-file FILE, or set {AUTH}=user:password")
     user, colon, password = said.partition(":")
     if not (user and colon and password):
-        raise UsageError(f"{source} is user:password")
+        raise UsageError(f"{source} has no user:password; write both, with a colon between them")
     return user, password
 
 

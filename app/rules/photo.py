@@ -45,11 +45,11 @@ CHOOSER = (
 def received(photo: Any) -> tuple[str | None, str]:
     """A photograph as the page sends it, a data URL: as a recipe holds it, and as HTML; or nothing, and why."""
     if not photo:
-        return None, note(f"The photograph is too large: at most {MOST // 2**20} MB.")
+        return None, note(f"The photograph is larger than {MOST // 2**20} MB; choose a smaller one.")
     sent_text = photo.partition(",")[2] if isinstance(photo, str) else ""
     try:
         if len(sent_text) > MOST * 4 // 3 + 4:
-            raise UsageError(f"the photograph is too large: at most {MOST // 2**20} MB")
+            raise UsageError(f"the photograph is larger than {MOST // 2**20} MB; choose a smaller one")
         image = read_picture(base64.b64decode(sent_text, validate=True), "the photograph")
     except binascii.Error:
         return None, note("The photograph did not arrive whole; choose it again.")

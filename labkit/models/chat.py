@@ -83,7 +83,7 @@ def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout
     # A template may write in capitals what it is given; that changes answers too, and is refused where it matters.
     if _ASKED.lower() not in asked.lower():
         takes = "text" if parts else "parts, as those of vision models do, and not text"
-        raise UsageError(f"the chat template leaves out what is asked; change {template_of(tokenizer)} to take {takes}")
+        raise UsageError(f"the chat template leaves out the question; change {template_of(tokenizer)} to take {takes}")
     prompt = asked.rpartition(_ASKED)[2]
     thought = prompt[prompt.rindex(_OPEN) :] if prompt.count(_OPEN) > prompt.count(_CLOSE) else ""
     try:
@@ -302,7 +302,9 @@ def _untrained(dialogue: Dialogue, turn: int, text: str) -> tuple[tuple[int, int
     said = dialogue.messages[turn].text
     first = text.find(said)
     if spans and first < 0:
-        raise UsageError("the chat template changes answers, so none can be trained on in part")
+        raise UsageError(
+            "the chat template changes answers, so parts of them cannot be trained on; use one that keeps them"
+        )
     return tuple((first + start, first + end if end < len(said) else len(text)) for start, end in spans)
 
 

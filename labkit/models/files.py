@@ -92,7 +92,7 @@ def _snapshot(hub_id: str, remote_code: bool) -> Path:
         if is_offline_mode():
             reason = "the hub is switched off: check the name, or let it be fetched with HF_HUB_OFFLINE=0"
         else:
-            reason = f"it cannot be fetched: {first_line(error)}"
+            reason = f"it cannot be fetched: {first_line(error)}; check the name and the connection"
         missing = f"{hub_id} is neither a directory here nor in the local Hugging Face cache"
         raise UsageError(f"{missing}, and {reason}") from None
 
@@ -106,7 +106,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read {path}: {error.strerror}; save the checkpoint again") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON ({first_line(error)}); save the checkpoint again") from None
     if not isinstance(data, dict):

@@ -30,7 +30,7 @@ def import_gguf(file: str | Path, folder: str | Path) -> int:
         model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
     except Exception as error:
         # Whatever transformers raises here is about the file, not about this program.
-        raise UsageError(f"transformers cannot read {file}: {first_line(error)}") from error
+        raise UsageError(f"transformers cannot read {file}: {first_line(error)}; convert another file") from error
     # The weights are no longer quantised; save_pretrained refuses a model that says they are.
     del model.config.quantization_config
     model.hf_quantizer = None
@@ -41,10 +41,10 @@ def import_gguf(file: str | Path, folder: str | Path) -> int:
 
 def _check(file: Path, folder: Path) -> None:
     if not file.is_file():
-        raise UsageError(f"no file {file}")
+        raise UsageError(f"no file {file}; give the path of a GGUF file")
     if not is_gguf(file):
-        raise UsageError(f"{file} is no GGUF file: it does not begin with {GGUF.decode()}")
+        raise UsageError(f"{file} does not begin with {GGUF.decode()}; give the path of a GGUF file")
     if folder.exists() and (not folder.is_dir() or os.listdir(folder)):
-        raise UsageError(f"{folder} is there already; name a folder that is new or empty")
+        raise UsageError(f"{folder} exists already; give a new or empty folder")
     if find_spec("gguf") is None:
         raise UsageError("reading GGUF files needs the package gguf: pip install gguf")

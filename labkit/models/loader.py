@@ -87,8 +87,8 @@ def _bundle(
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise UsageError(
-            f"the tokenizer of {folder} knows {len(tokenizer)} tokens and its model {rows}; "
-            "put the tokenizer there that it was trained with"
+            f"the tokenizer of {folder} has {len(tokenizer)} tokens and its model {rows}; "
+            "replace it by the model's own tokenizer"
         )
     if tokenizer.pad_token_id is None:
         # Padding is masked wherever it is used, so any token will do.
@@ -200,7 +200,7 @@ def _adapted(model: transformers.PreTrainedModel, folder: Path) -> transformers.
         model.resize_token_embeddings(max(rows), mean_resizing=False)
     config = peft.PeftConfig.from_pretrained(folder)
     if config.is_prompt_learning:
-        raise UsageError(f"the adapter {folder} adds prompt tokens; use one that changes weights: LoRA")
+        raise UsageError(f"the adapter {folder} adds prompt tokens; use a LoRA adapter, which changes weights")
     adapted = peft.PeftModel.from_pretrained(model, folder, config=config, ignore_mismatched_sizes=True)
     own = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
     _refuse_missing(own.keys() - shapes.keys(), folder)

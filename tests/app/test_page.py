@@ -140,7 +140,7 @@ def test_another_host_needs_a_password(monkeypatch):
         with pytest.raises(UsageError, match="add --auth-file FILE, or set LABKIT_AUTH"):
             main.run(host=host)
     for said in ("me", "me:", ":secret", ""):
-        with pytest.raises(UsageError, match="--auth is user:password"):
+        with pytest.raises(UsageError, match="--auth has no user:password; write both"):
             main.run(auth=said)
 
 
@@ -150,9 +150,9 @@ def test_the_password_comes_from_a_file_or_the_environment(tmp_path, monkeypatch
     file.write_text("me:a secret: with colon\nsecond line\n", encoding="utf-8")
     assert serving.credentials("0.0.0.0", None, str(file)) == ("me", "a secret: with colon")
     file.write_text("nothing", encoding="utf-8")
-    with pytest.raises(UsageError, match="password.txt is user:password"):
+    with pytest.raises(UsageError, match="password.txt has no user:password; write both"):
         serving.credentials("0.0.0.0", None, str(file))
-    with pytest.raises(UsageError, match="cannot read --auth-file"):
+    with pytest.raises(UsageError, match="cannot read --auth-file .*; name a text file"):
         serving.credentials("0.0.0.0", None, str(tmp_path / "gone"))
     with pytest.raises(UsageError, match="not both"):
         serving.credentials("0.0.0.0", "me:secret", str(file))

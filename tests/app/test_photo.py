@@ -70,9 +70,9 @@ def test_a_photograph_is_kept_small_without_what_the_camera_wrote():
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        ("", "too large: at most 8 MB"),
-        (None, "too large: at most 8 MB"),
-        ("data:image/png;base64," + "A" * (photo.MOST * 4 // 3 + 100), "too large: at most 8 MB"),
+        ("", "larger than 8 MB; choose a smaller one"),
+        (None, "larger than 8 MB; choose a smaller one"),
+        ("data:image/png;base64," + "A" * (photo.MOST * 4 // 3 + 100), "larger than 8 MB; choose a smaller one"),
         ("data:image/png;base64,AAAA", "the photograph cannot be read as a picture; save it as PNG or JPEG"),
         ("data:image/png;base64,??", "did not arrive whole"),
         ("/etc/passwd", "cannot be read as a picture"),

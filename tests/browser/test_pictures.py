@@ -87,4 +87,4 @@ def test_too_large_a_photograph_stays_in_the_browser(visit, tmp_path: Path) -> N
     file.write_bytes(bytes(9 * 2**20))
     page = visit("tab=rules")
     page.get_by_label("Photograph of the cards").set_input_files(file)
-    expect(page.get_by_text("too large: at most 8 MB")).to_be_visible()
+    expect(page.get_by_text("larger than 8 MB; choose a smaller one")).to_be_visible()

@@ -180,7 +180,7 @@ def test_a_template_that_takes_parts_only_is_refused_for_text(copy):
     parts = "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
     template = tiny_models.CHATML.replace("{{ message['content'] }}", f"{parts}{{% endfor %}}")
     (copy / "chat_template.jinja").write_text(template)
-    with pytest.raises(UsageError, match="leaves out what is asked; change .*chat_template.jinja to take parts"):
+    with pytest.raises(UsageError, match="leaves out the question; change .*chat_template.jinja to take parts"):
         load(copy)
 
 

@@ -109,7 +109,7 @@ def test_what_is_no_gguf_file_or_has_no_room_is_refused(file, tmp_path, monkeypa
     other.write_bytes(b"PK not a model")
     with pytest.raises(UsageError, match="does not begin with GGUF"):
         reading.import_gguf(other, tmp_path / "made")
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(UsageError, match="no file .*; give the path of a GGUF file"):
         reading.import_gguf(tmp_path / "none.gguf", tmp_path / "made")
     with pytest.raises(UsageError, match="new or empty"):
         reading.import_gguf(file, tmp_path)

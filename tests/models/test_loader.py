@@ -275,7 +275,7 @@ def _raising_template(path):
         (_pointer("tokenizer.json"), "tokenizer.json is a Git LFS pointer.*git lfs pull"),
         (_pointer("model.safetensors"), "model.safetensors is a Git LFS pointer.*git lfs pull"),
         (_pointer("config.json"), "config.json is a Git LFS pointer.*git lfs pull"),
-        (_small_vocabulary, "knows 352 tokens and its model 300; put the tokenizer there"),
+        (_small_vocabulary, "has 352 tokens and its model 300; replace it by the model's own"),
         (_no_tokenizer, "no tokenizer.*save one beside"),
         (_broken_tokenizer, "cannot read the tokenizer of .*llama: .*save it again"),
         (_no_template, "no chat template.*chat_template.jinja"),

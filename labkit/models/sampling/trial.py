@@ -75,7 +75,8 @@ def _check_fit(model: PreTrainedModel, contexts: list[Context]) -> torch.Tensor:
     except Exception as error:
         # Whatever a model raises here, it would raise when it plays.
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{type(language_model(model)).__name__} cannot be sampled: {why}") from error
+        name = type(language_model(model)).__name__
+        raise UsageError(f"{name} cannot be sampled: {why}; choose another model or dtype") from error
 
 
 @torch.inference_mode()
