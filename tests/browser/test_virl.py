@@ -168,30 +168,29 @@ def test_nothing_scrolls_sideways(visit, width, players):
 
 
 @pytest.mark.parametrize("width", [1280, 390, 320])
-@pytest.mark.parametrize("tab", ["virl", "gp"])
-def test_fields_lie_on_the_page_and_show_their_values(visit, tab, width):
-    page = visit(f"tab={tab}&players=expert", width=width, height=900)
-    page.locator(".app-settings:visible").wait_for()
-    fields = page.locator(".app-fields :is(input:not([type=radio]), button):visible")
-    assert fields.count() > 8
-    for field in fields.all():
-        name = field.get_attribute("aria-label") or field.get_attribute("placeholder") or field.inner_text()
-        box = field.bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= width, name
-        arrow = field.locator("xpath=..").locator("svg.dropdown-arrow")
-        if not arrow.count():
-            continue
-        # The value is written from the left edge, and is cut off where the padding begins.
-        cut, size = field.evaluate(
-            """field => {
-                const {font, paddingRight} = getComputedStyle(field);
-                const pen = Object.assign(document.createElement("canvas").getContext("2d"), {font});
-                return [parseFloat(paddingRight), pen.measureText(field.value).width];
-            }"""
-        )
-        assert box["x"] + box["width"] - cut <= arrow.bounding_box()["x"], name
-        if name in ("Speed", "Walk", "Observations", "Cards are shown"):
-            assert box["x"] + size <= arrow.bounding_box()["x"], name
+def test_fields_lie_on_the_page_and_their_values_beside_the_arrows(visit, width):
+    page = visit("tab=virl&players=expert", width=width, height=900)
+    for tab, short in (("V-IRL", {"Walk", "Observations", "Speed"}), ("GeneralPoints", {"Cards are shown"})):
+        page.get_by_role("tab", name=tab).click()
+        page.locator(".app-settings:visible").wait_for()
+        for field in page.locator(".app-fields :is(input:not([type=radio]), button):visible").all():
+            box = field.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width, field.evaluate("f => f.outerHTML")
+        lists = page.locator(".app-fields input[role=combobox]:visible").all()
+        assert short < {field.get_attribute("aria-label") for field in lists}
+        for field in lists:
+            name, box = field.get_attribute("aria-label"), field.bounding_box()
+            arrow = field.locator("xpath=..").locator("svg.dropdown-arrow").bounding_box()["x"]
+            # The value is written from the left edge, and is cut off where the padding begins.
+            padding, size = field.evaluate(
+                """field => {
+                    const {font, paddingRight} = getComputedStyle(field);
+                    const pen = Object.assign(document.createElement("canvas").getContext("2d"), {font});
+                    return [parseFloat(paddingRight), pen.measureText(field.value).width];
+                }"""
+            )
+            assert box["x"] + box["width"] - padding <= arrow, name
+            assert name not in short or size + padding <= box["width"], name
 
 
 def test_pictures_and_free_walks(visit):
