@@ -181,7 +181,7 @@ def test_a_phone_shows_play_on_its_first_screen_and_all_of_the_rule_lab(visit):
     box = idle(page).bounding_box()
     assert box["y"] + box["height"] <= 844
     page.get_by_role("tab", name="Rule lab").click()
-    answer = page.get_by_label("Answer: a formula, or JSON")
+    answer = page.get_by_label("Answer: a formula, or JSON", exact=True)
     answer.fill("(13-4)*2+6")
     row = page.locator("tr", has_text="J, Q, K = 11, 12, 13")
     expect(row.locator(".lk-ok")).to_be_visible()
@@ -343,7 +343,7 @@ def test_rule_lab_judges_under_every_rule(visit):
         "✗ wrong numbers",
         "✗ wrong numbers",
     ]
-    page.get_by_label("Answer: a formula, or JSON").fill("(13-4)*2+6")
+    page.get_by_label("Answer: a formula, or JSON", exact=True).fill("(13-4)*2+6")
     page.locator("tr", has_text="J, Q, K = 11, 12, 13").locator(".lk-ok").wait_for()
 
 
