@@ -90,9 +90,12 @@ def test_batches_of_any_size_and_order_find_their_rows(llama, batch):
     assert_same(found, [expected[i] for i in turned])
 
 
-@pytest.mark.parametrize("family", WHOLE)
+@pytest.mark.parametrize("family", [family for family in WHOLE if family != "mllama"])
 def test_only_the_new_end_of_a_dialogue_is_read(family):
-    """An answer's last token was drawn and never read: with the feedback of 3 tokens there are 4 to read."""
+    """An answer's last token was drawn and never read: with the feedback of 3 tokens there are 4 to read.
+
+    Mllama reads dialogues anew: its pictures are outside the sequence that is cached.
+    """
     model, cache = getattr(tiny_models, family)(), PrefixCache()
     contexts = [[*BEGINNING, 200], [*BEGINNING, 201, 202]]
     answers = sample(model, contexts, cache, stop_ids=[])

@@ -37,9 +37,15 @@ def ids(answers):
 
 
 def forced(model, context, answer, temperature):
-    """Log-probabilities of an answer by one plain forward pass: no cache, no padding, no mask."""
+    """Log-probabilities of an answer by one plain forward pass: no cache, no padding, no mask.
+
+    An answer holds no picture, so a vision model's image token has no probability.
+    """
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([[*context, *answer]])).logits[0, len(context) - 1 : -1].float()
+        image = {"idefics3": "image_token_id", "mllama": "image_token_index"}.get(model.config.model_type)
+        if image:
+            logits[:, getattr(model.config, image)] = -torch.inf
     return torch.log_softmax(logits / temperature, -1)[range(len(answer)), answer].numpy()
 
 
