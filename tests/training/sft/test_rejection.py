@@ -25,6 +25,7 @@ def sampled():
         split="train",
         seed=5,
         max_new_tokens=64,
+        picture={},
     )
 
 
