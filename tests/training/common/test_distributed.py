@@ -132,18 +132,29 @@ def test_sharding_is_not_dropped_without_a_word(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "processes", "cpu", "kind"),
-    [("cpu", 1, True, "NO"), ("one-gpu", 1, False, "NO"), ("eight-80gb-fsdp2", 8, False, "FSDP")],
+    ("name", "machines", "processes", "cpu", "kind"),
+    [
+        ("cpu", 1, 1, True, "NO"),
+        ("one-gpu", 1, 1, False, "NO"),
+        ("eight-80gb-fsdp2", 1, 8, False, "FSDP"),
+        ("two-nodes-fsdp2", 2, 16, False, "FSDP"),
+    ],
 )
-def test_the_shipped_launch_files_say_what_their_names_do(name, processes, cpu, kind):
+def test_the_shipped_launch_files_say_what_their_names_do(name, machines, processes, cpu, kind):
     found = load_config_from_file(str(ACCELERATE / f"{name}.yaml"))
     assert (found.num_processes, found.use_cpu, found.distributed_type) == (processes, cpu, kind)
+    assert found.num_machines == machines
     # The run's own config says in which precision.
     assert found.mixed_precision == "no"
 
 
 def test_there_is_a_test_for_each_launch_file():
-    assert sorted(p.stem for p in ACCELERATE.iterdir()) == ["cpu", "eight-80gb-fsdp2", "one-gpu"]
+    assert sorted(p.stem for p in ACCELERATE.iterdir()) == ["cpu", "eight-80gb-fsdp2", "one-gpu", "two-nodes-fsdp2"]
+
+
+def test_two_nodes_share_out_a_model_as_one_does():
+    one, two = (load_config_from_file(str(ACCELERATE / f"{n}.yaml")) for n in ("eight-80gb-fsdp2", "two-nodes-fsdp2"))
+    assert one.fsdp_config == two.fsdp_config
 
 
 def test_what_the_file_for_eight_makes_of_fsdp(monkeypatch):
