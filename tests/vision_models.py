@@ -165,31 +165,16 @@ def _qwen(path: Path, kind: Any, config: Any, vision: dict[str, Any], patch: int
     return _saved(path, kind, settings, processor)
 
 
+QWEN_TOWER = {"depth": 2, "hidden_size": 16, "intermediate_size": 24, "num_heads": 2, "out_hidden_size": 32}
+
+
 def qwen2_5_vl(path: Path) -> Any:
-    vision = {
-        "depth": 2,
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_heads": 2,
-        "out_hidden_size": 32,
-        "patch_size": 14,
-        "window_size": 56,
-        "fullatt_block_indexes": [1],
-    }
+    vision = {**QWEN_TOWER, "patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]}
     return _qwen(path, transformers.Qwen2_5_VLForConditionalGeneration, transformers.Qwen2_5_VLConfig, vision, patch=14)
 
 
 def qwen3_vl(path: Path) -> Any:
-    vision = {
-        "depth": 2,
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_heads": 2,
-        "out_hidden_size": 32,
-        "patch_size": 16,
-        "num_position_embeddings": 64,
-        "deepstack_visual_indexes": [0],
-    }
+    vision = {**QWEN_TOWER, "patch_size": 16, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
     return _qwen(path, transformers.Qwen3VLForConditionalGeneration, transformers.Qwen3VLConfig, vision, patch=16)
 
 

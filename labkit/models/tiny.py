@@ -24,13 +24,15 @@ _PIECES = (
     r"|\s+"
 )
 _SPECIAL = {"pad_token": "<|pad|>", "bos_token": "<|begin|>", "eos_token": "<|end|>"}
-_TEMPLATE = (
+TEXT = "{{ message['content'] }}"
+"""Where the chat template writes a message's text."""
+TEMPLATE = (
     "{{ bos_token }}"
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}"
-    "<|assistant|>{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
+    "<|assistant|>{% generation %}" + TEXT + "<|end|>{% endgeneration %}"
     "{% else %}"
-    "<|user|>{{ message['content'] }}<|end|>"
+    "<|user|>" + TEXT + "<|end|>"
     "{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -68,7 +70,7 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     )
     # Every number from 0 to 99 is a token, however rare it is in the texts.
     core.train_from_iterator([*texts, *(f"{n} " * 50 for n in range(100))], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=core, chat_template=_TEMPLATE, **_SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=core, chat_template=TEMPLATE, **_SPECIAL)
 
 
 def build_model(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:

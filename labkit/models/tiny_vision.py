@@ -21,23 +21,15 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from labkit.config import Config
 from labkit.errors import UsageError
-from labkit.models import vision
+from labkit.models import tiny, vision
 
 IMAGE = "<image>"
-_TEMPLATE = (
-    "{{ bos_token }}"
-    "{% for message in messages %}"
-    "{% set text %}{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+_TEMPLATE = tiny.TEMPLATE.replace(
+    tiny.TEXT,
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
     "{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}" + IMAGE + "{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}{% endif %}{% endset %}"
-    "{% if message['role'] == 'assistant' %}"
-    "<|assistant|>{% generation %}{{ text }}<|end|>{% endgeneration %}"
-    "{% else %}"
-    "<|user|>{{ text }}<|end|>"
-    "{% endif %}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    "{% endfor %}{% endif %}",
 )
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from labkit.dispatch.local import BackgroundRun, foreground
 from labkit.errors import UsageError
-from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 
 CONFIG = """
@@ -27,16 +26,6 @@ lr: 1.0e-3
 save_every: 1
 stop: {{spread: 0, patience: 1000}}
 """
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
-    made = build_model(Shape(vocabulary=300, hidden=8, layers=1, heads=1, feed_forward=8, context=2048), words, 0)
-    made.save_pretrained(folder)
-    words.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

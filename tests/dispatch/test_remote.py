@@ -19,7 +19,6 @@ from labkit.dispatch import host as hosts
 from labkit.dispatch import remote
 from labkit.dispatch.transport import Unreachable
 from labkit.errors import UsageError
-from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.training import train
 from tests.dispatch import loopback
@@ -40,16 +39,6 @@ def server(tmp_path_factory):
             for state in remote.listing(host):
                 remote.SentRun(host, state["run"], made.folder / "stopped").stop()
     made.close()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "small"
-    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
-    made = build_model(Shape(vocabulary=300, hidden=8, layers=1, heads=1, feed_forward=8, context=2048), words, 0)
-    made.save_pretrained(folder)
-    words.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
