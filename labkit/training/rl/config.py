@@ -74,8 +74,11 @@ class RLConfig(StartConfig):
     """Optimizer steps in each epoch."""
     critic_lr: float = Field(3e-3, gt=0)
     """Learning rate of the value head; ``schedule`` moves it in proportion to ``lr``."""
+    warmup: int = Field(0, ge=0)
+    """Updates over which the learning rates rise in equal steps. Adam's first steps are as long as the rate allows,
+    whatever the gradient."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Over the updates; cosine goes down to ``lr_end``."""
+    """Over the updates after those; cosine goes down to ``lr_end``."""
     lr_end: float = Field(0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     grad_clip: float = Field(1.0, gt=0)
@@ -141,7 +144,10 @@ class RLConfig(StartConfig):
 
     def rate(self, update: int) -> float:
         """The policy's learning rate in an update, counted from 0."""
+        if update < self.warmup:
+            return self.lr * (update + 1) / self.warmup
         if self.schedule == "constant":
             return self.lr
-        share = 0.5 * (1 + np.cos(np.pi * update / self.updates))
+        done = (update - self.warmup) / max(1, self.updates - self.warmup)
+        share = 0.5 * (1 + np.cos(np.pi * done))
         return float(self.lr_end + (self.lr - self.lr_end) * share)

@@ -353,6 +353,13 @@ def test_the_rate_goes_down_a_cosine():
     assert small_games.config(lr=0.5).rate(39) == 0.5
 
 
+def test_the_rate_warms_up_before_its_schedule():
+    config = small_games.config(updates=12, lr=1.0, warmup=4, schedule="cosine")
+    # A quarter more each update; the cosine runs over the eight updates after them, and is half-way at the fourth.
+    assert [config.rate(n) for n in (0, 1, 3, 4, 8, 12)] == pytest.approx([0.25, 0.5, 1.0, 1.0, 0.5, 0.0])
+    assert [small_games.config(lr=0.5, warmup=2).rate(n) for n in (0, 1, 39)] == [0.25, 0.5, 0.5]
+
+
 def test_the_critics_rate_goes_down_with_the_policys(tmp_path):
     config = small_games.config(updates=2, lr=0.1, critic_lr=0.5, schedule="cosine", episodes=4)
     it = small_games.learner(small_games.saved(tmp_path), config)
