@@ -19,6 +19,20 @@ class Row(NamedTuple):
     note: str = ""
 
 
+class Folded(NamedTuple):
+    """A long part of an answer, which is shown behind a line that opens."""
+
+    begin: int
+    """Where it begins in the answer, in characters."""
+    summary: str
+    pieces: tuple[tuple[str, bool], ...]
+    """The part, character for character, in pieces of a line each, and whether each is greyed."""
+
+    @property
+    def end(self) -> int:
+        return self.begin + sum(len(piece) for piece, _ in self.pieces)
+
+
 class Picture(NamedTuple):
     """How the picture of an image cell is shown in a prompt."""
 
@@ -52,6 +66,9 @@ class View(Protocol):
 
     def fields(self, episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
         """Plain text: the fields of the answer format; none where the answer is unreadable."""
+
+    def folded(self, attempt: Attempt) -> Folded | None:
+        """Plain text: the part of the answer to fold, before its decisive field; None where nothing is."""
 
     def other_rule_label(self, position: Position) -> str:
         """Plain text: the rule that :attr:`labkit.episode.Attempt.other_rule` judges by."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labkit.episode import Attempt, Episode, Position
-from labkit.views.base import Picture, Row
+from labkit.views.base import Folded, Picture, Row
 from labkit.views.markup import Mark, plain, pre
 
 TAGS: Mapping[str, str] = {}
@@ -44,6 +44,11 @@ def situation(episode: Episode, position: int) -> str:
 def fields(episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
     """The fields as read, without a judgement."""
     return [Row(name, plain(value), None) for name, value in attempt.fields.items()]
+
+
+def folded(attempt: Attempt) -> Folded | None:
+    """None: the whole answer is shown."""
+    return None
 
 
 def other_rule_label(position: Position) -> str:

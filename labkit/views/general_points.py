@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from labkit.envs import game
@@ -9,12 +10,13 @@ from labkit.envs.general_points.cards import Rule, face_values, other_rule
 from labkit.envs.general_points.prompts import face_sentence
 from labkit.envs.general_points.render.picture import card_svg
 from labkit.envs.general_points.tags import TAGS
+from labkit.envs.general_points.thoughts import told, told_tries
 from labkit.episode import Attempt, Episode, Position
-from labkit.views.base import Picture, Row
+from labkit.views.base import Folded, Picture, Row
 from labkit.views.markup import Mark, plain, shown_html, text
 
 __all__ = [
-    "ENDED", "PICTURE", "TAGS", "fields", "hand", "other_rule_label", "rule_label", "setting", "situation",
+    "ENDED", "PICTURE", "TAGS", "fields", "folded", "hand", "other_rule_label", "rule_label", "setting", "situation",
     "step",
 ]  # fmt: skip
 
@@ -26,6 +28,8 @@ PICTURE = Picture("the picture of the cards", 240, "PNG")
 
 _SUITS = {"S": "spades", "H": "hearts", "D": "diamonds", "C": "clubs"}
 _RANKS = {"A": "ace", "J": "jack", "Q": "queen", "K": "king"}
+# To its closing quote, or to the end of an answer that was cut off in it.
+_THOUGHT = re.compile(r'"thought"\s*:\s*"((?:[^"\\]|\\.)+)')
 
 
 def rule_label(faces: Rule) -> str:
@@ -89,6 +93,17 @@ def fields(episode: Episode, position: Position, attempt: Attempt) -> list[Row]:
         _listed("number", read, evidence.get("number_right"), f"they count as {', '.join(map(str, numbers))}"),
         Row("formula", plain(read.get("formula", "")), not formula_failed, _equals(evidence)),
     ]
+
+
+def folded(attempt: Attempt) -> Folded | None:
+    """The thought, a try a line; those that missed the target are greyed."""
+    found = _THOUGHT.search(attempt.answer)
+    if found is None:
+        return None
+    tries = told_tries(found[1])
+    missed = [wrong for piece, wrong in tries if told(piece)]
+    summary = f"{len(missed)} {'try' if len(missed) == 1 else 'tries'}, {sum(missed)} missed" if missed else "in words"
+    return Folded(found.start(1), f"Thought: {summary}", tuple(tries))
 
 
 def _listed(name: str, read: Any, right: bool | None, truth: str) -> Row:

@@ -15,7 +15,7 @@ from typing import Any
 from labkit import envs
 from labkit.envs.games import row_of
 from labkit.episode import Attempt, Episode, Message, Position, Sample
-from labkit.views.base import View
+from labkit.views.base import Folded, View
 from labkit.views.markup import BAD, OK, Mark, details, mark_of, pre, shown_html, signed, text
 from labkit.views.tokens import Token, tokens_html
 
@@ -170,15 +170,24 @@ def _reward(attempt: Attempt, total: float) -> str:
 
 
 def _answer(episode: Episode, attempt: Attempt) -> str:
-    """The exact answer, with the decisive field underlined."""
-    span = envs.game(episode.task.cell).decisive_span(attempt.answer)
-    if not attempt.answer:
+    """The exact answer, with the decisive field underlined and a long part folded."""
+    answer = attempt.answer
+    if not answer:
         return '<p class="lk-empty">An empty answer.</p>'
-    if span is None:
-        return f'<div class="lk-answer">{pre(attempt.answer)}</div>'
-    start, end = span
-    parts = text(attempt.answer[:start]), text(attempt.answer[start:end]), text(attempt.answer[end:])
-    return f'<div class="lk-answer"><pre>\n{parts[0]}<u>{parts[1]}</u>{parts[2]}</pre></div>'
+    folded = _view(episode).folded(attempt)
+    behind = folded.end if folded else 0
+    before = f"{pre(answer[: folded.begin])}{_folded(folded)}" if folded else ""
+    start, end = envs.game(episode.task.cell).decisive_span(answer) or (len(answer), len(answer))
+    # A decisive field in front of the folded part, in an answer that goes on, is left without a line.
+    start, end = max(start, behind), max(end, behind)
+    parts = text(answer[behind:start]), text(answer[start:end]), text(answer[end:])
+    underlined = f"<u>{parts[1]}</u>" if parts[1] else ""
+    return f'<div class="lk-answer">{before}<pre>\n{parts[0]}{underlined}{parts[2]}</pre></div>'
+
+
+def _folded(folded: Folded) -> str:
+    lines = (f'<li class="lk-missed">{text(p)}</li>' if grey else f"<li>{text(p)}</li>" for p, grey in folded.pieces)
+    return details(text(folded.summary), f"<ol>{''.join(lines)}</ol>", "lk-folded")
 
 
 def _fields(episode: Episode, position: Position, attempt: Attempt) -> str:

@@ -14,12 +14,13 @@ from labkit.envs.virl.walk import instruction_of
 from labkit.episode import Attempt, Episode, Position
 from labkit.errors import UsageError
 from labkit.views.base import Picture, Row
+from labkit.views.default import folded
 from labkit.views.markup import Mark, img, mark_of, plain, shown_html, text
 from labkit.views.street_map import map_svg
 
 __all__ = [
-    "ENDED", "PICTURE", "TAGS", "expected", "facing", "fields", "hand", "instruction_html", "map_html",
-    "other_rule_label", "outcome_html", "rule_label", "setting", "situation", "step", "views_html",
+    "ENDED", "PICTURE", "TAGS", "expected", "facing", "fields", "folded", "hand", "instruction_html",
+    "map_html", "other_rule_label", "outcome_html", "rule_label", "setting", "situation", "step", "views_html",
 ]  # fmt: skip
 
 ENDED = {

@@ -54,6 +54,40 @@ def test_the_answer_is_shown_word_for_word(text, parse):
     assert "${" not in html and "{{" not in html, "gradio fills templates in the page: no text may look like one"
 
 
+THOUGHT = "21 no; 10-9=1: 3 8 1; 8-1=7: 3 7; 3*7=21 no; back to 3 8 1; 8*1=8: 3 8; 3*8=24"
+
+
+def test_a_thought_is_folded_with_a_try_a_line_and_its_misses_greyed(parse):
+    before = '{"cards": ["10", "9", "3", "8"], "number": [10, 9, 3, 8], "thought": "'
+    text = f'{before}{THOUGHT}", "formula": "3*8*(10-9)=24"}}'
+    page = parse(turn_card(judge(start(game("gp-l").task(hand=["10", "9", "3", "8"])), text), 0, 0))
+    [shown] = page.all(".lk-answer")
+    [folded] = shown.all("details")
+    assert folded.all("summary")[0].text == "Thought: 2 tries, 1 missed" and "open" not in folded.attributes
+    assert [(line.text, line.attributes.get("class")) for line in folded.all("li")] == [
+        ("21 no; ", "lk-missed"),
+        ("10-9=1: 3 8 1; 8-1=7: 3 7; 3*7=21 no; ", "lk-missed"),
+        ("back to 3 8 1; 8*1=8: 3 8; 3*8=24", None),
+    ]
+    whole = shown.text.replace("Thought: 2 tries, 1 missed", "").replace("\n", "")
+    assert whole == text and [u.text for u in shown.all("u")] == ["3*8*(10-9)=24"]
+
+
+@pytest.mark.parametrize(
+    ("thought", "summary"),
+    [
+        ("8+8=16: 3 1 16; 16*1=16: 3 16; 16+3=19 no; 8*3", "Thought: 1 try, 1 missed"),
+        ("Let me see. <b>8</b> times 3 is 24.", "Thought: in words"),
+    ],
+)
+def test_a_thought_that_the_token_limit_cut_off_is_folded_too(thought, summary, parse):
+    text = f'{{"cards": ["8", "A", "3", "8"], "thought": "{thought}'
+    page = parse(turn_card(judge(start(game("gp-l").task(hand=["8", "A", "3", "8"])), text), 0, 0))
+    [shown] = page.all(".lk-answer")
+    assert shown.all("summary")[0].text == summary and not shown.all("b")
+    assert shown.text.replace(summary, "").replace("\n", "") == text
+
+
 def test_characters_that_html_cannot_carry_are_named():
     played = judge(start(game("gp-l").task(hand=TRUTH["cards"])), "a\0b\udc80c")
     html = turn_card(played, 0, 0)

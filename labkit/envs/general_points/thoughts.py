@@ -231,6 +231,15 @@ def continued(thought: str) -> list[tuple[int, int]]:
     return [match.span(1) for match in re.finditer(r" no(; )", thought)]
 
 
+def told_tries(thought: str) -> list[tuple[str, bool]]:
+    """The thought, character for character, in its tries, and whether each ends in ``no``.
+
+    What answers the feedback (``21 no``) counts as one. Text that is no search is one piece.
+    """
+    pieces = re.split(r"(?<= no; )", thought)
+    return [(piece, piece.rstrip("; ").endswith(" no")) for piece in pieces if piece]
+
+
 class Told(NamedTuple):
     """A step as a player tells it."""
 
