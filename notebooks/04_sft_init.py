@@ -580,7 +580,7 @@ figure
 # The same questions for V-IRL in text (`virl-l`, [notebook 02](02_virl.ipynb)): it has routes in place of hands, and an
 # answer is a step. With one attempt a route ends at the first wrong step, so rewards differ where samples end at
 # different steps. Its Init is even shorter, and starts from an earlier checkpoint of the base's pre-training
-# (`tiny:base@STEP`).
+# (`tiny:virl-l/base`).
 
 # %%
 def measure_virl(name):

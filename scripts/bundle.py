@@ -6,7 +6,7 @@ Without a STEP it is the last one. With ``--half`` the weights are kept in float
 
 NAME is the player's name without ``tiny:`` (``base``, ``gp-l/init``, ``gp-l/sft@200``). The card's figures are measured
 here with the weights as they are kept, on deals fixed beforehand (seed 0; 500 hands or 200 routes of each suite),
-greedily and sampled at temperature 1; ``card.json`` holds them, ``README.md`` says them in words.
+greedily and sampled at the cell's temperature; ``card.json`` holds them, ``README.md`` says them in words.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Columns(NamedTuple):
     """Arguments of :func:`labkit.evaluation.evaluate`."""
     headings: dict[str, str]
     """Measures besides the headline, and the headings of their columns."""
+    temperature: float
+    """Of the sampled answers: the one at which the cell's results are told."""
     attempts: dict[str, str]
     """Numbers of attempts within which the headline is told, and their headings; if none, the headline alone."""
 
@@ -47,6 +49,7 @@ CARDS = {
         "500 deals of each suite, as a deck deals them",
         {"episodes": 500},
         {"number_right": "numbers read rightly", "kept_old_rule": "kept the old rule", "legal": "legal formulas"},
+        0.6,
         {"1": "one attempt", "5": "five attempts"},
     ),
     "virl-l": Columns(
@@ -59,6 +62,7 @@ CARDS = {
             "kept_old_rule": "kept the old rule",
             "landmark_right": "landmark stated rightly",
         },
+        1.0,
         {},
     ),
 }
@@ -127,7 +131,7 @@ def readme(card: dict[str, Any]) -> str:
     cell = config["cell"]
     lines += [f"Greedy answers on {CARDS[cell].deals} (seed 0), with 95% intervals:", ""]
     lines += _tables(cell, card["results"])
-    lines += ["", "Answers sampled at temperature 1, on the same deals:", ""]
+    lines += ["", f"Answers sampled at temperature {card['temperature']:g}, on the same deals:", ""]
     lines += _tables(cell, card["sampled"])
     return "\n".join([*lines, ""])
 
@@ -188,7 +192,8 @@ def main(run_id: str, name: str, summary: str, *, half: bool = False) -> None:
     card["parameters"] = load(f"tiny:{name}", device="cpu").bundle.parameters
     if "cell" in run.config:
         card["results"] = measured(name, run.config["cell"])
-        card["sampled"] = measured(name, run.config["cell"], temperature=1.0)
+        card["temperature"] = CARDS[run.config["cell"]].temperature
+        card["sampled"] = measured(name, run.config["cell"], temperature=card["temperature"])
     (target / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (target / "README.md").write_text(readme(card), encoding="utf-8")
     print(readme(card))

@@ -3,7 +3,8 @@
     python scripts/presets.py FOLDER
 
 FOLDER holds the episodes, a file a cell; what is missing there is played first: the bundled Init, SFT and RL of each
-cell, greedily, each deal under both rules. Run it again, in an empty folder, whenever the bundled players change.
+cell, at the temperature in TEMPERATURES, each deal under both rules. Run it again, in an empty folder, whenever the
+bundled players change.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from labkit.players import registry
 
 TITLES = dict(zip(STAGES, ("Init", "SFT", "RL"), strict=True))
 TRAINED, CHANGED = FACES
+TEMPERATURES = {"gp-l": 0.6, "virl-l": 0.0}
+"""GeneralPoints' players search; greedily PPO's search often does not end before the token limit."""
 HANDS = 120
 """Hands of each sort that a preset is chosen from; held-out hands only."""
 Outcomes = dict[str, Outcome]
@@ -57,15 +60,16 @@ def played(cell: str, tasks: Sequence[Task], file: Path) -> dict[str, list[Episo
     if not file.is_file():
         with file.open("w", encoding="utf-8") as lines:
             for stage in STAGES:
-                player = registry.load(f"tiny:{cell}/{stage}")
-                done = sorted(play_many(tasks, player), key=lambda p: p.index)
-                lines.writelines(f"{p.episode.to_json()}\n" for p in done)
-                print(f"{cell}: {stage} played {len(done)} tasks")
-    by_player: dict[str, list[Episode]] = {f"tiny:{cell}/{stage}": [] for stage in STAGES}
+                player = registry.load(f"tiny:{cell}/{stage}", temperature=TEMPERATURES[cell])
+                # All in the first place, so that each task is played as the app plays it with seed 0.
+                done = play_many(tasks, player, places=repeat(0))
+                lines.writelines(f"{played.episode.to_json()}\n" for played in done)
+                print(f"{cell}: {stage} played {len(tasks)} tasks")
+    by_player: dict[str, dict[str, Episode]] = {f"tiny:{cell}/{stage}": {} for stage in STAGES}
     for line in file.read_text(encoding="utf-8").splitlines():
         episode = Episode.from_json(line)
-        by_player[episode.player].append(episode)
-    return {title: by_player[f"tiny:{cell}/{stage}"] for stage, title in TITLES.items()}
+        by_player[episode.player][episode.task.id] = episode
+    return {title: [by_player[f"tiny:{cell}/{stage}"][task.id] for task in tasks] for stage, title in TITLES.items()}
 
 
 def first(choices: Iterable[int], *criteria: Callable[[int], bool]) -> int:
@@ -132,7 +136,9 @@ def general_points(folder: Path) -> None:
         }
         for kind in presets.KINDS
     ]
-    write(Path(presets.__file__).with_name("presets.json"), "gp-l", {"presets": rows})
+    write(
+        Path(presets.__file__).with_name("presets.json"), "gp-l", {"temperature": TEMPERATURES["gp-l"], "presets": rows}
+    )
     # The first hand under the other rule as well: changing the rule shows at once what changes.
     shown = [*chosen.values(), chosen["changed-rule"] - 1]
     bundle("gp-l", [e[i] for i in dict.fromkeys(shown) for e in episodes.values()])

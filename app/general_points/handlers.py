@@ -8,7 +8,7 @@ from dataclasses import replace
 import gradio as gr
 
 from app.general_points import html
-from app.general_points.presets import PRESETS, TARGET, Preset
+from app.general_points.presets import PRESETS, SEED, TARGET, TEMPERATURE, Preset
 from app.general_points.settings import CELLS, CUSTOM, NUMBERS, GeneralPointsSettings
 from app.shared.handlers import Handlers, Updates
 from app.shared.html import note
@@ -66,8 +66,10 @@ class GeneralPointsHandlers(Handlers[GeneralPointsSettings]):
         return self._on_the_table(replace(window, settings=dealt))
 
     def preset(self, window: Window[GeneralPointsSettings], preset: Preset) -> Updates:
-        """Put a preset on the table; the other fields stay."""
-        chosen = replace(window.settings, cards=preset.cards, rule=preset.rule, target=TARGET)
+        """Put a preset on the table, with the seed and temperature that its note is about; the other fields stay."""
+        chosen = replace(
+            window.settings, cards=preset.cards, rule=preset.rule, target=TARGET, temperature=TEMPERATURE, seed=SEED
+        )
         return self._on_the_table(replace(window, settings=chosen))
 
     def _on_the_table(self, window: Window[GeneralPointsSettings]) -> Updates:

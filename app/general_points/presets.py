@@ -37,7 +37,7 @@ class Preset(NamedTuple):
     ways: Mapping[str, int]
     """How many formulas solve the hand, by rule."""
     outcomes: Mapping[str, Outcome]
-    """What the players named in the file do with it at temperature 0."""
+    """What the players named in the file do with it at :data:`TEMPERATURE` and :data:`SEED`."""
 
     @property
     def label(self) -> str:
@@ -47,7 +47,8 @@ class Preset(NamedTuple):
     def note(self) -> str:
         """The lesson, and what the players do."""
         told = "; ".join(f"{name} {_words(done)}" for name, done in self.outcomes.items())
-        return f"{KINDS[self.kind][1]} What the models do (temperature 0): {told}." if told else KINDS[self.kind][1]
+        when = f"temperature {TEMPERATURE:g}" + (f", seed {SEED}; other seeds may end otherwise" if TEMPERATURE else "")
+        return f"{KINDS[self.kind][1]} What the models do ({when}): {told}." if told else KINDS[self.kind][1]
 
 
 def _words(done: Outcome) -> str:
@@ -58,13 +59,14 @@ def _words(done: Outcome) -> str:
     return f"solves it at attempt {done.attempts}"
 
 
-def _read() -> tuple[dict[str, str], tuple[Preset, ...]]:
+def _read() -> tuple[dict[str, str], float, tuple[Preset, ...]]:
     stored = json.loads((files(__package__) / "presets.json").read_text(encoding="utf-8"))
     presets = [Preset(**{**row, "outcomes": outcomes(row["outcomes"])}) for row in stored["presets"]]
-    return stored["players"], tuple(presets)
+    return stored["players"], stored["temperature"], tuple(presets)
 
 
-PLAYERS, PRESETS = _read()
+PLAYERS, TEMPERATURE, PRESETS = _read()
+SEED = 0
 FIRST = PRESETS[0]
 """What a new window opens with."""
 ATTEMPTS = 5

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
-from app.general_points.presets import FIRST, TARGET
-from app.shared.settings import FieldError, Parsed, Settings, Whole, Word, default, setting
+from app.general_points.presets import FIRST, TARGET, TEMPERATURE
+from app.shared.settings import HOTTEST, FieldError, Parsed, Real, Settings, Whole, Word, default, setting
 from labkit.envs import game
 from labkit.envs.general_points.cards import FACES, TARGETS, Rule, parse_ranks, rule_name
 from labkit.envs.general_points.cards import SUITS as KNOWN_SUITS
@@ -26,6 +26,7 @@ NUMBERS = ("jack", "queen", "king")
 class GeneralPointsSettings(Settings):
     """Cards, target and rule."""
 
+    temperature: float | None = setting(Real(0, HOTTEST), "Temperature", default_factory=lambda: TEMPERATURE)
     cards: str = setting(Parsed(lambda text: " ".join(parse_ranks(text))), "Cards", default_factory=lambda: FIRST.cards)
     target: float | None = setting(Whole(TARGETS[0], TARGETS[-1]), "Target", TARGET)
     cell: str = setting(Word(CELLS), "Cards are shown", CELLS[0])

@@ -37,7 +37,8 @@ def live(
         # Drawn at the size that the player's own processing leaves as it is.
         task = replace(task, picture={**task.picture, **player.picture})
     before = None
-    for episode in stream(task, player, key=(seed,)):
+    # As play_many keys the first task of a seed.
+    for episode in stream(task, player, key=(seed, 0)):
         if before is not None and stopped() and _cut_off(episode):
             yield Shown(before, "stopped", temperature, seed)
             return

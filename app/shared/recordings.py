@@ -22,6 +22,10 @@ def recordings(cell: str) -> tuple[Episode, ...]:
 
 
 def recorded(task: Task, player: str | None) -> Shown | None:
-    """The recorded episode of this deal by this player, if there is one. Recordings are greedy (temperature 0)."""
+    """The recorded episode of this deal by this player, if there is one. Recordings have seed 0."""
     found = (e for e in recordings(task.cell) if e.player == player and same_deal(e.task, task))
-    return next((Shown(episode, "recorded") for episode in found), None)
+    return next((Shown(episode, "recorded", _temperature(episode)) for episode in found), None)
+
+
+def _temperature(episode: Episode) -> float:
+    return next((a.sample.temperature for a in episode.attempts if a.sample), 0.0)

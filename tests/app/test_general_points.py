@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from app.general_points.handlers import GeneralPointsHandlers
-from app.general_points.presets import FIRST, PRESETS
+from app.general_points.presets import FIRST, PRESETS, SEED, TEMPERATURE
 from app.general_points.settings import CUSTOM, GeneralPointsSettings
 from app.shared.catalogue import Catalogue
 from app.shared.stopping import Line
@@ -206,7 +206,8 @@ def test_an_old_episode_is_marked_and_not_erased_when_something_changes(table, c
 
 
 def test_a_seed_changes_nothing_for_greedy_answers(table):
-    here = after(window(), played(table, window())[1])
+    greedy = window(temperature=0.0)
+    here = after(greedy, played(table, greedy)[1])
     assert "lk-stale" not in table.lay(replace(here, settings=replace(here.settings, seed=3)))[0, "turns"]
 
 
@@ -389,9 +390,10 @@ def test_new_deal_takes_the_next_seed_and_a_seed_deals_the_same_hand(table):
     assert "no four cards reach 983" in words(impossible["cards note"]) and "cards" not in impossible
 
 
-def test_a_preset_puts_its_hand_on_the_table_and_leaves_the_other_fields(table):
+def test_a_preset_puts_its_hand_on_the_table_and_leaves_the_attempts(table):
     for preset in PRESETS:
-        laid = table.preset(window(target=7, attempts=3), preset)
+        laid = table.preset(window(target=7, attempts=3, seed=5, temperature=1.5), preset)
+        assert (laid["seed"], laid["temperature"]) == (SEED, TEMPERATURE), "those of the players in its note"
         found = (laid["cards"], laid["rule"], laid["target"], laid["attempts"])
         assert found == (preset.cards, preset.rule, 24, 3)
         assert preset.note in words(laid["cards note"])

@@ -18,6 +18,7 @@ from labkit.dispatch import host as hosts
 from labkit.dispatch import memory, plan, shapes
 from labkit.dispatch.host import GPU, Host, Launch
 from labkit.errors import UsageError
+from labkit.players.registry import info
 from labkit.training import stages, train
 from labkit.training.sft import fit
 from tests.tiny_models import text_config
@@ -72,7 +73,7 @@ def test_a_model_that_is_not_here_and_not_known_is_an_error():
 
 def test_weights_gradients_and_moments_are_those_of_adamw_in_fp32():
     found = planned(SFT)
-    parameters = 967_808  # as the model's card says
+    parameters = info(SFT["model"]).card["parameters"]
     assert found.counted.parameters == found.counted.trained == found.counted.reached == parameters
     assert found.parts["weights"]["learn"] == found.parts["gradients"]["learn"] == 4 * parameters
     assert found.parts["optimizer"] == dict.fromkeys(("play", "learn", "step"), 8 * parameters)
@@ -233,11 +234,16 @@ def test_the_command_prints_a_table_or_json(tmp_path, capsys):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(SFT))
     assert cli.main(["plan", str(tmp_path / "c.yaml"), "--set", "steps=7"]) == 0
     out = capsys.readouterr().out
-    assert "1.0 million parameters" in out and "activations" in out and "7 steps of 64 dialogues" in out
+    parameters = info(SFT["model"]).card["parameters"]
+    assert (
+        f"{parameters / 1e6:.1f} million parameters" in out
+        and "activations" in out
+        and "7 steps of 64 dialogues" in out
+    )
     assert cli.main(["plan", str(tmp_path / "c.yaml"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["memory"]["peak"] == max(document["memory"]["phases"].values())
-    assert document["fits"] is True and document["parameters"] == 967_808
+    assert document["fits"] is True and document["parameters"] == parameters
 
 
 def test_errors_of_use_are_one_line(tmp_path, capsys):

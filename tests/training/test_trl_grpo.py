@@ -15,7 +15,7 @@ from labkit.training.rl.config import RLConfig
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"stage": "rl", "model": "tiny:gp-l/init", "updates": 1, "episodes": 4, "group": 2, "attempts": 3}
-SETTINGS |= {"max_new_tokens": 48, "lr": 1e-4, "credit": {"kind": "grpo"}, "critic": "none"}
+SETTINGS |= {"max_new_tokens": 256, "lr": 1e-4, "credit": {"kind": "grpo"}, "critic": "none"}
 
 
 def test_without_trl_the_script_says_what_is_missing(monkeypatch, capsys, tmp_path):

@@ -33,7 +33,7 @@ ACCELERATE = ROOT / "configs/accelerate"
 MODEL = "tiny:gp-l/init"
 COMMON = {"model": MODEL, "seed": 1, "lr": 1e-4, "kl": 0.1, "save_every": 1}
 SFT = {**COMMON, "stage": "sft", "steps": 3, "batch_size": 7, "micro_batch_tokens": 900, "mistakes": 2}
-RL = {**COMMON, "stage": "rl", "updates": 2, "attempts": 2, "max_new_tokens": 48, "micro_batch_tokens": 800}
+RL = {**COMMON, "stage": "rl", "updates": 2, "attempts": 2, "max_new_tokens": 96, "micro_batch_tokens": 800}
 # Three groups on two processes, three rows a step of which each does one at a time; nine episodes.
 GRPO = {**RL, "episodes": 12, "group": 4, "minibatches": 4, "credit": {"kind": "grpo", "mean_over": "episode"}}
 GRPO |= {"micro_batch_tokens": 1}
