@@ -5,7 +5,7 @@
 Without a STEP it is the last one. With ``--half`` the weights are kept in float16, half as large.
 
 NAME is the player's name without ``tiny:`` (``base``, ``gp-l/init``, ``gp-l/sft@200``). The card's figures are measured
-here with the weights as they are kept, on deals fixed beforehand (seed 0; 500 hands or 200 routes of each suite),
+here with the weights as they are kept, on deals fixed beforehand (seed 0; 200 hands or routes of each suite),
 greedily and sampled at the cell's temperature; ``card.json`` holds them, ``README.md`` says them in words.
 """
 
@@ -34,6 +34,7 @@ class Columns(NamedTuple):
     """What a card says of a cell, and how it is measured."""
 
     deals: str
+    """``{n}`` is the number of the headline."""
     played: dict[str, Any]
     """Arguments of :func:`labkit.evaluation.evaluate`."""
     headings: dict[str, str]
@@ -46,8 +47,8 @@ class Columns(NamedTuple):
 
 CARDS = {
     "gp-l": Columns(
-        "500 deals of each suite, as a deck deals them",
-        {"episodes": 500},
+        "{n} deals of each suite, as a deck deals them",
+        {"episodes": 200},
         {"number_right": "numbers read rightly", "kept_old_rule": "kept the old rule", "legal": "legal formulas"},
         0.6,
         {"1": "one attempt", "5": "five attempts"},
@@ -129,7 +130,8 @@ def readme(card: dict[str, Any]) -> str:
     if "results" not in card:
         return "\n".join(lines)
     cell = config["cell"]
-    lines += [f"Greedy answers on {CARDS[cell].deals} (seed 0), with 95% intervals:", ""]
+    deals = CARDS[cell].deals.format(n=card["results"]["id"]["n"])
+    lines += [f"Greedy answers on {deals} (seed 0), with 95% intervals:", ""]
     lines += _tables(cell, card["results"])
     lines += ["", f"Answers sampled at temperature {card['temperature']:g}, on the same deals:", ""]
     lines += _tables(cell, card["sampled"])
