@@ -51,6 +51,14 @@ WORDS = {
         "The same answer, judged by the other rule. “Would be correct” means that the player followed a rule "
         "that the prompt did not state."
     ),
+    "Thought": (
+        "What a player may write before its formula: a search, step by step. The verifier ignores it. It is folded; "
+        "opened, it has a try a line, and tries that missed the target are grey."
+    ),
+    "Temperature": (
+        "At 0 a model always takes its likeliest token. Above 0 its tokens are drawn at random, the seed fixes how. A "
+        "model that searches needs some variety. A tab opens at the temperature at which its notes were played."
+    ),
     "Underlined field": (
         "The part of the answer that decides the verdict: the formula, or the action. For models, its "
         "log-probability (log p, in nats) is shown: 0 means that the model was certain."
