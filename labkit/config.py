@@ -13,6 +13,7 @@ from typing import Any, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from labkit.errors import UsageError
 
@@ -36,7 +37,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise UsageError(f"{where}: {_first_fault(cls, error)}") from None
+            raise UsageError(f"{where}: {_first_fault(cls, data, error)}") from None
 
     def to_yaml(self) -> str:
         """The resolved config, every default written out."""
@@ -94,27 +95,81 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, A
     return None
 
 
-def _first_fault(cls: type[BaseModel], error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        known = _keys_beside(cls, fault["loc"])
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1, cutoff=0.5)
-        return f"unknown key {place!r}; " + (
-            f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
-        )
+_EXPECTED = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "too_long": "a list of at most {max_length}",
+}
+"""What a value must be, by the kind of error; pydantic's own messages name its types and Python's."""
+
+_LONGEST_VALUE = 60
+
+
+def _first_fault(cls: type[BaseModel], data: Mapping[str, Any], error: ValidationError) -> str:
+    """The first wrong key, what it holds and what it must hold."""
+    faults = [(_keys(cls, data, fault["loc"]), fault) for fault in error.errors(include_url=False)]
+    # A union has an error for each of its alternatives; the deepest is of the alternative that fits best.
+    first = faults[0][0]
+    keys = max((found for found, _ in faults if found[: len(first)] == first), key=len)
+    same = [fault for found, fault in faults if found == keys]
+    fault, key = same[0], ".".join(map(str, keys)) or "config"
+    expected = " or ".join(dict.fromkeys(_expected(fault) for fault in same))
+    if fault["type"] in ("extra_forbidden", "invalid_key"):
+        known = _keys_beside(cls, keys)
+        near = difflib.get_close_matches(str(keys[-1]), known, 1, cutoff=0.5)
+        return f"unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}")
+    if fault["loc"][-1:] == ("[key]",):
+        return f"unknown key {key!r}; it must be {expected}"
     if fault["type"] == "missing":
-        return f"the key {place!r} is missing"
-    message = fault["msg"][0].lower() + fault["msg"][1:]
-    return f"{place or 'config'} = {fault['input']!r}: {message}"
+        return f"the {'key' if isinstance(keys[-1], str) else 'value'} {key!r} is missing"
+    value = repr(fault["input"])
+    # A key that is left out holds None.
+    shown = f" = {value}" if fault["input"] is not None and len(value) <= _LONGEST_VALUE else ""
+    return f"{key}{shown}: " + (str(fault["ctx"]["error"]) if fault["type"] == "value_error" else f"must be {expected}")
 
 
-def _keys_beside(cls: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    for part in loc[:-1]:
-        inner = cls.model_fields[part].annotation if part in cls.model_fields else None
-        # Of an optional section, the section.
-        sections = [t for t in (inner, *get_args(inner)) if isinstance(t, type) and issubclass(t, BaseModel)]
-        if not sections:
-            break
-        cls = sections[0]
+def _expected(fault: ErrorDetails) -> str:
+    return _EXPECTED.get(fault["type"], fault["msg"]).format_map(fault.get("ctx", {}))
+
+
+def _keys(cls: type[BaseModel], data: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The keys that lead to an error; its location also names the alternatives of unions."""
+    keys = []
+    for part in loc:
+        present = isinstance(data, Mapping) and part in data
+        if present or isinstance(part, int) or part in cls.model_fields:
+            keys.append(part)
+            try:
+                data = data[part]
+            except (LookupError, TypeError):
+                data = None
+            cls = _section(cls, part)
+    return tuple(keys)
+
+
+def _section(cls: type[BaseModel], key: int | str) -> type[BaseModel]:
+    """The class of a key's section, also of an optional one, or of one in a list or mapping; else the same class."""
+    inner = cls.model_fields[key].annotation if key in cls.model_fields else None
+    sections = [t for t in (inner, *get_args(inner)) if isinstance(t, type) and issubclass(t, BaseModel)]
+    return sections[0] if sections else cls
+
+
+def _keys_beside(cls: type[BaseModel], keys: tuple[int | str, ...]) -> list[str]:
+    for key in keys[:-1]:
+        cls = _section(cls, key)
     return list(cls.model_fields)

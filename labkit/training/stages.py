@@ -36,7 +36,7 @@ def parse(data: Mapping[str, Any], where: str = "config") -> Any:
         UsageError: no such stage, or a key or a value is wrong.
     """
     stage = data.get("stage")
-    if stage not in STAGES:
+    if not isinstance(stage, str) or stage not in STAGES:
         near = difflib.get_close_matches(str(stage), STAGES, 1)
         hint = f"did you mean {near[0]}?" if near else f"the stages are {', '.join(STAGES)}"
         problem = f"no stage {stage!r}" if stage else "the key 'stage' is missing"

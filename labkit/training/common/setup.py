@@ -21,6 +21,7 @@ from torch import nn
 from labkit.compute import Meter
 from labkit.config import Config
 from labkit.envs import game
+from labkit.errors import UsageError
 from labkit.models.bundle import ModelBundle
 from labkit.models.picture_reader import resize
 from labkit.models.vision import Part
@@ -43,7 +44,10 @@ Probing = Callable[[int, "PreTrainedModel"], dict[str, Any]]
 
 
 def _known(cell: str) -> str:
-    game(cell)
+    try:
+        game(cell)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
     return cell
 
 
