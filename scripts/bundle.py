@@ -17,8 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.evaluation import evaluate
 from labkit.players.registry import BUNDLED, load
@@ -122,7 +123,7 @@ def readme(card: dict[str, Any]) -> str:
         "",
         f"* Stage `{config['stage']}`, {_length(config, card['steps'])}, seed {config['seed']}: "
         f"{card['trained_tokens'] / 1e6:.1f} million tokens, {card['training_flops'] / 1e12:.1f} TFLOP, "
-        f"{card['seconds'] / 60:.1f} minutes on a machine with {card['machine']['cpus']} CPU cores.",
+        f"{card['seconds'] / 60:.1f} minutes on a machine with {counted(card['machine']['cpus'], 'CPU core')}.",
         f"* Starts from {'`' + config['model'] + '`' if 'model' in config else 'random weights'}.",
         *([f"* Last loss {card['loss']:.3f}."] if "loss" in card else []),
         "",
@@ -140,8 +141,8 @@ def readme(card: dict[str, Any]) -> str:
 
 def _length(config: dict[str, Any], steps: int) -> str:
     if config["stage"] == "rl":
-        return f"{steps} of {config['updates']} updates of {config['episodes']} episodes"
-    return f"{steps} of {config['steps']} steps of {config['batch_size']} dialogues"
+        return f"{steps} of {counted(config['updates'], 'update')} of {counted(config['episodes'], 'episode')}"
+    return f"{steps} of {counted(config['steps'], 'step')} of {counted(config['batch_size'], 'dialogue')}"
 
 
 def _tables(cell: str, results: dict[str, Any]) -> list[str]:
@@ -175,7 +176,8 @@ def _rate(figure: dict[str, Any]) -> str:
 
 def halve(weights: Path) -> None:
     """Keep a file of weights in float16."""
-    save_file({key: tensor.half() for key, tensor in load_file(weights).items()}, weights, {"format": "pt"})
+    # Not by save_file: its files are readable by their owner only.
+    weights.write_bytes(save({key: tensor.half() for key, tensor in load_file(weights).items()}, {"format": "pt"}))
 
 
 def main(run_id: str, name: str, summary: str, *, half: bool = False) -> None:

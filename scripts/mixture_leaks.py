@@ -99,7 +99,7 @@ def main() -> int:
             for leak in leaks(document):
                 found += 1
                 print(f"step {step}: {leak}")
-    print(f"{documents:,} documents, {found} leaks")
+    print(f"documents: {documents:,}, leaks: {found}")
     return 1 if found else 0
 
 

@@ -232,7 +232,7 @@ def test_an_interrupt_keeps_the_figures_that_are_done(options, capsys, monkeypat
     monkeypatch.setattr(solver_bench, "rows", rows)
     assert main(["bench", "solver", *options]) == 130
     out, err = capsys.readouterr()
-    assert "first" in out and err.endswith("labkit: stopped; 1 of 2 figures were timed\n")
+    assert "first" in out and err.endswith("labkit: stopped; timed 1 of 2 figures\n")
     if options:
         assert [row["what"] for row in json.loads(out)["rows"]] == ["first"]
 

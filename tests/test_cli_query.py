@@ -71,7 +71,19 @@ def test_a_run_whose_compressed_file_is_cut_short_is_counted_and_named(capsys, r
     assert err == f"labkit: note: {packed.resolve()} is cut short or damaged; what comes after episode 2 is left out\n"
     assert out == "4 attempts of 3 episodes\n"
     packed.unlink()
-    assert query("--count", capsys) == ("1 attempts of 1 episodes\n", "")
+    assert query("--count", capsys) == ("1 attempt of 1 episode\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--category nothing", "0 attempts of 0 episodes\n"),
+        ("--text way", "1 attempt of 1 episode\n"),
+        ("--turns 2..", "2 attempts of 1 episode\n"),
+    ],
+)
+def test_only_one_is_told_in_the_singular(words, said, capsys):
+    assert query(f"{words} --count", capsys).out == said
 
 
 def test_counts_by_a_field(capsys):

@@ -28,7 +28,7 @@ LAYERS = (
     ("labkit.models", "labkit.runs"),
     ("labkit.envs",),
     ("labkit.episode", "labkit.config", "labkit.compute", "labkit.extensions", "labkit.progress"),
-    ("labkit.errors", "labkit"),
+    ("labkit.errors", "labkit.counting", "labkit"),
 )
 """Rooms from top to bottom. A room imports rooms of lower layers only; rooms of one layer do not import each other."""
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from app.shared.catalogue import public
 from app.shared.window import Seat
+from labkit.counting import counted
 from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.players.registry import BUILT_IN, PlayerInfo
@@ -46,14 +47,14 @@ def refused(query: Mapping[str, str], keys: Collection[str], instead: str | None
     Args:
         instead: the first player that sits where the link's is missing.
     """
-    said = []
+    notes = []
     if "players" in keys:
         wanted = ", ".join(query["players"].split(","))[:80]
-        said.append(f"This machine does not have every player of the link ({wanted}); {instead} plays instead.")
+        notes.append(f"This machine does not have every player of the link ({wanted}); {instead} plays instead.")
     others = [key for key in keys if key != "players"]
     if others:
-        said.append(f"Ignored an invalid link parameter ({', '.join(others)}); using the default.")
-    return note(" ".join(said), "void")
+        notes.append(f"Ignored an invalid link parameter ({', '.join(others)}); using the default.")
+    return note(" ".join(notes), "void")
 
 
 def badge(info: PlayerInfo | None) -> str:
@@ -144,14 +145,14 @@ def own_verdict(own: Episode | None) -> str:
         return ""
     last, used = own.attempts[-1], len(own.position.attempts)
     if own.success:
-        tries = "the first attempt" if len(own.attempts) == 1 else f"{len(own.attempts)} attempts"
+        tries = "the first attempt" if len(own.attempts) == 1 else counted(len(own.attempts), "attempt")
         return note(f"Correct: solved in {tries}, return {signed(own.reward)}.", "ok")
-    said = f"{mark_of(last.verdict).word}, {signed(last.reward)}: {last.verdict.feedback}"
+    verdict = f"{mark_of(last.verdict).word}, {signed(last.reward)}: {last.verdict.feedback}"
     if own.done:
-        return note(f"{said} No attempt is left; return {signed(own.reward)}.", "bad")
+        return note(f"{verdict} No attempt is left; return {signed(own.reward)}.", "bad")
     if last.verdict.success:
         return note(f"Correct, {signed(last.reward)}.", "ok")
-    return note(f"{said} {used} of {own.task.attempts} attempts used.", "bad")
+    return note(f"{verdict} {used} of {counted(own.task.attempts, 'attempt')} used.", "bad")
 
 
 def own_turns(own: Episode | None, stale: bool) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app.shared.html import ORIGINS, no_room, note, spinner, spoken, stale
 from app.shared.window import Seat
+from labkit.counting import counted
 from labkit.envs.virl.headings import ACTIONS
 from labkit.episode import Episode
 from labkit.views.markup import Mark, mark_of, signed, text
@@ -34,8 +35,8 @@ def walk(seat: Seat, at: int, differs: Sequence[str], running: str = "") -> str:
     if seat.shown is None:
         return ""
     episode = seat.shown.episode
-    said = f"{spinner(running)}{spoken(episode)}{no_room(episode)}{stale(differs)}"
-    return _line(episode, ORIGINS[seat.shown.origin], at, bool(differs), said)
+    below = f"{spinner(running)}{spoken(episode)}{no_room(episode)}{stale(differs)}"
+    return _line(episode, ORIGINS[seat.shown.origin], at, bool(differs), below)
 
 
 def own_walk(own: Episode, at: int) -> str:
@@ -43,12 +44,12 @@ def own_walk(own: Episode, at: int) -> str:
     return _line(own, YOURS, at, False, own_verdict(own))
 
 
-def _line(episode: Episode, mark: Mark, at: int, stale: bool, said: str) -> str:
+def _line(episode: Episode, mark: Mark, at: int, stale: bool, below: str) -> str:
     """Whose walk it is, how it stands, a button for each step."""
     return (
         f'<div class="lk app-walk">{mark.html()} <strong>{text(episode.player)}</strong> {ended_html(episode)}'
         f"<span>return <strong>{signed(episode.reward)}</strong></span>"
-        f'<div class="app-steps{" lk-stale" if stale else ""}" data-steps>{strip_html(episode, at)}</div>{said}</div>'
+        f'<div class="app-steps{" lk-stale" if stale else ""}" data-steps>{strip_html(episode, at)}</div>{below}</div>'
     )
 
 
@@ -102,14 +103,13 @@ def own_verdict(own: Episode) -> str:
         return note("You are at the start. Read the marked sentence, look around, and act.", "plain")
     last = own.attempts[-1]
     wrong = sum(not a.verdict.success for a in own.attempts)
-    steps = len(own.positions)
-    sum_up = f"{steps} step{'s' if steps != 1 else ''}, {wrong} wrong, return {signed(own.reward)}."
+    sum_up = f"{counted(len(own.positions), 'step')}, {wrong} wrong, return {signed(own.reward)}."
     if own.success:
         return note(f"You arrived: {sum_up}", "ok")
-    said = f"{mark_of(last.verdict).word}, {signed(last.reward)}: {last.verdict.feedback}"
+    verdict = f"{mark_of(last.verdict).word}, {signed(last.reward)}: {last.verdict.feedback}"
     if own.done:
-        return note(f"{said} Your walk ends here: {sum_up}", "bad")
+        return note(f"{verdict} Your walk ends here: {sum_up}", "bad")
     if last.verdict.success:
         return note(f"Correct, {signed(last.reward)}.", "ok")
     used = len(own.position.attempts)
-    return note(f"{said} {used} of {own.task.attempts} attempts used." if used else said, "bad")
+    return note(f"{verdict} {used} of {counted(own.task.attempts, 'attempt')} used." if used else verdict, "bad")

@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from labkit.counting import counted
+
 Work = Callable[[int], int]
 """Does the work of a round (its number is given) and returns how many units that was."""
 
@@ -104,7 +106,7 @@ def machine() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
         "python": platform.python_version(),
-        "torch": f"{torch.__version__}, {torch.get_num_threads()} thread(s)" if torch else None,
+        "torch": f"{torch.__version__}, {counted(torch.get_num_threads(), 'thread')}" if torch else None,
     }
 
 

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.counting import counted
 from labkit.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         if rows:
             _show(rows, args)
-        raise KeyboardInterrupt(f"stopped; {len(rows)} of {total} figures were timed") from None
+        raise KeyboardInterrupt(f"stopped; timed {len(rows)} of {counted(total, 'figure')}") from None
     _show(rows, args)
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.counting import counted
 from labkit.envs.games import row_of
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _suite(result: SuiteResult) -> str:
         lines.append("tags: " + ", ".join(f"{tag} {count}" for tag, count in d["tags"].items()))
     if "solutions" in d:
         found = d["solutions"]
-        lines.append(f"solutions: {found['right']} right answers, {found['distinct']} distinct")
+        lines.append(f"solutions: {counted(found['right'], 'right answer')}, {found['distinct']} distinct")
     if "tokens" in d:
         lines.append(f"tokens of an answer: {d['tokens']:.1f} (mean)")
     if "reference" in d:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.counting import counted
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def _list(args: argparse.Namespace, there: dict[str, Path]) -> int:
                 for c in figure.curves if c.trained for s in c.seeds
             )  # fmt: skip
             asked = sum(len(c.seeds) for c in figure.curves if c.trained)
-            note = f"{trained} of {asked} runs" + (f", {len(jobs)} commands missing" if jobs else ", complete")
+            note = f"{trained} of {counted(asked, 'run')}"
+            note += f", {counted(len(jobs), 'command')} missing" if jobs else ", complete"
             rows.append({"figure": name, "title": figure.plan.title, "source": figure.plan.source, "stored": note,
                          "runs": trained, "of": asked, "missing": [j.command for j in jobs]})  # fmt: skip
         except UsageError as error:

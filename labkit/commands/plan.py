@@ -16,6 +16,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.counting import counted
 
 if TYPE_CHECKING:
     from labkit.dispatch.plan import Plan
@@ -82,8 +83,8 @@ def _text(found: Plan, better: tuple[str, Plan] | None) -> str:
         f"disk: {_gib(found.disk)} GiB of checkpoints and state",
         f"a dialogue: {lengths.tokens:.0f} tokens, a prompt of {lengths.prompt:.0f} and {lengths.turns:.1f} answers of "
         f"{lengths.answer:.0f} ({counting})",
-        f"{todo.steps} steps of {todo.rows} dialogues: {todo.trained / 1e6:,.1f} million tokens trained on, "
-        f"{todo.scored / 1e6:,.1f} scored, {todo.read / 1e6:,.1f} read, {todo.sampled / 1e6:,.1f} sampled",
+        f"{counted(todo.steps, 'step')} of {counted(todo.rows, 'dialogue')}: {todo.trained / 1e6:,.1f} million tokens "
+        f"trained on, {todo.scored / 1e6:,.1f} scored, {todo.read / 1e6:,.1f} read, {todo.sampled / 1e6:,.1f} sampled",
         "FLOPs: " + ", ".join(f"{part} {value:.2e}" for part, value in found.flops.items()),
     ]
     if found.seconds is None:

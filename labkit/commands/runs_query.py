@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import common
+from labkit.counting import counted
 from labkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def _hint(index: Index, runs: Sequence[str] | None, words: dict[str, list[str] |
         for value in wanted or ():
             if value not in stored:
                 near = difflib.get_close_matches(value, stored, 1) or stored[:8]
-                common.say(f"no {name} {value!r} among {everything.episodes:,} episodes; there is {', '.join(near)}")
+                among = counted(everything.episodes, "episode")
+                common.say(f"no {name} {value!r} among {among}; there is {', '.join(near)}")
 
 
 def _show(args: argparse.Namespace, found: Selection) -> None:
@@ -140,7 +142,7 @@ def _show(args: argparse.Namespace, found: Selection) -> None:
         if args.json:
             common.emit(counts)
         else:
-            print(f"{found.attempts:,} attempts of {found.episodes:,} episodes")
+            print(f"{counted(found.attempts, 'attempt')} of {counted(found.episodes, 'episode')}")
     elif args.by:
         rows = [facet._asdict() for facet in found.facet(args.by)][: args.limit]
         if args.json:
@@ -170,7 +172,8 @@ def _rows(args: argparse.Namespace, found: Selection) -> None:
     else:
         if rows:
             print(common.table((_short(row) for row in rows), SHOWN))
-        common.say(f"{len(rows):,} rows of {found.attempts:,} attempts in {found.episodes:,} episodes")
+        attempts, episodes = counted(found.attempts, "attempt"), counted(found.episodes, "episode")
+        common.say(f"{counted(len(rows), 'row')} of {attempts} in {episodes}")
 
 
 def _short(row: Row) -> dict[str, Any]:

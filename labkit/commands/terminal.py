@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from labkit.commands.common import printable
+from labkit.counting import counted
 from labkit.envs import game
 from labkit.episode import Attempt, Episode
 from labkit.errors import UsageError
@@ -41,9 +42,9 @@ class Transcript:
             new = [line for line in position.prompt.split("\n") if line not in before]
             self._write(printable("\n".join(new)) + "\n")
         if episode.done:
-            count = len(episode.attempts)
+            attempts = counted(len(episode.attempts), "attempt")
             result = "solved" if episode.success else "not solved"
-            self._write(f"{result}, {count} attempt{'s' * (count != 1)}, reward {episode.reward:+g}")
+            self._write(f"{result}, {attempts}, reward {episode.reward:+g}")
 
     def _show_attempt(self, attempt: Attempt) -> None:
         verdict = attempt.verdict

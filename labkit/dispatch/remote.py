@@ -26,6 +26,7 @@ import yaml
 
 import labkit
 from labkit.config import read
+from labkit.counting import counted
 from labkit.dispatch.host import Host
 from labkit.dispatch.transport import Transport, Unreachable, connect
 from labkit.errors import UsageError
@@ -288,7 +289,7 @@ def _check(there: dict[str, Any], host: Host, jobs: Sequence[Job]) -> None:
     launch = host.launch()
     here = launch.processes // launch.machines
     if launch.cuda and host.launcher == "ssh" and len(there["gpus"]) < here:
-        raise UsageError(f"{host.name} has {len(there['gpus'])} GPUs and {here} are asked for by {host.accelerate}")
+        raise UsageError(f"{host.name} has {counted(len(there['gpus']), 'GPU')}; {host.accelerate} asks for {here}")
 
 
 def _push(way: Transport, there: dict[str, Any], code: str, jobs: Sequence[Job], say: Callable[[str], object]) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 
 _PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")
@@ -16,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")
 def check_attempts(attempts: Any) -> int:
     """Raises UsageError unless ``attempts`` is a whole number from 1."""
     if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        raise UsageError(f"attempts is a whole number from 1, not {attempts!r}")
+        raise UsageError(f"attempts must be a whole number from 1, not {attempts!r}")
     return attempts
 
 
@@ -30,7 +31,7 @@ def reward_table(default: Mapping[str, Any], given: Mapping[str, Any] | None) ->
         if name not in default:
             raise UsageError(f"no reward {name!r}; the rewards are {', '.join(default)}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise UsageError(f"reward {name} is a number, not {value!r}")
+            raise UsageError(f"reward {name} must be a number, not {value!r}")
     return {**default, **(given or {})}
 
 
@@ -80,12 +81,12 @@ def prompt_variant(default: Mapping[str, str], others: Mapping[str, Sequence[str
     Raises:
         UsageError: there is no such variant.
     """
-    count = min(map(len, others.values())) + 1
-    if not 0 <= number < count * count:
-        raise UsageError(f"there are {count * count} variants of the prompt, not {number + 1}")
-    shift, first = divmod(number, count)
+    choices = min(map(len, others.values())) + 1
+    if not 0 <= number < choices**2:
+        raise UsageError(f"the prompt has {counted(choices**2, 'variant')}, not {number + 1}")
+    shift, first = divmod(number, choices)
     versions = [(default[name], *texts) for name, texts in others.items()]
-    return {name: v[(first + at * shift) % count] for at, (name, v) in enumerate(zip(others, versions, strict=True))}
+    return {name: v[(first + at * shift) % choices] for at, (name, v) in enumerate(zip(others, versions, strict=True))}
 
 
 def fill(template: str, **values: Any) -> str:

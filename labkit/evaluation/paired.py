@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from labkit.counting import counted
 from labkit.episode import Episode
 from labkit.evaluation.games import trials_of
 from labkit.evaluation.metrics import Estimate, Measured, Trials, share
@@ -203,7 +204,7 @@ def side_of(trials: Sequence[Trials], weights: Sequence[float]) -> Side | None:
 def _weights(episodes: Sequence[Episode], weights: Sequence[float] | None) -> dict[str, float]:
     """The weight of each task, by its id."""
     if weights is not None and len(weights) != len(episodes):
-        raise ValueError(f"{len(episodes)} episodes have {len(weights)} weights")
+        raise ValueError(f"{counted(len(weights), 'weight')} for {counted(len(episodes), 'episode')}")
     return {e.task.id: float(w) for e, w in zip(episodes, weights or [1.0] * len(episodes), strict=True)}
 
 
@@ -221,6 +222,6 @@ def _by_task(tasks: Collection[str], episodes: Sequence[Episode], brings: Callab
     odd = sorted(others | (sums.keys() - seen))
     if odd:
         raise ValueError(
-            f"the players did not play the same tasks: {len(odd)} are played by one only, such as {odd[0]}"
+            f"the players did not play the same tasks: one of them lacks {counted(len(odd), 'task')}, such as {odd[0]}"
         )
     return list(sums.values())

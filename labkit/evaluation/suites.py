@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from labkit.counting import counted
 from labkit.envs import ladder
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
@@ -119,7 +120,7 @@ def evaluate(
     """
     for name, number in (("batch", batch), ("samples", samples)):
         if number < 1:
-            raise UsageError(f"{name} is a whole number from 1, not {number}")
+            raise UsageError(f"{name} must be a whole number from 1, not {number}")
     if samples > 1 and getattr(player, "temperature", None) == 0:
         raise UsageError("at temperature 0 all samples of a deal are alike; give a temperature, such as 1")
     if revision not in REVISIONS:
@@ -189,7 +190,9 @@ def whole_deals(tasks: Sequence[Task], stored: Iterable[Episode], samples: int =
             )
         found.setdefault(number, []).append(episode)
         if len(found[number]) > samples:
-            raise UsageError(f"{episode.task.id} is stored more than {samples} time(s); start a new evaluation")
+            raise UsageError(
+                f"{episode.task.id} is stored more than {counted(samples, 'time')}; start a new evaluation"
+            )
     return {number: episodes for number, episodes in sorted(found.items()) if len(episodes) == samples}
 
 
@@ -223,7 +226,7 @@ def tasks_of(
     if episodes == "all":
         return [task for task, _ in ladder.enumerate_tasks(cell, suite, split, seed=seed, **settings)]
     if episodes < 1:
-        raise UsageError(f"episodes is a whole number from 1, or all, not {episodes}")
+        raise UsageError(f"episodes must be a whole number from 1, or all, not {episodes}")
     return list(islice(ladder.tasks(cell, suite, split, seed=seed, **settings), episodes))
 
 

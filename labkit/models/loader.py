@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
 )
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.models import chat, files, vision
 from labkit.models.bundle import ModelBundle
@@ -87,7 +88,7 @@ def _bundle(
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise UsageError(
-            f"the tokenizer of {folder} has {len(tokenizer)} tokens and its model {rows}; "
+            f"the tokenizer of {folder} has {counted(len(tokenizer), 'token')} and its model {rows:,}; "
             "replace it by the model's own tokenizer"
         )
     if tokenizer.pad_token_id is None:
@@ -223,7 +224,9 @@ def _shape(shape: Sequence[int]) -> str:
 def _refuse_missing(missing: Collection[str], folder: Path) -> None:
     """Refuse missing weights: transformers would fill them with random numbers."""
     if missing:
-        raise UsageError(f"{folder} lacks {len(missing)} weights ({min(missing)} ...); copy or save it again")
+        raise UsageError(
+            f"{folder} lacks {counted(len(missing), 'weight')} ({min(missing)} ...); copy or save it again"
+        )
 
 
 def _tokenizer_folder(folder: Path, root: Path) -> Path:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from transformers.image_utils import SizeDict
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.models.context import Picture
 from labkit.models.files import first_line
@@ -134,8 +135,8 @@ class PictureReader:
         around = text.split(self.placeholder)
         if len(around) != len(readings) + 1:
             raise UsageError(
-                f"a prompt has {len(around) - 1} of {self.placeholder} for {len(readings)} pictures; the chat template "
-                "must write one for each, and no message may hold one"
+                f"a prompt has {len(around) - 1} of {self.placeholder} for {counted(len(readings), 'picture')}; the "
+                "chat template must write one for each, and no message may hold one"
             )
         return around[0] + "".join(r.text + after for r, after in zip(readings, around[1:], strict=True))
 
@@ -153,8 +154,8 @@ class PictureReader:
         counts = [reading.text.count(self._image_token) for reading in readings]
         if not all(counts) or sum(counts) != len(places):
             raise UsageError(
-                f"the processor writes {sum(counts)} of {self._image_token} for {len(readings)} pictures, and the "
-                f"tokenizer reads {len(places)}; save the processor and the tokenizer that belong to the model"
+                f"the processor writes {sum(counts)} of {self._image_token} for {counted(len(readings), 'picture')}, "
+                f"and the tokenizer reads {len(places)}; save the processor and the tokenizer that belong to the model"
             )
         pictures = []
         for reading, count in zip(readings, counts, strict=True):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labkit.counting import counted
 from labkit.envs import game, prompt
 from labkit.episode import Message, Sample
 from labkit.errors import UsageError
@@ -106,8 +107,8 @@ class Checkpoint:
         if self.too_long:
             limit = self.bundle.context_length
             found.append(
-                f"{self.name}: {self.too_long} prompts are longer than the model's context of {limit} tokens; "
-                "their answers are empty and count as unreadable"
+                f"{self.name}: {counted(self.too_long, 'prompt')} did not fit the model's context of {limit} tokens; "
+                "an empty answer counts as unreadable"
             )
         return found
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from labkit.counting import counted
 from labkit.envs import game, prompt
 from labkit.episode import Message, Sample
 from labkit.errors import UsageError
@@ -93,10 +94,14 @@ class Endpoint:
         """Remarks to print beside this player's results, one line each."""
         if not self.requests:
             return []
-        counted = f"{self.prompt_tokens:,} tokens read and {self.sampled_tokens:,} sampled, as the server counts"
-        notes = [f"{self.name}: {self.requests:,} answers, retries: {self.retries:,}; {counted}"]
+        tokens = (
+            f"{counted(self.prompt_tokens, 'token')} read and {self.sampled_tokens:,} sampled, as the server counts"
+        )
+        notes = [f"{self.name}: {counted(self.requests, 'answer')}, retries: {self.retries:,}; {tokens}"]
         if self.uncounted:
-            notes.append(f"{self.name}: the server gave no possible token count for {self.uncounted:,} answers")
+            notes.append(
+                f"{self.name}: the server gave no possible token count for {counted(self.uncounted, 'answer')}"
+            )
         return notes
 
     def answer(self, turns: Sequence[Request]) -> list[Answer]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from labkit.counting import counted
 from labkit.evaluation import Measured
 from labkit.evaluation.games import measures_of
 from labkit.evaluation.seeds import ENOUGH
@@ -154,7 +155,7 @@ def _sentence(data: Data, claim: Claim, cell: str, compared: _Compared, decided:
     if found is None:
         return f"{what}: nothing is stored to tell whether it {says} {against}."
     number = f"{points(found.value)} points {interval(found)} {against}"
-    how_many = " against ".join([count(seeds[0], "seed"), *map(str, seeds[1:])])
+    how_many = " against ".join([counted(seeds[0], "seed"), *map(str, seeds[1:])])
     clear = "clear of zero" if found.ci95[0] > 0 or found.ci95[1] < 0 else "not clear of zero"
     sure = f"about deals only ({how_many})" if decided == "too few seeds" else f"{clear} ({how_many})"
     told = _told(data, claim, cell)
@@ -185,8 +186,3 @@ def points(share: float) -> str:
 def interval(found: Measured) -> str:
     """``[−9.6, −6.6]``, in points."""
     return f"[{points(found.ci95[0])}, {points(found.ci95[1])}]"
-
-
-def count(number: int, what: str) -> str:
-    """``1 seed``, ``3 seeds``."""
-    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labkit.counting import counted
 from labkit.envs.games import row_of
 from labkit.evaluation import Measured
 from labkit.evaluation.games import label_of
-from labkit.replication.findings import Finding, count, interval, points
+from labkit.replication.findings import Finding, interval, points
 from labkit.replication.plan import Curve
 from labkit.replication.series import mean_compute, value_of
 from labkit.replication.stored import Compute, Data, Endpoint, SeedRun
@@ -34,7 +35,7 @@ class Row:
         """The headline number in words, with the attempts it allows at a position."""
         kept = [e.episodes[0].task.attempts for e in self.ends if e.episodes]
         allowed = kept[0] if kept else self.ends[0].run.config["probe"]["attempts"]
-        return f"{row_of(self.curve.cell).headline}, {count(allowed, 'attempt')}"
+        return f"{row_of(self.curve.cell).headline}, {counted(allowed, 'attempt')}"
 
     @property
     def every(self) -> bool:
@@ -71,7 +72,7 @@ def machine(run: Run) -> str:
     """What a run ran on, in words."""
     try:
         found = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
-        return f"{found['platform'].split('-')[0]}, {found['cpus']} CPU cores"
+        return f"{found['platform'].split('-')[0]}, {counted(found['cpus'], 'CPU core')}"
     except (OSError, ValueError, KeyError):
         return "unknown"
 

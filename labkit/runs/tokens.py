@@ -19,6 +19,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from labkit.counting import counted
 from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.runs.store import CannotWrite, Run
@@ -69,7 +70,7 @@ class TokenWriter:
             CannotWrite: the disk is full or the folder is read-only.
         """
         if len(arrays) != len(episode.attempts):
-            raise ValueError(f"{len(episode.attempts)} attempts, but arrays for {len(arrays)}")
+            raise ValueError(f"{counted(len(episode.attempts), 'attempt')}, but arrays for {len(arrays)}")
         key = key_of(episode)
         for number, of_attempt in enumerate(arrays):
             self._waiting |= {f"{key}.{number}.{name}": _narrow(array) for name, array in of_attempt.items()}

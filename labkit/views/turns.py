@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from labkit import envs
+from labkit.counting import counted
 from labkit.envs.games import row_of
 from labkit.episode import Attempt, Episode, Message, Position, Sample
 from labkit.views.base import Folded, View
@@ -232,12 +233,12 @@ def _sample(sample: Sample | None) -> str:
     """The numbers of a sampled answer: tokens, temperature, log-probability."""
     if sample is None:
         return ""
-    parts = [f"{sample.tokens} tokens in {sample.seconds:.2f} s", f"temperature {sample.temperature:g}"]
+    parts = [f"{counted(sample.tokens, 'token')} in {sample.seconds:.2f} s", f"temperature {sample.temperature:g}"]
     if sample.logp is not None:
         parts.append(f"log p {sample.logp:.2f}".replace("-", "−"))
     if sample.decisive_logp is not None:
         decisive = f"{sample.decisive_logp:.2f}".replace("-", "−")
-        parts.append(f"underlined field {decisive} over {sample.decisive_tokens} tokens")
+        parts.append(f"underlined field {decisive} over {counted(sample.decisive_tokens, 'token')}")
     if sample.value is not None:
         parts.append(f"value estimate {signed(round(sample.value, 2))}")
     if sample.truncated:

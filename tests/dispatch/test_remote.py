@@ -179,7 +179,7 @@ def test_a_host_that_cannot_be_reached_or_lacks_something_says_so(server, config
         remote.send([config()], bare)
     gpus = tmp_path / "accelerate.yaml"
     gpus.write_text("num_processes: 8\n")
-    with pytest.raises(UsageError, match="8 are asked for"):
+    with pytest.raises(UsageError, match="asks for 8"):
         remote.send([config()], server.load("gpus", accelerate=str(gpus)))
 
 

@@ -89,7 +89,7 @@ def test_weights():
     found = difference(before, after, metric=brings, weights=[0.5, 0.25, 0.25])
     low = 0.25 - math.hypot(0.75 - wilson(0.75, 3)[0], wilson(0.5, 8 / 3)[1] - 0.5)
     assert found.value == pytest.approx(0.25) and found.ci95[0] == pytest.approx(low)
-    with pytest.raises(ValueError, match="3 episodes have 2 weights"):
+    with pytest.raises(ValueError, match="2 weights for 3 episodes"):
         difference(before, after, metric=brings, weights=[0.5, 0.5])
 
 
@@ -100,9 +100,9 @@ def test_the_order_of_episodes_does_not_matter():
 
 def test_other_tasks_are_an_error():
     before, after = single(3, 2, 1, 4)
-    with pytest.raises(ValueError, match=r"not play the same tasks: 1 are played by one only, such as gp-l/custom"):
+    with pytest.raises(ValueError, match=r"not play the same tasks: one of them lacks 1 task, such as gp-l/custom"):
         difference(before, after[1:], metric=brings)
-    with pytest.raises(ValueError, match="1 are played by one only"):
+    with pytest.raises(ValueError, match="one of them lacks 1 task"):
         difference(before[1:], after, metric=brings)
     with pytest.raises(ValueError, match="no episodes"):
         difference([], [], metric=brings)

@@ -141,7 +141,7 @@ class TestAdapter:
         weights = load_file(file)
         weights.pop(min(weights))
         save_file(weights, file)
-        with pytest.raises(UsageError, match="lacks 1 weights"):
+        with pytest.raises(UsageError, match="lacks 1 weight"):
             load(adapter)
 
 
@@ -266,7 +266,7 @@ def _raising_template(path):
         (_cut_short, "model.safetensors is damaged or cut short.*again"),
         (_garbage, "model.safetensors is damaged or cut short.*again"),
         (_empty, "model.safetensors is damaged or cut short.*again"),
-        (_without_a_weight, r"lacks 1 weights \(model.layers.1.mlp.up_proj.weight ...\); copy or save"),
+        (_without_a_weight, r"lacks 1 weight \(model.layers.1.mlp.up_proj.weight ...\); copy or save"),
         (_other_shape, r"lm_head.weight is 512 by 32 in the weights and 512 by 48 by config.json; correct the config"),
         (_embeddings_of_another_config, r"lm_head.weight is 512 by 32 in the weights and 600 by 32 by config.json"),
         (_heads_of_another_config, r"k_proj.weight is 16 by 32 in the weights and 32 by 32 by config.json"),

@@ -280,8 +280,8 @@ def test_prompts_that_outgrow_the_model_on_the_way_are_counted(tmp_path):
     empty = sum(not answer.text and not answer.sample.tokens for answer in answers)
     assert 0 < found.too_long == empty < len(walk)
     assert found.notes == [
-        f"tiny: {empty} prompts are longer than the model's context of {(first + last) // 2} tokens; "
-        "their answers are empty and count as unreadable"
+        f"tiny: {empty} prompts did not fit the model's context of {(first + last) // 2} tokens; "
+        "an empty answer counts as unreadable"
     ]
 
 

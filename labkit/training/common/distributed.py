@@ -22,6 +22,7 @@ from accelerate.utils import broadcast_object_list
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.models.loader import device_of
 
@@ -62,8 +63,8 @@ def init(device: str, processes: int | None = None) -> str:
         )
     if processes not in (None, met):
         raise UsageError(
-            f"the config wants {processes} processes and {met} {'was' if met == 1 else 'were'} started; "
-            f"use {_command(processes, place)}"
+            f"the config wants {counted(processes, 'process', 'processes')} and {met} {'was' if met == 1 else 'were'} "
+            f"started; use {_command(processes, place)}"
         )
     if _requested("DEEPSPEED"):
         # It clips and steps inside the last backward pass of a step; the trainers do both themselves.

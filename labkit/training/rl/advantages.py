@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import torch
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 
 GROUP_EPS = 1e-4
@@ -200,7 +201,7 @@ def _peers(group_E: torch.Tensor) -> torch.Tensor:
     alone_E = peer_EE.sum(1) == 1
     if alone_E.any():
         raise UsageError(
-            f"group baselines need two episodes of each deal, and {int(alone_E.sum())} of {len(group_E)} episodes are "
-            "alone; set group to 2 or more"
+            "group baselines need two episodes of each deal; alone on its deal: "
+            f"{int(alone_E.sum())} of {counted(len(group_E), 'episode')}; set group to 2 or more"
         )
     return peer_EE

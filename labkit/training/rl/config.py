@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
+from labkit.counting import counted
 from labkit.envs import game
 from labkit.episode import Task
 from labkit.models.policy import Critic
@@ -99,7 +100,7 @@ class RLConfig(StartConfig):
     @classmethod
     def _whole_groups(cls, value: int, info: ValidationInfo) -> int:
         if info.data.get("episodes", value) % value:
-            raise ValueError(f"{info.data['episodes']} episodes cannot be divided into groups of {value}")
+            raise ValueError(f"{counted(info.data['episodes'], 'episode')} cannot be divided into groups of {value}")
         return value
 
     @field_validator("credit")

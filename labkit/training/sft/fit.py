@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import nn
 
 from labkit.compute import Meter
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.models.batches import micro_batches
 from labkit.models.bundle import context_length
@@ -152,8 +153,8 @@ def check_examples(examples: Sequence[Example], model: PreTrainedModel, places: 
     for example, place in zip(examples, places, strict=True):
         if len(example.ids) > limit:
             raise UsageError(
-                f"{place} has {len(example.ids)} tokens, and the model's context is {limit}; shorten it, or take a "
-                "model with a longer context"
+                f"{place} has {counted(len(example.ids), 'token')}, and the model's context is {limit}; shorten it, or "
+                "take a model with a longer context"
             )
         if not example.loss[1:].any():
             raise UsageError(f"{place} has nothing to learn: no token of its answers carries loss; leave it out")

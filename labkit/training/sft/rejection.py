@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
+from labkit.counting import counted
 from labkit.envs import fork, game, prompt
 from labkit.episode import Episode, Message
 from labkit.errors import UsageError
@@ -53,7 +54,8 @@ def right_answers(
     played = sorted(play_many(tasks, player, batch=192, key=(seed,)), key=lambda p: p.index)
     kept = [right for one in played for right in _right(one.episode)]
     if not kept:
-        raise UsageError(f"no answer to {episodes} deals was right; start from a model that plays {cell}, or take more")
+        deals = counted(episodes, "deal")
+        raise UsageError(f"no answer to {deals} was right; start from a model that plays {cell}, or take more")
     return Sampled(kept, [len(row.ids) for row in gather(played).rows])
 
 

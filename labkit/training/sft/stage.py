@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from labkit.counting import counted
 from labkit.envs import game
 from labkit.errors import UsageError
 from labkit.models.bundle import ModelBundle
@@ -179,6 +180,6 @@ def _check_same_file(data: Path, run: Run) -> None:
     then = json.loads(record.read_text(encoding="utf-8"))
     if now["sha256"] != then["sha256"]:
         raise UsageError(
-            f"{data} has changed since {run.id} began ({then['bytes']} bytes then, {now['bytes']} now); put that file "
-            "back, or start a new run with the changed one"
+            f"{data} has changed since {run.id} began ({counted(then['bytes'], 'byte')} then, {now['bytes']:,} now); "
+            "put that file back, or start a new run with the changed one"
         )

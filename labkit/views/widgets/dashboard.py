@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.runs.store import ROOT
 from labkit.views.markup import text
@@ -189,7 +190,7 @@ class RunDashboard:
         if not episodes:
             self._episodes.children = (widgets.HTML(f"{text(title)}: no episodes were stored."),)
             return
-        head = widgets.HTML(f"<strong>{text(title)}</strong>, {len(episodes)} episodes")
+        head = widgets.HTML(f"<strong>{text(title)}</strong>, {counted(len(episodes), 'episode')}")
         self._episodes.children = (head, EpisodeViewer(episodes).widget())
 
     def _follow(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from labkit.counting import counted
 from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.runs import Run
@@ -103,4 +104,4 @@ class EpisodeViewer:
         return widgets.VBox([widgets.HBox([outcome, back, place, of, on]), body])
 
     def _ipython_display_(self) -> None:
-        show_or_static(self.widget, self.static(), f"EpisodeViewer: {len(self.episodes)} episodes")
+        show_or_static(self.widget, self.static(), f"EpisodeViewer: {counted(len(self.episodes), 'episode')}")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.evaluation import Estimate, Measured, SuiteResult, measure
 from labkit.evaluation.games import label_of, measures_of
@@ -222,7 +223,7 @@ class OODMatrix:
         return "the reference" if player == self.players[0] else "not paired"
 
     def _ipython_display_(self) -> None:
-        said = f"OODMatrix: {len(self.players)} players, {len(self.suites)} suites"
+        said = f"OODMatrix: {counted(len(self.players), 'player')}, {counted(len(self.suites), 'suite')}"
         show_or_static(self.widget, self.static(), said)
 
 

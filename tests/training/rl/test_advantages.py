@@ -294,7 +294,7 @@ def test_a_group_that_agrees_teaches_nothing(count):
 
 @pytest.mark.parametrize("credit", [leave_one_out, lambda r, g: group_relative(r, g, scale=False)])
 def test_an_episode_alone_in_its_group_is_an_error(credit):
-    with pytest.raises(UsageError, match="2 of 4 episodes are alone; set group to 2 or more"):
+    with pytest.raises(UsageError, match="alone on its deal: 2 of 4 episodes; set group to 2 or more"):
         credit(torch.zeros(4), torch.tensor([0, 1, 1, 2]))
 
 

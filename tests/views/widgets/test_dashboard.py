@@ -182,7 +182,7 @@ def test_a_click_on_a_probe_shows_its_episodes_as_text(live, rl):
     probe = traces.index((rl.id, "eval/id/success", True))
     plot.clicked = [probe, 1, 0]
     head, viewer = episodes.children
-    assert "gp-l-rl: id after 2" in head.value and "1 episodes" in head.value
+    assert "gp-l-rl: id after 2" in head.value and "1 episode" in head.value
     assert "&lt;b&gt;no&lt;/b&gt;" in viewer.children[1].value
     band = traces.index((rl.id, "eval/id/success", False))
     for where in (

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from labkit.counting import counted
 from labkit.envs.virl.authors.files import GOAL, MAPPING, NOTHING, ROUTES, VIEWS, DataFolder, read_folder
 from labkit.envs.virl.authors.mapping import write_mapping
 from labkit.envs.virl.geometry import compass
@@ -88,7 +89,9 @@ def _raw_place(place: Place) -> dict[str, Any]:
 def _block(number: int, leg: Milestone, end: Milestone, last: bool) -> str:
     """The text block of a leg, from where it begins and where it ends."""
     if len(end.sightings) > 1:
-        raise UsageError(f"milestone {number} has {len(end.sightings)} landmarks; the authors' layout holds one")
+        raise UsageError(
+            f"milestone {number} has {counted(len(end.sightings), 'landmark')}; the authors' layout holds one"
+        )
     seen = NOTHING
     for name, relation in end.sightings:
         if not name.strip() or re.search(r"[\r\n]", name):

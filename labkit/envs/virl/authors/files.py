@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 import numpy as np
 
+from labkit.counting import counted
 from labkit.envs.pictures import read_picture
 from labkit.envs.virl.authors.mapping import read_mapping
 from labkit.envs.virl.geometry import RELATIONS, compass
@@ -236,7 +237,7 @@ def _route(raw: Any, folder: str, number: int) -> Route:
     ]
     blocks = _blocks(record.text("milestone_info"), record)
     if len(blocks) != len(ends):
-        record.fail(f"milestone_info has {len(blocks)} milestones, geocode_list {len(ends)}")
+        record.fail(f"milestone_info has {counted(len(blocks), 'milestone')}, geocode_list {len(ends)}")
     heading = record.get("init_heading", 0)
     if not _number(heading):
         record.fail(f"init_heading {_short(heading)} is not a number of degrees")

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from labkit.counting import counted
 from labkit.envs.virl.records import LatLng
 from labkit.errors import UsageError
 
@@ -84,7 +85,7 @@ def _loaded(data: bytes) -> Any:
     # The reader makes room for as many remembered objects as the highest number that a file gives to one.
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name.endswith("PUT") and isinstance(argument, int) and argument > len(data):
-            raise pickle.UnpicklingError(f"remembers {argument} objects in {len(data)} bytes")
+            raise pickle.UnpicklingError(f"remembers {counted(argument, 'object')} in {counted(len(data), 'byte')}")
     return _Reader(io.BytesIO(data)).load()
 
 

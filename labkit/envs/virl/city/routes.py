@@ -20,6 +20,7 @@ import math
 from random import Random
 from typing import NamedTuple
 
+from labkit.counting import counted
 from labkit.envs.virl.city.blocks import stop_of
 from labkit.envs.virl.city.cities import OTHER_CITIES, city
 from labkit.envs.virl.geometry import (
@@ -110,7 +111,8 @@ def routes(of: City, count: int, seed: int = 0, split: str = "train") -> list[Ro
         if route:
             found[pair] = route
     if len(found) < count:
-        raise UsageError(f"{of.name} gave {len(found)} {split} routes, not {count}: ask for fewer, or another seed")
+        gave = counted(len(found), f"{split} route")
+        raise UsageError(f"{of.name} gave {gave}, not {count}: ask for fewer, or another seed")
     return list(found.values())
 
 
