@@ -2,9 +2,12 @@
 
 import json
 import runpy
+import stat
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save
 
 from labkit.errors import UsageError
 from labkit.players.registry import BUNDLED
@@ -39,3 +42,14 @@ def test_a_player_stays_where_a_run_cannot_replace_it(tmp_path, monkeypatch, cel
     with pytest.raises(UsageError, match=said):
         SCRIPT["main"](str(run.path), "player", "A player.")
     assert [(path.name, path.read_text()) for path in old.iterdir()] == [("config.json", "old")]
+
+
+def test_halved_weights_are_readable_by_everyone_and_half_as_precise(tmp_path):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(save({"layer": torch.tensor([1.0, 1.0001, 1.001])}))
+    weights.chmod(0o644)
+    SCRIPT["halve"](weights)
+    # Between 1 and 2 float16 has steps of 1/1024: 1.0001 is nearest to 1, 1.001 to 1 + 1/1024.
+    half = load_file(weights)["layer"]
+    assert half.dtype == torch.float16 and half.tolist() == [1, 1, 1 + 1 / 1024]
+    assert stat.S_IMODE(weights.stat().st_mode) == 0o644

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -204,6 +205,9 @@ def save_model(
         # PEFT's model card is a form to fill in, with only the base's name in it.
         (folder / "README.md").unlink(missing_ok=True)
     processing_class.save_pretrained(folder)
+    # The library of safetensors makes files that only their owner can read.
+    for file in folder.glob("*.safetensors"):
+        shutil.copymode(folder / "tokenizer_config.json", file)
 
 
 def full_state_dict(model: nn.Module) -> dict[str, torch.Tensor] | None:

@@ -190,6 +190,7 @@ def test_a_saved_adapter_names_its_base_brings_its_tokenizer_and_says_the_same(b
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names >= {"adapter_model.safetensors", "tokenizer.json", "chat_template.jinja"}
     assert not names & {"model.safetensors", "README.md"}
+    assert len({path.stat().st_mode for path in (tmp_path / "out").iterdir()}) == 1, "all are as readable"
     again = load(tmp_path / "out")
     assert again.adapter
     torch.testing.assert_close(logits(again.model), logits(model), rtol=0, atol=0)
