@@ -90,6 +90,8 @@ def _text(name: str, value: Any) -> str:
     Raises:
         gr.Error: it is not text, or longer than an answer can be.
     """
-    if not isinstance(value, str) or len(value) > LONGEST:
-        raise gr.Error(f"{name} is text of at most {LONGEST:,} characters")
+    if not isinstance(value, str):
+        raise gr.Error(f"{name} must be text, not {str(value)[:60]}")
+    if len(value) > LONGEST:
+        raise gr.Error(f"{name} has {len(value):,} characters; give at most {LONGEST:,}")
     return value

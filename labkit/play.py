@@ -95,7 +95,7 @@ def play_many(
         places: of the tasks in the whole that they are a part of; 0, 1, 2 ... if not given.
     """
     if batch < 1:
-        raise ValueError(f"the batch is a whole number from 1, not {batch}")
+        raise ValueError(f"the batch must be a whole number from 1, not {batch}")
     waiting = zip(count() if places is None else places, tasks, strict=False)
 
     def deal(most: int) -> list[_Live]:

@@ -55,7 +55,7 @@ class Real:
     def check(self, value: Any, label: str) -> float:
         number = _number(value)
         if number is None or number != self.type(number) or not self.low <= number <= self.high:
-            raise UsageError(f"{label} is {self.noun} from {self.low} to {self.high}{_not(value)}")
+            raise UsageError(_wrong(label, f"{self.noun} from {self.low} to {self.high}", value))
         return self.type(number)
 
     def read(self, text: str) -> float:
@@ -81,7 +81,7 @@ class Word:
 
     def check(self, value: Any, label: str) -> str:
         if not isinstance(value, str) or value not in self.words:
-            raise UsageError(f"{label} is one of {', '.join(self.words)}{_not(value)}")
+            raise UsageError(_wrong(label, f"one of {', '.join(self.words)}", value))
         return value
 
     def read(self, text: str) -> str:
@@ -108,8 +108,12 @@ def _number(value: Any) -> float | None:
     return value
 
 
-def _not(value: Any) -> str:
-    return "" if value is None else f", not {value:g}" if _number(value) is not None else f", not {str(value)[:60]!r}"
+def _wrong(label: str, wanted: str, value: Any) -> str:
+    """What a field must be and is not."""
+    if value is None:
+        return f"{label} is empty; give {wanted}"
+    shown = f"{value:.12g}" if isinstance(value, int | float) else repr(str(value)[:60])
+    return f"{label} must be {wanted}, not {shown}"
 
 
 def setting(kind: Kind, label: str, default: Any = MISSING, **where: Any) -> Any:
@@ -218,7 +222,9 @@ def with_text(settings: _Own, name: str, text: str) -> _Own:
         UsageError: the value is invalid.
     """
     try:
-        changed = replace(settings, **{name: kind(type(settings), name).read(text[:_LONGEST])})
+        value = kind(type(settings), name).read(text[:_LONGEST])
     except ValueError:
-        raise FieldError(name, f"{text[:60]!r} is no value of {name}") from None
+        # The text itself, which the check refuses in the field's own words.
+        value = text
+    changed = replace(settings, **{name: value})
     return replace(changed, **{name: changed.value(name)})

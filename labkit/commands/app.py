@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if not 1 <= args.port <= 65535:
-        raise UsageError(f"--port is a number from 1 to 65535, not {args.port}")
+        raise UsageError(f"--port must be a whole number from 1 to 65535, not {args.port}")
     make_importable()
     from app.main import run as run_app
 

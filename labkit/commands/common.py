@@ -61,7 +61,7 @@ def split_of(cell: str, name: str) -> str:
 def count(text: str) -> int:
     """A whole number from 1, as an option's type."""
     if not (text.isascii() and text.isdigit() and int(text[:19]) > 0):
-        raise argparse.ArgumentTypeError(f"a whole number from 1 is needed, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
     return int(text[:19])
 
 

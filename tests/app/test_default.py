@@ -54,7 +54,7 @@ def test_it_deals_and_the_next_deal_is_another(table):
     assert words(first["hand"]).count("Cards: ") == 1, "the prompt is the hand, and is not said again"
     following = table.deal_next(here)
     assert following["number"] == 1 and following["hand"] != first["hand"]
-    assert "Hand no. is a whole number" in words(table.deal_next(window(table, number=-1))["note"])
+    assert "Hand no. must be a whole number" in words(table.deal_next(window(table, number=-1))["note"])
 
 
 def test_a_player_plays_it_and_a_person_answers_by_hand(table):

@@ -320,18 +320,18 @@ def test_the_keys_say_what_a_card_counts_as(table):
 INVALID = [
     ({"cards": "3 3 8 X"}, "cards note", "'X' is not a card"),
     ({"cards": "3 3"}, "cards note", "a hand has 3 to 6 cards, not 2"),
-    ({"target": None}, "cards note", "Target is a whole number from 1 to 999"),
-    ({"target": 0}, "cards note", "Target is a whole number from 1 to 999, not 0"),
+    ({"target": None}, "cards note", "Target is empty; give a whole number from 1 to 999"),
+    ({"target": 0}, "cards note", "Target must be a whole number from 1 to 999, not 0"),
     ({"target": 1000}, "cards note", "from 1 to 999, not 1000"),
-    ({"seed": -1}, "cards note", "Seed is a whole number from 0 to 2147483647, not -1"),
-    ({"attempts": None}, "play note", "Attempts is a whole number from 1 to 10"),
-    ({"attempts": 20}, "play note", "Attempts is a whole number from 1 to 10, not 20"),
-    ({"temperature": 5}, "play note", "Temperature is a number from 0 to 2, not 5"),
-    ({"temperature": float("nan")}, "play note", "Temperature is a number from 0 to 2"),
-    ({"rule": CUSTOM, "king": 0}, "rule note", "K is a whole number from 1 to 99, not 0"),
-    ({"rule": CUSTOM, "king": None}, "rule note", "K is a whole number from 1 to 99"),
-    ({"rule": CUSTOM, "king": float("inf")}, "rule note", "K is a whole number from 1 to 99"),
-    ({"rule": "<b>"}, "rule note", "Rule is one of ten, eleven-twelve-thirteen, custom"),
+    ({"seed": -1}, "cards note", "Seed must be a whole number from 0 to 2147483647, not -1"),
+    ({"attempts": None}, "play note", "Attempts is empty; give a whole number from 1 to 10"),
+    ({"attempts": 20}, "play note", "Attempts must be a whole number from 1 to 10, not 20"),
+    ({"temperature": 5}, "play note", "Temperature must be a number from 0 to 2, not 5"),
+    ({"temperature": float("nan")}, "play note", "Temperature must be a number from 0 to 2, not nan"),
+    ({"rule": CUSTOM, "king": 0}, "rule note", "K must be a whole number from 1 to 99, not 0"),
+    ({"rule": CUSTOM, "king": None}, "rule note", "K is empty; give a whole number from 1 to 99"),
+    ({"rule": CUSTOM, "king": float("inf")}, "rule note", "K must be a whole number from 1 to 99, not inf"),
+    ({"rule": "<b>"}, "rule note", "Rule must be one of ten, eleven-twelve-thirteen, custom"),
 ]
 
 
@@ -385,7 +385,7 @@ def test_new_deal_takes_the_next_seed_and_a_seed_deals_the_same_hand(table):
     assert first["seed"] == 4 and first["typed"] == ""
     assert table.deal_next(window(seed=4), step=0)["cards"] == first["cards"]
     assert solvable(numbers_of(first["cards"].split(), "eleven-twelve-thirteen"), 24)
-    assert "Seed is a whole number" in words(table.deal_next(window(seed=None), step=1)["cards note"])
+    assert "Seed is empty; give a whole number" in words(table.deal_next(window(seed=None), step=1)["cards note"])
     impossible = table.deal_next(window(rule="ten", target=983), step=1)
     assert "no four cards reach 983" in words(impossible["cards note"]) and "cards" not in impossible
 

@@ -116,10 +116,10 @@ def test_api_lists_players_without_paths(client):
     [
         (("3 3", "x", "ten", 24), "a hand has 3 to 6 cards"),
         (("3 3 8 8", "x", "nine", 24), "no face rule 'nine'"),
-        (("3 3 8 8", "x", "ten", 0), "the target is a whole number from 1 to 999"),
-        (("3 3 8 8", None, "ten", 24), "answer is text of at most 20,000 characters"),
-        (("3 3 8 8", "x" * 20_001, "ten", 24), "answer is text of at most 20,000 characters"),
-        ((None, "x", "ten", 24), "cards is text"),
+        (("3 3 8 8", "x", "ten", 0), "the target must be a whole number from 1 to 999"),
+        (("3 3 8 8", None, "ten", 24), "answer must be text, not None"),
+        (("3 3 8 8", "x" * 20_001, "ten", 24), "answer has 20,001 characters; give at most 20,000"),
+        ((None, "x", "ten", 24), "cards must be text, not None"),
     ],
 )
 def test_api_names_an_invalid_argument(client, arguments, said):
@@ -130,7 +130,7 @@ def test_api_names_an_invalid_argument(client, arguments, said):
 
 @pytest.mark.parametrize("seed", [-5, None, 1.5, 2**40, "x"])
 def test_api_names_an_invalid_seed(client, seed):
-    with pytest.raises(Exception, match="seed is a whole number from 0 to 2147483647"):
+    with pytest.raises(Exception, match="seed (must be|is empty; give) a whole number from 0 to 2147483647"):
         client.predict(seed, "ten", 24, api_name="/new_task")
 
 

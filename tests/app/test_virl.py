@@ -196,18 +196,18 @@ def test_another_city_brings_its_routes(table):
     names = [value for _, value in moved["route"]["choices"]]
     assert len(names) == 20 and all(name.startswith("oldwick-eval-") for name in names)
     assert moved["route"]["value"] == names[0]
-    assert "City is one of" in words(table.move(window(city="atlantis"))["note"])
+    assert "City must be one of" in words(table.move(window(city="atlantis"))["note"])
 
 
 @pytest.mark.parametrize(
     "settings, said",
     [
-        ({"attempts": None}, "Attempts is a whole number from 1 to 10"),
-        ({"attempts": 20}, "Attempts is a whole number from 1 to 10, not 20"),
-        ({"temperature": -1}, "Temperature is a number from 0 to 2, not -1"),
+        ({"attempts": None}, "Attempts is empty; give a whole number from 1 to 10"),
+        ({"attempts": 20}, "Attempts must be a whole number from 1 to 10, not 20"),
+        ({"temperature": -1}, "Temperature must be a number from 0 to 2, not -1"),
         ({"route": "<img>"}, "no route '<img>'"),
-        ({"actions": "sideways"}, "Rule for turns is one of absolute, relative"),
-        ({"cell": "gp-l"}, "Observations is one of virl-l, virl-vl"),
+        ({"actions": "sideways"}, "Rule for turns must be one of absolute, relative"),
+        ({"cell": "gp-l"}, "Observations must be one of virl-l, virl-vl"),
     ],
 )
 def test_an_invalid_field_is_said_and_the_rest_stays(table, settings, said):

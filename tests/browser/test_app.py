@@ -241,10 +241,10 @@ def test_a_number_out_of_range_is_said_and_the_other_controls_go_on(visit):
     page = visit(f"tab=gp&{HAND}&players=trap")
     attempts = page.get_by_label("Attempts").first
     for field, wrong, said in (
-        (attempts, "20", "Attempts is a whole number from 1 to 10, not 20"),
-        (page.get_by_label("Temperature").first, "5", "Temperature is a number from 0 to 2, not 5"),
-        (page.get_by_label("Seed").first, "-1", "Seed is a whole number from 0 to"),
-        (page.get_by_label("Target").first, "0", "Target is a whole number from 1 to 999, not 0"),
+        (attempts, "20", "Attempts must be a whole number from 1 to 10, not 20"),
+        (page.get_by_label("Temperature").first, "5", "Temperature must be a number from 0 to 2, not 5"),
+        (page.get_by_label("Seed").first, "-1", "Seed must be a whole number from 0 to"),
+        (page.get_by_label("Target").first, "0", "Target must be a whole number from 1 to 999, not 0"),
     ):
         before = field.input_value()
         field.fill(wrong)
@@ -254,7 +254,7 @@ def test_a_number_out_of_range_is_said_and_the_other_controls_go_on(visit):
         field.fill(before)
         expect(page.get_by_text(said)).to_have_count(0)
     attempts.fill("20")
-    page.get_by_text("Attempts is a whole number").wait_for()
+    page.get_by_text("Attempts must be a whole number").wait_for()
     press(page, "No face card")
     expect(page.get_by_label("Cards").first).not_to_have_value("K 6 2 4")
     attempts.fill("3")

@@ -121,7 +121,7 @@ def check_suit(suit: str) -> str:
 def check_target(target: int) -> int:
     """Raises UsageError unless the target is one the game can ask for."""
     if isinstance(target, bool) or not isinstance(target, int) or target not in TARGETS:
-        raise UsageError(f"the target is a whole number from {TARGETS[0]} to {TARGETS[-1]}, not {target!r}")
+        raise UsageError(f"the target must be a whole number from {TARGETS[0]} to {TARGETS[-1]}, not {target!r}")
     return target
 
 

@@ -175,7 +175,7 @@ def check_picture(picture: Mapping[str, Any] | None) -> dict[str, Any]:
     if unknown:
         raise UsageError(f"no picture setting {unknown[0]!r}; the settings are size, {', '.join(NAMES)}")
     if isinstance(size, bool) or not isinstance(size, int) or size not in SIZES:
-        raise UsageError(f"picture size is an even number from {SIZES[0]} to {SIZES[-1]}, not {size!r}")
+        raise UsageError(f"picture size must be an even number from {SIZES[0]} to {SIZES[-1]}, not {size!r}")
     return {"size": size, **Conditions(**given).to_dict()}
 
 

@@ -68,7 +68,7 @@ def grid_view(city: City, point: Point, heading: float, size: int = 448, conditi
         UsageError: the size is odd, or not from 64 to 4096.
     """
     if size not in range(2 * SIZES[0], SIZES[1] + 1, 2) or not isinstance(size, int):
-        raise UsageError(f"grid size is {size!r}; give an even number from {2 * SIZES[0]} to {SIZES[1]}")
+        raise UsageError(f"grid size = {size!r}: give an even number from {2 * SIZES[0]} to {SIZES[1]}")
     return Image.fromarray(_grid(scene(city), _spot(point), heading % 360, size, conditions))
 
 
@@ -79,7 +79,7 @@ def _spot(point: Point) -> Point:
 
 def _check(size: int, fov: float) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or not SIZES[0] <= size <= SIZES[1]:
-        raise UsageError(f"view size is {size!r}; give a whole number from {SIZES[0]} to {SIZES[1]}")
+        raise UsageError(f"view size = {size!r}: give a whole number from {SIZES[0]} to {SIZES[1]}")
     if not 10 <= fov <= 150:
         raise UsageError(f"field of view is {fov!r}; give degrees from 10 to 150")
 
