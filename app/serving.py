@@ -44,10 +44,10 @@ class Guard:
         await self._app(scope, receive, send)
 
 
-async def _refuse(send: Any, status: int, said: str) -> None:
+async def _refuse(send: Any, status: int, message: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": f"{said}\n".encode()})
+    await send({"type": "http.response.body", "body": f"{message}\n".encode()})
 
 
 def host_name(header: str) -> str:
@@ -95,23 +95,23 @@ def credentials(host: str, auth: str | None, auth_file: str | None) -> tuple[str
     """
     if auth and auth_file:
         raise UsageError("give --auth or --auth-file, not both")
-    source, said = "--auth", auth
+    source, login = "--auth", auth
     if auth_file:
         source = f"--auth-file {auth_file}"
         try:
-            said = Path(auth_file).read_text(encoding="utf-8").partition("\n")[0].strip()
+            login = Path(auth_file).read_text(encoding="utf-8").partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"cannot read --auth-file {auth_file}: {getattr(error, 'strerror', None) or error}; "
                 "name a text file with user:password in its first line"
             ) from None
     elif not auth and os.environ.get(AUTH):
-        source, said = AUTH, os.environ[AUTH]
-    if said is None:
+        source, login = AUTH, os.environ[AUTH]
+    if login is None:
         if is_loopback(host):
             return None
         raise UsageError(f"--host {host} opens the app to others: add --auth-file FILE, or set {AUTH}=user:password")
-    user, colon, password = said.partition(":")
+    user, colon, password = login.partition(":")
     if not (user and colon and password):
         raise UsageError(f"{source} has no user:password; write both, with a colon between them")
     return user, password

@@ -42,14 +42,14 @@ class DefaultHandlers(Handlers[Settings]):
         rule = self.row.load("view").setting(episode)
         asked = "\n".join(message.text for message in envs.prompt(episode))
         hand = hand_html(episode)
-        said = f'<p class="lk">{text(rule)}</p>'
+        below = f'<p class="lk">{text(rule)}</p>'
         # A game without a view of its own shows the prompt as its hand.
         if pre(asked) not in hand:
-            said += (
+            below += (
                 '<details class="lk" open><summary>What the player is asked</summary>'
                 f'<div class="app-prompt">{text(asked)}</div></details>'
             )
-        return {"hand": hand + said}
+        return {"hand": hand + below}
 
     def deal_next(self, window: Window[Settings]) -> Updates:
         """The next deal of the suite."""

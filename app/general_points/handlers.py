@@ -106,8 +106,8 @@ class GeneralPointsHandlers(Handlers[GeneralPointsSettings]):
             found = solution(window.settings.task)
         except FieldError as error:
             return self.beside(error)
-        said = f"One solution: {found}" if found else "Nothing reaches the target under this rule."
-        return {"own note": note(said, "plain")}
+        message = f"One solution: {found}" if found else "Nothing reaches the target under this rule."
+        return {"own note": note(message, "plain")}
 
 
 def written(ranks: list[str], faces: Rule, target: int, formula: str) -> str:

@@ -57,8 +57,8 @@ def received(photo: Any) -> tuple[str | None, str]:
         return None, note(str(error))
     kept = photos.kept(image)
     picture = img(photos.shown({"photo": kept, "size": SIDE}), "your photograph of cards", "JPEG")
-    said = f"Kept with at most {photos.LONGEST} pixels a side and nothing that the camera wrote besides."
-    return kept, f'<figure class="lk lk-seen">{picture}<figcaption class="lk-soft">{said}</figcaption></figure>'
+    caption = f"Kept with at most {photos.LONGEST} pixels a side and nothing that the camera wrote besides."
+    return kept, f'<figure class="lk lk-seen">{picture}<figcaption class="lk-soft">{caption}</figcaption></figure>'
 
 
 def mapped(player: Player, task: Task) -> str:

@@ -44,8 +44,8 @@ def _row(settings: GeneralPointsSettings, answer: str) -> str:
     task = settings.task
     ranks, faces, target = ranks_of(task.deal), task.rule["faces"], task.rule["target"]
     numbers = numbers_of(ranks, faces)
-    said = answer if "{" in answer else written(ranks, faces, target, answer.strip())
-    [attempt] = envs.judge(envs.start(task), said).attempts
+    full = answer if "{" in answer else written(ranks, faces, target, answer.strip())
+    [attempt] = envs.judge(envs.start(task), full).attempts
     verdict = attempt.verdict
     cells = (
         ", ".join(map(str, numbers)),

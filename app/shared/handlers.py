@@ -82,9 +82,9 @@ class Handlers(Generic[S]):
         gone = [name for name in wanted if name not in self.catalogue.names]
         players = [n if n and n not in gone else p for n, p in zip([*wanted, *[None] * SEATS], players, strict=False)]
         window = Window(chosen, tuple(map(Seat, players)), max(1, len(wanted)))
-        said = html.refused(query, [*wrong, *(["players"] if gone else [])], players[0])
-        if not said and not self.catalogue.has_model:
-            said = html.no_checkpoint()
+        notice = html.refused(query, [*wrong, *(["players"] if gone else [])], players[0])
+        if not notice and not self.catalogue.has_model:
+            notice = html.no_checkpoint()
         return {
             **self.lay(window),
             **self.controls(window),
@@ -92,7 +92,7 @@ class Handlers(Generic[S]):
             **{(i, "badge"): self.badge(seat) for i, seat in enumerate(window.seats)},
             "count": window.count,
             **self.places(window),
-            "notice": said,
+            "notice": notice,
         }
 
     def switch(self, window: Window[S]) -> Updates:
@@ -127,10 +127,10 @@ class Handlers(Generic[S]):
 
     def notes(self, chosen: S) -> Updates:
         """The messages about the fields; empty where a field is valid."""
-        said: Updates = dict.fromkeys((self.NOTES[name] for name in settings.names(self.SETTINGS)), "")
+        notes: Updates = dict.fromkeys((self.NOTES[name] for name in settings.names(self.SETTINGS)), "")
         for name, message in chosen.problems().items():
-            said[self.NOTES[name]] = said[self.NOTES[name]] or html.note(message)
-        return said
+            notes[self.NOTES[name]] = notes[self.NOTES[name]] or html.note(message)
+        return notes
 
     def drawn(self, chosen: S) -> Task:
         """The task that is shown: a wrong number of attempts does not keep the deal from the screen.
@@ -206,13 +206,13 @@ class Handlers(Generic[S]):
     def _wait(self, window: Window[S], index: int, task: Task) -> Updates:
         """At once, before the player has time for this window."""
         if self.line.full:
-            said = f"{len(self.line)} players are waiting already, and there is no more room. Try again in a minute."
-            return {(index, "status"): html.note(said, "void")}
+            full = f"{len(self.line)} players are waiting already, and there is no more room. Try again in a minute."
+            return {(index, "status"): html.note(full, "void")}
         key = self.key(window, index)
         self.line.draw(key)
         place = self.line.waiting(key)
-        said = f"Waiting: number {place} in line …" if place else "Starting …"
-        drawn = self.seat(window, index, Seat(window.seats[index].player), task, said)
+        status = f"Waiting: number {place} in line …" if place else "Starting …"
+        drawn = self.seat(window, index, Seat(window.seats[index].player), task, status)
         # What was played stays with the seat: its player may go on from there.
         del drawn[index, "shown"]
         return {**drawn, **self.buttons(index, running=True)}
@@ -248,14 +248,14 @@ class Handlers(Generic[S]):
 
     def failed(self, window: Window[S], index: int, seat: Seat, error: Exception) -> Updates:
         """A seat whose player could not be loaded, or broke: what it played stays, nothing of another player."""
-        said = html.trouble(seat.player, error)
+        trouble = html.trouble(seat.player, error)
         try:
             drawn = self.seat(window, index, seat, self.drawn(window.settings))
         except FieldError:
-            return {(index, "status"): said}
+            return {(index, "status"): trouble}
         return {
             **drawn,
-            (index, "status"): f"{drawn[index, 'status']}{said}",
+            (index, "status"): f"{drawn[index, 'status']}{trouble}",
             (index, "turns"): drawn[index, "turns"] if seat.shown else "",
         }
 

@@ -41,7 +41,7 @@ _FIXED_CLOCK = (
     + "".join(f" | replace('%{c}', '{PROMPT_DATE.strftime('%' + c)}')" for c in "aAbBdejmyYFDUWuwxHIMSpX")
     + " }}{%- endmacro %}\n"
 )
-_ASKED, _SAID = "what-is-asked", "what-is-said"
+_QUESTION, _ANSWER = "what-is-asked", "what-is-said"
 """Stand for a question and an answer where only the template's text around them matters."""
 _OPEN, _CLOSE = "<think>", "</think>"
 
@@ -77,25 +77,25 @@ def layout(tokenizer: PreTrainedTokenizerBase, *, parts: bool = False) -> Layout
     Raises:
         UsageError: the template fails on a single question, or leaves it out.
     """
-    chat = [_message(role, text, parts) for role, text in [("user", _ASKED), ("assistant", _SAID)] * 2]
+    chat = [_message(role, text, parts) for role, text in [("user", _QUESTION), ("assistant", _ANSWER)] * 2]
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     asked = _fill(tokenizer, chat[:1], prompt=True)
     # A template may write in capitals what it is given; that changes answers too, and is refused where it matters.
-    if _ASKED.lower() not in asked.lower():
+    if _QUESTION.lower() not in asked.lower():
         takes = "text" if parts else "parts, as those of vision models do, and not text"
         raise UsageError(f"the chat template leaves out the question; change {template_of(tokenizer)} to take {takes}")
-    prompt = asked.rpartition(_ASKED)[2]
+    prompt = asked.rpartition(_QUESTION)[2]
     thought = prompt[prompt.rindex(_OPEN) :] if prompt.count(_OPEN) > prompt.count(_CLOSE) else ""
     try:
-        tail = _fill(tokenizer, chat[:2], prompt=False).rpartition(_SAID)[2]
+        tail = _fill(tokenizer, chat[:2], prompt=False).rpartition(_ANSWER)[2]
         longer = _fill(tokenizer, chat[:3], prompt=True)
         longest = _fill(tokenizer, [*chat, chat[0]], prompt=True)
     except UsageError as error:
         return Layout("", "", "", (), (), thought, str(error))
-    between = _through_end(longer.partition(_SAID)[2].partition(_ASKED)[0], special)
+    between = _through_end(longer.partition(_ANSWER)[2].partition(_QUESTION)[0], special)
     closing = _through_end(tail, special) or between
     fault = None
-    if longer.count(_SAID) != 1 or longest.count(_SAID) != 2:
+    if longer.count(_ANSWER) != 1 or longest.count(_ANSWER) != 2:
         fault = "drops or repeats earlier answers"
     elif not (_begins_alike(asked, longer) and _begins_alike(longer, longest)):
         fault = "rewrites earlier turns"
@@ -110,7 +110,7 @@ def _begins_alike(shorter: str, longer: str) -> bool:
 
     Behind the question stands the prompt for an answer, which may open a thought that the answer then lacks.
     """
-    end = shorter.rindex(_ASKED) + len(_ASKED) if _ASKED in shorter else len(shorter)
+    end = shorter.rindex(_QUESTION) + len(_QUESTION) if _QUESTION in shorter else len(shorter)
     return longer.startswith(shorter[:end])
 
 
@@ -156,8 +156,8 @@ def render(bundle: ModelBundle, messages: Sequence[Message], draw: Drawing | Non
     text = _fill(bundle.tokenizer, _chat(messages[:1], bundle.is_vlm), prompt=True)
     context = _piece(bundle, text, messages[:1], draw)
     for answer, feedback in zip(messages[1::2], messages[2::2], strict=True):
-        said = answer.text.removeprefix(bundle.layout.thought)
-        context = context.grown(_encode(bundle.tokenizer, said))
+        text = answer.text.removeprefix(bundle.layout.thought)
+        context = context.grown(_encode(bundle.tokenizer, text))
         context = context.joined(suffix(bundle, feedback, draw, ended=False))
     return context
 
@@ -173,9 +173,9 @@ def suffix(bundle: ModelBundle, feedback: Message, draw: Drawing | None = None, 
         UsageError: the template has no way to go on after an answer, or does not show the picture.
     """
     check_dialogue(bundle)
-    before = [_message(role, text, bundle.is_vlm) for role, text in (("user", _ASKED), ("assistant", _SAID))]
+    before = [_message(role, text, bundle.is_vlm) for role, text in (("user", _QUESTION), ("assistant", _ANSWER))]
     text = _fill(bundle.tokenizer, [*before, *_chat([feedback], bundle.is_vlm)], prompt=True)
-    piece = _piece(bundle, text.partition(_SAID)[2], [feedback], draw)
+    piece = _piece(bundle, text.partition(_ANSWER)[2], [feedback], draw)
     return piece.tail(len(bundle.layout.between_ids)) if ended else piece
 
 
@@ -280,13 +280,12 @@ def _pieces(tokenizer: PreTrainedTokenizerBase, dialogue: Dialogue, around: Layo
         asked = _fill(tokenizer, chat[:turn], prompt=True)
         shown = dialogue.messages[before + 1 if pieces else 0 : turn]
         if pieces:
-            marked = [*chat[:before], _message("assistant", _SAID, parts), *chat[before + 1 : turn]]
-            behind = _fill(tokenizer, marked, prompt=True).rpartition(_SAID)[2]
+            marked = [*chat[:before], _message("assistant", _ANSWER, parts), *chat[before + 1 : turn]]
+            behind = _fill(tokenizer, marked, prompt=True).rpartition(_ANSWER)[2]
             pieces.append(_Piece(behind.removeprefix(around.between), False, messages=shown))
         else:
             pieces.append(_Piece(asked, False, messages=shown))
-        said = _answer(tokenizer, chat[: turn + 1], asked, around.tail)
-        text = said + around.closing
+        text = _answer(tokenizer, chat[: turn + 1], asked, around.tail) + around.closing
         pieces.append(_Piece(text, turn in dialogue.trained_turns, _untrained(dialogue, turn, text)))
         before = turn
     return pieces
@@ -299,20 +298,20 @@ def _untrained(dialogue: Dialogue, turn: int, text: str) -> tuple[tuple[int, int
         UsageError: the template changes the answer.
     """
     spans = [(start, end) for at, start, end in dialogue.untrained if at == turn]
-    said = dialogue.messages[turn].text
-    first = text.find(said)
+    answer = dialogue.messages[turn].text
+    first = text.find(answer)
     if spans and first < 0:
         raise UsageError(
             "the chat template changes answers, so parts of them cannot be trained on; use one that keeps them"
         )
-    return tuple((first + start, first + end if end < len(said) else len(text)) for start, end in spans)
+    return tuple((first + start, first + end if end < len(answer) else len(text)) for start, end in spans)
 
 
 def _answer(tokenizer: PreTrainedTokenizerBase, chat: Sequence[Mapping[str, Any]], asked: str, tail: str) -> str:
     """The text of a chat's last answer as the model is to say it: behind the prompt ``asked``, without the ``tail``."""
-    said = _fill(tokenizer, chat, prompt=False).removesuffix(tail)
-    same = len(commonprefix([asked, said]))
-    opened, answer = asked[same:], said[same:]
+    answered = _fill(tokenizer, chat, prompt=False).removesuffix(tail)
+    same = len(commonprefix([asked, answered]))
+    opened, answer = asked[same:], answered[same:]
     if opened.count(_OPEN) > opened.count(_CLOSE) and not answer.lstrip().startswith(_CLOSE):
         # The prompt opens a thought and the answer has none: it is closed at once, as Qwen's templates do.
         answer = f"\n{_CLOSE}\n\n{answer}"
