@@ -50,6 +50,9 @@ def init(device: str, processes: int | None = None) -> str:
     if place.type == "cuda" and place.index is not None:
         torch.cuda.set_device(place)
     state = PartialState(cpu=place.type == "cpu")
+    # Before anything is refused below: gloo's threads outlive the interpreter otherwise, and one that still has to free
+    # a tensor then aborts the process ("terminate called without an active exception").
+    atexit.register(_leave)
     met = state.num_processes
     if started > met:
         raise UsageError(
@@ -71,9 +74,6 @@ def init(device: str, processes: int | None = None) -> str:
         raise UsageError("DeepSpeed is not supported; use FSDP2 instead: configs/accelerate/eight-80gb-fsdp2.yaml")
     if _requested("FSDP") and place.type != "cuda":
         raise UsageError("accelerate was asked for FSDP, which runs on GPUs; add --device cuda")
-    # A process that ends inside of its group aborts now and then ("terminate called without an active exception"),
-    # seen with FSDP2 on gloo. Which thread does it is not known; PyTorch asks that a group be left.
-    atexit.register(_leave)
     # The other processes must have read the run before the main process writes to it.
     state.wait_for_everyone()
     return str(state.device)
