@@ -28,6 +28,8 @@ RL = {
     "stage": "rl", "name": "toy-rl", "seed": 0, "model": "tiny:gp-l/init", "cell": "gp-l", "updates": 4, "lr": 1e-4,
     "kl": 0.02, "probe": {"every": 2, "episodes": HANDS, "attempts": 1},
 }  # fmt: skip
+SFT_HITS = {0: {"id": 10, "rule-ood": 20}, 10: {"id": 20, "rule-ood": 12}, 20: {"id": 30, "rule-ood": 4}}
+RL_HITS = {0: {"id": 10, "rule-ood": 20}, 2: {"id": 12, "rule-ood": 20}, 4: {"id": 16, "rule-ood": 22}}
 FIGURE = {
     "title": "a toy", "kind": "curves", "question": "Which?", "source": "Figure 5", "paper": "SFT falls.",
     "seeds": [100, 101], "set": {"probe.split": "test"},

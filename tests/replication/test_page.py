@@ -1,4 +1,4 @@
-"""What is drawn and written: the picture's numbers, the page, RESULTS.md, and the command."""
+"""What is drawn and written: the picture's numbers, the page, RESULTS.md."""
 
 import gzip
 import json
@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labkit.cli import main
 from labkit.errors import UsageError
-from labkit.replication import Archive, keep, load_plan, plans
+from labkit.replication import Archive, load_plan, plans
 from labkit.replication.draw import alt_text, draw
 from labkit.replication.findings import findings
 from labkit.replication.missing import missing_jobs
@@ -23,61 +22,9 @@ from labkit.replication.show import show_figure
 from labkit.replication.stored import collect
 from labkit.runs import Run
 from labkit.views.palette import METHODS
-from tests.replication.stored_runs import FIGURE, HANDS, evaluate, every, hand_of, lay_out, share_with, train
+from tests.replication.stored_runs import FIGURE, HANDS, RL_HITS, SFT_HITS, lay_out, share_with, train
 
 REPOSITORY = Path(__file__).parents[2]
-SFT_HITS = {0: {"id": 10, "rule-ood": 20}, 10: {"id": 20, "rule-ood": 12}, 20: {"id": 30, "rule-ood": 4}}
-RL_HITS = {0: {"id": 10, "rule-ood": 20}, 2: {"id": 12, "rule-ood": 20}, 4: {"id": 16, "rule-ood": 22}}
-ENDS = {
-    **FIGURE,
-    "kind": "ends",
-    "evaluation": {},
-    "curves": [
-        {
-            "name": "Init",
-            "method": "init",
-            "player": "tiny:{cell}/init",
-            "paper": {"gp-l": {"value": {"rule-ood": 0.115}}},
-        },
-        {**FIGURE["curves"][0], "paper": {"gp-l": {"value": {"rule-ood": 0.034}}}},
-    ],
-    "claims": [{"curve": "SFT", "says": "falls", "than": "Init"}],
-}
-GRID = {
-    **FIGURE,
-    "kind": "grid",
-    "claims": [],
-    "curves": [{**FIGURE["curves"][1], "grid": {"lr": [1e-4, 1e-3], "kl": [0, 0.02]}}],
-}
-GROWTH = {**FIGURE, "kind": "growth", "claims": []}
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """A folder with four plans, and in results/ the kept runs that they ask for."""
-    root = tmp_path_factory.mktemp("repository")
-    folder = lay_out(root, f05=FIGURE, f06=ENDS, f10=GROWTH, grid=GRID)
-    for name in plans(folder):
-        for curve in load_plan(folder / f"{name}.yaml").curves:
-            for seed in curve.seeds if curve.method != "init" else ():
-                archive = Archive([root / "runs"])
-                if archive.trained(archive.asked(curve, seed)) is None:
-                    hits = SFT_HITS if curve.method == "sft" else RL_HITS
-                    train(root / "runs", curve.config, curve.words(seed), hits)
-    won = {s: {hand_of(t) for t in every(s) if "A" in hand_of(t).split()} for s in ("id", "rule-ood")}
-    evaluate(root / "runs", "tiny:gp-l/init", won)
-    won = {s: {hand_of(t) for t in every(s) if "K" in hand_of(t).split()} for s in ("id", "rule-ood")}
-    first = load_plan(folder / "06.yaml").of("gp-l")[1]
-    evaluate(root / "runs", f"run:{archive.trained(archive.asked(first, 100)).id}@20", won)
-    for run in Archive([root / "runs"]).runs:
-        keep(run, root / "results")
-    return root
-
-
-@pytest.fixture
-def here(repository, monkeypatch):
-    monkeypatch.chdir(repository)
-    return repository
 
 
 def _data(repository, name):
@@ -349,83 +296,3 @@ def test_the_repositorys_stored_runs_are_small_and_hold_no_weights():
     files = [p for p in (REPOSITORY / "results").rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) < 30_000_000
     assert not [p for p in files if p.suffix in (".safetensors", ".pt", ".bin")]
-
-
-def _json(capsys, *words):
-    assert main([*words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def test_the_command_lists_the_figures_and_what_is_stored(here, capsys):
-    listed = {row["figure"]: row for row in _json(capsys, "figures")}
-    assert {name: (row["runs"], row["of"], len(row["missing"])) for name, row in listed.items()} == {
-        "05": (4, 4, 0), "06": (2, 2, 2), "10": (4, 4, 0), "grid": (8, 8, 0)
-    }  # fmt: skip
-    assert main(["figures"]) == 0
-    assert "4 of 4 runs, complete" in capsys.readouterr().out
-
-
-def test_the_command_draws_from_stored_runs(here, capsys, tmp_path):
-    out = tmp_path / "out"
-    told = _json(capsys, "figures", "5", "--stills", "none", "--out", str(out))
-    assert (out / "figures.html").stat().st_size > 1_000_000
-    assert [row["value"] for row in told["figures"][0]["rows"]] == pytest.approx([0.75, 0.1, 0.4, 0.55])
-    assert [f["verdict"] for f in told["figures"][0]["findings"]] == ["too few seeds"] * 2
-    assert told["figures"][0]["missing"] == []
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["figures", "7"], "no figure '7'"),
-        (["figures", "--run"], "name the figures to run: 05, 06, 10, grid"),
-        (["figures", "05", "--seeds", "x"], "whole numbers with commas"),
-        (["figures", "05", "--cell", "gp-x"], "no cell 'gp-x'; did you mean gp-l?"),
-        (["figures", "05", "--cell", "virl-l"], "figure 05 has nothing in virl-l"),
-        (["figures", "05", "--from", "nowhere"], "no folder nowhere"),
-        (["figures", "05", "--keep", "x"], "--keep copies runs and does nothing else"),
-        (["figures", "--keep", "nope"], "no run nope"),
-        (["figures", "05", "--without-episodes"], "name them with --keep"),
-    ],
-)
-def test_a_wrong_use_is_said_in_one_line(here, capsys, words, said):
-    assert main(words) == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
-
-
-def test_runs_are_kept_by_the_command(here, capsys):
-    run = Archive(["runs"]).runs[0]
-    (kept,) = _json(capsys, "figures", "--keep", run.id)
-    assert kept == {
-        "run": f"results/{run.id}",
-        "bytes": sum(p.stat().st_size for p in Path(f"results/{run.id}").rglob("*") if p.is_file()),
-    }
-
-
-def test_one_run_from_nothing_and_nothing_is_run_twice(tmp_path, monkeypatch, capsys):
-    """Really trains: two steps of SFT, and one update of RL from the first of them."""
-    probe = {"probe.every": 1, "probe.episodes": 4, "probe.split": "test"}
-    plan = {
-        **FIGURE,
-        "set": probe,
-        "curves": [
-            {**FIGURE["curves"][0], "set": {"steps": 2, "batch_size": 2}},
-            {"name": "on", "method": "rl", "config": "gp-l/rl.yaml", "start": {"curve": "SFT", "step": 1},
-             "set": {"updates": 1, "episodes": 2, "attempts": 1, "max_new_tokens": 8, "kl": 0}},
-        ],
-        "claims": [],
-    }  # fmt: skip
-    lay_out(tmp_path, f05=plan)
-    monkeypatch.chdir(tmp_path)
-    words = ["figures", "05", "--run", "--seeds", "100", "--stills", "none"]
-    told = _json(capsys, *words)
-    assert told["figures"][0]["missing"] == []
-    assert [(r["player"], list(r["seeds"])) for r in told["figures"][0]["rows"]] == [("SFT", ["100"])] * 2 + [
-        ("on", ["100"])
-    ] * 2
-    made = sorted(p.name for p in Path("runs").glob("*/config.yaml"))
-    assert len(made) == 2
-    assert main(words) == 0
-    assert sorted(p.name for p in Path("runs").glob("*/config.yaml")) == made
-    assert "1 of" not in capsys.readouterr().err
