@@ -63,6 +63,10 @@ WORDS = {
         "The part of the answer that decides the verdict: the formula, or the action. For models, its "
         "log-probability (log p, in nats) is shown: 0 means that the model was certain."
     ),
+    "Bars of a choice": (
+        "In the first tab: how probable each candidate of the underlined field was to the model, at temperature 1, "
+        "given the prompt and what it had written so far. In GeneralPoints it is the number of the first face card."
+    ),
     "Value estimate": "The return that the critic expected before the answer; only for models with a critic.",
     "Players side by side": (
         "One to three players on the same deal or route, each with its own Play button. “Play all” starts them "

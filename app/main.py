@@ -23,6 +23,8 @@ from app.rules import tab as rules
 from app.shared.catalogue import Catalogue, catalogue_of
 from app.shared.stopping import Line
 from app.shared.tab import QUICK, Tab
+from app.story.chapters import CHAPTERS
+from app.story.tab import StoryTab
 from app.virl.tab import VIRLTab
 from labkit.envs import games
 from labkit.views.markup import stylesheet
@@ -45,7 +47,8 @@ def build(catalogue: Catalogue) -> gr.Blocks:
     with gr.Blocks(title="labkit", fill_width=True, analytics_enabled=False) as page:
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Tabs(overflow_behavior="wrap") as tabs:
-            played: list[Tab] = []
+            with gr.Tab("The finding", id="story"):
+                played: list[Tab] = [StoryTab(catalogue, line)]
             for row in games.rows():
                 with gr.Tab(row.title, id=row.name):
                     own = TABS.get(row.name)
@@ -58,10 +61,12 @@ def build(catalogue: Catalogue) -> gr.Blocks:
         for tab in played:
             tab.wire(page)
         ids = [tab.id for tab in tabs.children]
+        # Whoever names a player wants to see it play.
+        first = ids[1] if catalogue.named else ids[0]
 
         def opened(request: gr.Request) -> Any:
             asked = request.query_params.get("tab")
-            return gr.update(selected=asked if asked in ids else ids[0])
+            return gr.update(selected=asked if asked in ids else first)
 
         def closed(request: gr.Request) -> None:
             line.leave(request.session_hash or "")
@@ -135,7 +140,7 @@ def run(
         print(f"Loading {', '.join(catalogue.named)} …", flush=True)
         catalogue.try_named()
     else:
-        threading.Thread(target=catalogue.warm_up, args=("gp-l",), daemon=True).start()
+        threading.Thread(target=catalogue.warm_up, args=(next(iter(CHAPTERS)),), daemon=True).start()
     page = build(catalogue)
     print(f"labkit is at {' or '.join(serving.addresses(host, free))} (Ctrl+C ends it)")
     page.launch(server_name=host, server_port=free, auth=credentials, **launch_options(host))

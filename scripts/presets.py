@@ -4,7 +4,7 @@
 
 FOLDER holds the episodes, a file a cell; what is missing there is played first: the bundled Init, SFT and RL of each
 cell, at the temperature in TEMPERATURES, each deal under both rules. Run it again, in an empty folder, whenever the
-bundled players change.
+bundled players change, and ``scripts/story.py`` after it.
 """
 
 from __future__ import annotations

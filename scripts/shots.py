@@ -32,29 +32,37 @@ PATIENCE = 300_000
 """Milliseconds that a busy machine is given."""
 
 
+def finding(page: Page) -> None:
+    """The story's third step: three players under the changed rule."""
+    page.locator(".app-played:visible").nth(2).wait_for()
+
+
 def hand(page: Page) -> None:
-    """The first screen with its recorded episode."""
-    page.locator(".app-seat .lk-turn").first.wait_for()
+    """A hand with its recorded episode."""
+    page.locator(".app-seat:visible .lk-turn").first.wait_for()
 
 
 def route(page: Page) -> None:
     """Three players on the picked route."""
-    page.get_by_role("tab", name="V-IRL").click()
-    # Until the tab has opened, its opening would undo the click.
     page.locator(".app-stage:visible svg").first.wait_for()
     page.get_by_role("button", name="The paper in one route").click()
     page.locator(".app-seats:visible .app-seat").nth(2).locator(".app-walk").wait_for()
 
 
-SHOTS = {"app.png": (hand, "light"), "app-dark.png": (hand, "dark"), "virl-app.png": (route, "light")}
+SHOTS = {
+    "app.png": ("tab=story&step=3", finding, "light"),
+    "app-dark.png": ("tab=gp", hand, "dark"),
+    "virl-app.png": ("tab=virl", route, "light"),
+}
+"""The link, what is done there, and the theme of each picture."""
 
 
 def take(browser: Browser, url: str, folder: Path) -> Iterator[Path]:
     """Take all pictures of the app at an address."""
-    for name, (prepare, theme) in SHOTS.items():
+    for name, (link, prepare, theme) in SHOTS.items():
         page = browser.new_page(viewport=VIEW, device_scale_factor=SHARP, color_scheme=theme, reduced_motion="reduce")
         page.set_default_timeout(PATIENCE)
-        page.goto(f"{url}?__theme={theme}", wait_until="domcontentloaded")
+        page.goto(f"{url}?{link}&__theme={theme}", wait_until="domcontentloaded")
         prepare(page)
         page.mouse.move(0, 0)
         page.screenshot(path=folder / name)

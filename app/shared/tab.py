@@ -165,6 +165,14 @@ class Tab(Generic[H]):
         names = dict.fromkeys(outputs)
         return event(handle, self.inputs, [self.parts[name] for name in names], **(QUICK | options))
 
+    def sends(self, event: Any, handler: Any, name: str, outputs: list[Part]) -> None:
+        """Call the handler with the window and with what the page's script sends under a name."""
+
+        def handle(data: gr.EventData, request: gr.Request, *values: Any) -> dict[Any, Any]:
+            return self.named(handler(self.window(values, request), **{name: sent(data, name)}))
+
+        event(handle, self.inputs, [self.parts[part] for part in outputs], trigger_mode="always_last", **QUICK)
+
     def named(self, updates: Updates) -> dict[Any, Any]:
         # Gradio takes an empty dictionary for a value.
         return {self.parts[name]: value for name, value in updates.items()} or gr.skip()

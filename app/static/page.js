@@ -46,7 +46,8 @@ window.labkit = {
     };
     const open = new Set();
     element.addEventListener("toggle", (event) => {
-      if (event.target.isConnected) open[event.target.open ? "add" : "delete"](place(event.target));
+      const part = event.target;
+      if (part.isConnected && part.closest(".lk-turn")) open[part.open ? "add" : "delete"](place(part));
     }, true);
     watch("value", () => {
       for (const part of parts()) part.open = open.has(place(part));

@@ -11,7 +11,7 @@ from app.shared.catalogue import Catalogue
 from app.shared.handlers import SEATS, Part
 from app.shared.html import note
 from app.shared.stopping import Line
-from app.shared.tab import QUICK, Tab, html, sent
+from app.shared.tab import Tab, html
 from app.virl.handlers import BEGIN, VIRLHandlers
 from app.virl.presets import PICKED
 from labkit.envs.virl.city.cities import CITIES, TRAINING_CITY
@@ -105,11 +105,3 @@ class VIRLTab(Tab[VIRLHandlers]):
         for name in ("own status", "own stage"):
             self.sends(parts[name].look, handlers.look_back, "step", [*self.OWN, "note"])
         self.sends(parts["pad"].act, handlers.act, "action", [*self.OWN, "note"])
-
-    def sends(self, event: Any, handler: Any, name: str, outputs: list[Part]) -> None:
-        """Call the handler with the window and with what the page's script sends under a name."""
-
-        def handle(data: gr.EventData, request: gr.Request, *values: Any) -> dict[Any, Any]:
-            return self.named(handler(self.window(values, request), **{name: sent(data, name)}))
-
-        event(handle, self.inputs, [self.parts[part] for part in outputs], trigger_mode="always_last", **QUICK)

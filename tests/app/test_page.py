@@ -4,6 +4,7 @@ import ast
 import socket
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -44,18 +45,28 @@ def test_players_have_one_queue_and_nothing_else_waits_in_it(served):
     functions = [f for f in served[0].fns.values() if all(event != "unload" for _, event in f.targets)]
     queued = [f for f in functions if f.queue]
     # In each game's tab three seats, by their own button and by the one for all; Step on V-IRL, Judge in the Rule lab.
-    assert len(queued) == 6 * len(games.rows()) + 3 + 1
+    # In the story three seats, by the one for all.
+    assert len(queued) == 6 * len(games.rows()) + 3 + 1 + 3
     assert {(f.concurrency_id, f.concurrency_limit, f.api_visibility) for f in queued} == {("play", 8, "private")}
     assert served[0]._queue.max_size is None, "the line of players has its own limit"
+
+
+@pytest.mark.parametrize(("named", "first"), [({}, "story"), ({"expert": "mine"}, "gp")])
+def test_the_story_is_the_first_tab_unless_a_player_was_named(named, first):
+    info = PlayerInfo(spec="expert", kind="expert", summary="the solver", path=None, card=None)
+    page = main.build(Catalogue([info], named=named))
+    [opened] = [f.fn for f in page.fns.values() if f.outputs and f.outputs[0].get_block_name() == "tabs"]
+    for query, tab in (({}, first), ({"tab": "virl"}, "virl"), ({"tab": "nonsense"}, first)):
+        assert opened(SimpleNamespace(query_params=query))["selected"] == tab
 
 
 def test_an_event_of_a_seat_touches_no_other_seat(served):
     page = served[0]
     players = [c["id"] for c in page.config["components"] if str(c["props"].get("label", "")).startswith("Player ")]
     runs = [f for f in page.fns.values() if f.queue and f.concurrency_id == "play"]
-    for run in runs:
-        touched = {block._id for block in run.outputs} & set(players)
-        assert len(touched) == (0 if run.name == "judged" else 1)
+    touched = Counter(len({block._id for block in run.outputs} & set(players)) for run in runs)
+    # The Rule lab has no seat, and the story's have no list of players.
+    assert touched == {1: 6 * len(games.rows()) + 3, 0: 1 + 3}
 
 
 def test_serving_is_local_and_silent():

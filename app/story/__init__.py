@@ -1,0 +1,1 @@
+"""The story tab: the finding in four steps."""
