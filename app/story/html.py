@@ -96,7 +96,7 @@ def _verdict(chapter: Chapter, guess: Sequence[str], failed: Sequence[str]) -> s
 def picked(chapter: Chapter, suite: str, numbers: Numbers) -> str:
     """Says that the deal was picked, with the count over all deals beside it."""
     counts = listed(
-        [f"{name} {numbers.row(suite, name, chapter.temperature).count}" for name in chapter.players], "and"
+        [f"{name} {numbers.row(suite, name, chapter.temperature).tally}" for name in chapter.players], "and"
     )
     return note(
         f"This {chapter.deal} was picked to show the difference; a script picked it. Of all held-out {chapter.deal}s "
@@ -208,15 +208,15 @@ def conclusion(chapter: Chapter, numbers: Numbers) -> str:
     stopped = ""
     if EARLY in numbers.names:
         early = numbers.row(CHANGED, EARLY, numbers.temperature)
-        stopped = f" Stopped early it completes {early.count}: {_THAN[relation(early, init)]} Init."
+        stopped = f" Stopped early it completes {early.tally}: {_THAN[relation(early, init)]} Init."
     if best.temperature != numbers.temperature:
-        control = f" Against Init at its best temperature ({best.temperature:g}: {best.count}) that is "
+        control = f" Against Init at its best temperature ({best.temperature:g}: {best.tally}) that is "
         control += f"{_THAN[relation(rl, best)].removesuffix(' than')}."
     else:
         control = ""
     return (
-        f"<ul><li><strong>SFT</strong> completes {sft.count} {chapter.deal}s: {_THAN[relation(sft, init)]} Init "
-        f"({init.count}).{stopped}</li><li><strong>RL</strong> completes {rl.count}: {_THAN[relation(rl, sft)]} SFT, "
+        f"<ul><li><strong>SFT</strong> completes {sft.tally} {chapter.deal}s: {_THAN[relation(sft, init)]} Init "
+        f"({init.tally}).{stopped}</li><li><strong>RL</strong> completes {rl.tally}: {_THAN[relation(rl, sft)]} SFT, "
         f"{_THAN[relation(rl, init)]} Init.{control}</li></ul>"
     )
 
@@ -225,14 +225,14 @@ def counts(chapter: Chapter, numbers: Numbers) -> str:
     """The shares of completed deals, with intervals, under both rules; what was measured besides, to be opened."""
     [of] = {row.done.n for row in numbers.rows[CHANGED]}
     figures = "".join(
-        _figure(title, [(label, row.done.value, row.done.ci95, row.count) for label, row in compared(numbers, suite)])
+        _figure(title, [(label, row.done.value, row.done.ci95, row.tally) for label, row in compared(numbers, suite)])
         for suite, title in ((TRAINED, "Trained rule"), (CHANGED, "Changed rule"))
     )
     note_below = (
         f'<p class="lk-soft">Share of {of} held-out {chapter.deal}s that each player completes. Thin lines are 95% '
         "intervals; “more” and “fewer” mean that two do not overlap. Answers are sampled at temperature "
-        f"{numbers.temperature:g}; of {_tried(numbers)}, Init’s best is where it completes most under the changed rule. "
-        "One training each: RESULTS.md repeats the comparison with several seeds.</p>"
+        f"{numbers.temperature:g}; Init’s best, of {_tried(numbers)}, is where it completes most under the changed "
+        "rule. One training each: RESULTS.md repeats the comparison with several seeds.</p>"
     )
     return f'<div class="lk app-counts"><div class="app-figures">{figures}</div>{note_below}{_table(numbers)}</div>'
 

@@ -27,7 +27,7 @@ class Row(NamedTuple):
     """The paper's measure: the same for GeneralPoints, right answers of all answers for V-IRL."""
 
     @property
-    def count(self) -> str:
+    def tally(self) -> str:
         """``29 of 200``."""
         return f"{round(self.done.value * self.done.n)} of {self.done.n}"
 

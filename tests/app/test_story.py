@@ -196,7 +196,7 @@ def test_a_picked_deal_says_so_beside_the_count():
         said = handlers().tell(window(step))["picked"]
         assert "This route was picked to show the difference" in said
         for title in ("Init", "SFT", "RL"):
-            assert f"{title} {numbers.row(suite, title, 0.0).count}" in said
+            assert f"{title} {numbers.row(suite, title, 0.0).tally}" in said
 
 
 def test_a_link_opens_a_step_and_an_invalid_one_the_first():

@@ -79,7 +79,7 @@ def test_the_story_is_the_first_screen_and_shows_the_finding_in_four_steps(visit
     at(page, 4)
     figure = page.locator(".app-figures figure", has_text="Changed rule")
     for name in NUMBERS["virl-l"].names:
-        count = NUMBERS["virl-l"].row(CHANGED, name, NUMBERS["virl-l"].temperature).count
+        count = NUMBERS["virl-l"].row(CHANGED, name, NUMBERS["virl-l"].temperature).tally
         line = figure.locator("li").filter(has=page.get_by_text(name, exact=True))
         expect(line.locator("small")).to_have_text(count)
     expect(figure.locator("li", has_text="Init, temperature 0.6")).to_be_visible()
