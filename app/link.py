@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from app.shared.settings import Settings, names, values, with_text
+from app.shared.settings import Fields, names, values, with_text
 from labkit.errors import UsageError
 
-_S = TypeVar("_S", bound=Settings)
+_S = TypeVar("_S", bound=Fields)
 
 
-def write(tab: str, settings: Settings, players: Sequence[str | None]) -> str:
+def write(tab: str, settings: Fields, players: Sequence[str | None] = ()) -> str:
     """The query string that brings the same settings and players back.
 
     Raises:
         FieldError: a field is invalid.
     """
-    seated = {"players": ",".join(name for name in players if name)}
+    seated = {"players": ",".join(name for name in players if name)} if players else {}
     return "?" + urlencode({"tab": tab} | values(settings) | seated, safe=",=:/@")
 
 

@@ -18,6 +18,9 @@ from starlette.middleware import Middleware
 from app import api, guide, serving
 from app.default.tab import DefaultTab
 from app.general_points.tab import GeneralPointsTab
+from app.inspect.handlers import InspectHandlers
+from app.inspect.stores import Store, stores_of
+from app.inspect.tab import InspectTab
 from app.rules import photo
 from app.rules import tab as rules
 from app.shared.catalogue import Catalogue, catalogue_of
@@ -41,8 +44,12 @@ TABS: dict[str, Callable[[Catalogue, Line], Tab]] = {"gp": GeneralPointsTab, "vi
 """The games with a tab of their own; others get the default one."""
 
 
-def build(catalogue: Catalogue) -> gr.Blocks:
-    """The page; neither served nor any model loaded."""
+def build(catalogue: Catalogue, stores: Sequence[Store] | None = None) -> gr.Blocks:
+    """The page; neither served nor any model loaded.
+
+    Args:
+        stores: the folders of runs that can be inspected; those of the working directory and of the clone by default.
+    """
     line = Line()
     with gr.Blocks(title="labkit", fill_width=True, analytics_enabled=False) as page:
         gr.HTML(HEADER, apply_default_css=False)
@@ -53,6 +60,8 @@ def build(catalogue: Catalogue) -> gr.Blocks:
                 with gr.Tab(row.title, id=row.name):
                     own = TABS.get(row.name)
                     played.append(own(catalogue, line) if own else DefaultTab(catalogue, line, row))
+            with gr.Tab("Inspect", id=InspectHandlers.TAB) as inspected:
+                inspect = InspectTab(stores_of() if stores is None else stores)
             with gr.Tab("Rule lab", id="rules"):
                 rules.build()
                 photo.build(catalogue)
@@ -60,6 +69,7 @@ def build(catalogue: Catalogue) -> gr.Blocks:
                 gr.HTML(guide.guide_html(), apply_default_css=False)
         for tab in played:
             tab.wire(page)
+        inspect.wire(page, inspected)
         ids = [tab.id for tab in tabs.children]
         # Whoever names a player wants to see it play.
         first = ids[1] if catalogue.named else ids[0]

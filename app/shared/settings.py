@@ -13,8 +13,9 @@ from labkit.errors import UsageError
 LAST_SEED = 2**31 - 1
 MOST_ATTEMPTS = 10
 HOTTEST = 2
-_LONGEST = 200
-_Own = TypeVar("_Own", bound="Settings")
+_LONGEST = 1000
+"""Characters of a field in a link, at most."""
+_Own = TypeVar("_Own", bound="Fields")
 
 
 class FieldError(UsageError):
@@ -117,7 +118,7 @@ def _wrong(label: str, wanted: str, value: Any) -> str:
 
 
 def setting(kind: Kind, label: str, default: Any = MISSING, **where: Any) -> Any:
-    """Declare a field of :class:`Settings`.
+    """Declare a field of :class:`Fields`.
 
     Args:
         label: what the page calls the field.
@@ -130,24 +131,8 @@ def setting(kind: Kind, label: str, default: Any = MISSING, **where: Any) -> Any
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The fields as the page's components hand them over; nothing has been checked.
-
-    A game's settings add the fields that describe its task, and the task itself.
-    """
-
-    attempts: float | None = setting(Whole(1, MOST_ATTEMPTS), "Attempts", 5)
-    temperature: float | None = setting(Real(0, HOTTEST), "Temperature", 0.0)
-    seed: float | None = setting(Whole(0, LAST_SEED), "Seed", 0)
-
-    @property
-    def task(self) -> Task:
-        """The task that the settings describe.
-
-        Raises:
-            FieldError: a field is invalid.
-        """
-        raise NotImplementedError
+class Fields:
+    """The fields of a tab as the page's components hand them over; nothing has been checked."""
 
     def value(self, name: str) -> Any:
         """The checked value of a field.
@@ -176,32 +161,50 @@ class Settings:
         return replace(self, **{name: default(type(self), name) for name in self.problems()})
 
 
-def _kinds(settings: type[Settings]) -> dict[str, tuple[Kind, str]]:
+@dataclass(frozen=True, slots=True)
+class Settings(Fields):
+    """The fields of a game's tab. A game adds the fields that describe its task, and the task itself."""
+
+    attempts: float | None = setting(Whole(1, MOST_ATTEMPTS), "Attempts", 5)
+    temperature: float | None = setting(Real(0, HOTTEST), "Temperature", 0.0)
+    seed: float | None = setting(Whole(0, LAST_SEED), "Seed", 0)
+
+    @property
+    def task(self) -> Task:
+        """The task that the settings describe.
+
+        Raises:
+            FieldError: a field is invalid.
+        """
+        raise NotImplementedError
+
+
+def _kinds(settings: type[Fields]) -> dict[str, tuple[Kind, str]]:
     return {f.name: (f.metadata["kind"], f.metadata["label"]) for f in fields(settings)}
 
 
-def names(settings: type[Settings]) -> tuple[str, ...]:
+def names(settings: type[Fields]) -> tuple[str, ...]:
     """The names of the fields, in order."""
     return tuple(_kinds(settings))
 
 
-def kind(settings: type[Settings], name: str) -> Kind:
+def kind(settings: type[Fields], name: str) -> Kind:
     """What a field may hold."""
     return _kinds(settings)[name][0]
 
 
-def label(settings: type[Settings], name: str) -> str:
+def label(settings: type[Fields], name: str) -> str:
     """What the page calls a field."""
     return _kinds(settings)[name][1]
 
 
-def default(settings: type[Settings], name: str) -> Any:
+def default(settings: type[Fields], name: str) -> Any:
     """The first value of a field."""
     [found] = [f for f in fields(settings) if f.name == name]
     return found.default_factory() if callable(found.default_factory) else found.default
 
 
-def values(settings: Settings) -> dict[str, str]:
+def values(settings: Fields) -> dict[str, str]:
     """The fields as a link writes them.
 
     Raises:

@@ -28,11 +28,11 @@ window.labkit = {
     }
   },
 
-  save(lines) {
+  save(lines, name = "episodes.jsonl") {
     if (!lines) return;
     const anchor = document.createElement("a");
     anchor.href = URL.createObjectURL(new Blob([lines], { type: "application/jsonl" }));
-    anchor.download = "episodes.jsonl";
+    anchor.download = name;
     anchor.click();
     setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
   },
@@ -75,6 +75,35 @@ window.labkit = {
     });
     watch("value", () => {
       if (focused) element.querySelector(focused)?.focus({ preventScroll: true });
+    });
+  },
+
+  // Clicks on what has something to pick. A button that has the focus keeps it when its part is drawn anew; a part that
+  // folds stays as it was left, at first closed on a narrow screen; an episode that was just opened is scrolled to.
+  picks(element, trigger, watch, name) {
+    let focused = null;
+    let opened = "";
+    let unfolded = !matchMedia("(max-width: 820px)").matches;
+    element.addEventListener("click", (event) => {
+      const fold = event.target.closest("[data-fold] > summary")?.parentElement;
+      if (fold) unfolded = !fold.open;
+      const { pick } = event.target.closest("[data-pick]")?.dataset ?? {};
+      if (pick === undefined) return;
+      trigger(name, { pick });
+      focused = pick;
+    });
+    element.addEventListener("focusout", (event) => {
+      if (event.target.isConnected && event.relatedTarget) focused = null;
+    });
+    watch("value", () => {
+      const fold = element.querySelector("[data-fold]");
+      if (fold) fold.open = unfolded;
+      const same = [...element.querySelectorAll("[data-pick]")].find((part) => part.dataset.pick === focused);
+      (same?.querySelector("button") ?? same)?.focus({ preventScroll: true });
+      const episode = element.querySelector("[data-opened]");
+      const now = episode?.dataset.opened ?? "";
+      if (now && now !== opened) episode.scrollIntoView({ block: "start" });
+      opened = now;
     });
   },
 

@@ -233,12 +233,10 @@ def _values(text: str) -> list[str]:
 
 
 def _range(text: str) -> tuple[int | None, int | None]:
-    """``MIN..MAX``, either end of which may be left out, or one number."""
-    least, dots, most = text.partition("..")
-    ends = (least, most if dots else least)
-    if not any(ends) or not all(end.isascii() and (end.isdigit() or not end) for end in ends):
-        raise argparse.ArgumentTypeError(f"a range such as 2..5, 2.. or 3 is needed, not {text!r}")
-    low, high = (int(end[:9]) if end else None for end in ends)
-    if low is not None and high is not None and low > high:
-        raise argparse.ArgumentTypeError(f"the range {text} is empty: {low} is more than {high}")
-    return low, high
+    """A range of numbers, as argparse reads an option."""
+    from labkit.runs.columns import range_of
+
+    try:
+        return range_of(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -63,3 +63,19 @@ def known_field(name: str) -> str:
     near = difflib.get_close_matches(name, FIELDS, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FIELDS)}"
     raise UsageError(f"no field {name!r}; {hint}")
+
+
+def range_of(text: str) -> tuple[int | None, int | None]:
+    """The ends of a range: ``MIN..MAX``, either end of which may be left out, or one number.
+
+    Raises:
+        UsageError: the text is no range, or an empty one.
+    """
+    least, dots, most = text.partition("..")
+    ends = (least, most if dots else least)
+    if not any(ends) or not all(end.isascii() and (end.isdigit() or not end) for end in ends):
+        raise UsageError(f"a range such as 2..5, 2.. or 3 is needed, not {text!r}")
+    low, high = (int(end[:9]) if end else None for end in ends)
+    if low is not None and high is not None and low > high:
+        raise UsageError(f"the range {text} is empty: {low} is more than {high}")
+    return low, high

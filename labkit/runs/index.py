@@ -156,8 +156,9 @@ class Index:
         Args:
             text: what the answer contains; case is ignored.
             where: conditions by field (see :data:`labkit.runs.columns.FIELDS`). For words, tags and traits one value or
-                several, of which one has to fit; for flags true or false; for numbers one, or (least, most) with None
-                for no limit. A condition of None is none.
+                several, of which one has to fit (of traits, one for each name: ``face_cards:1`` or ``face_cards:2``,
+                and ``solutions:1``); for flags true or false; for numbers one, or (least, most) with None for no limit.
+                A condition of None is none.
 
         Raises:
             UsageError: there is no such field, or a number is needed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -53,14 +53,14 @@ class Table:
         return cls(blocks, words, columns, np.cumsum(new, dtype=np.int32), np.array([*blocks], np.int64), base)
 
     def fits(self, field: str, wanted: Any) -> np.ndarray:
-        """``bool [N]``: where a field has one of the wanted values."""
+        """``bool [N]``: where a field has one of the wanted values; of traits, one for each name."""
         if field in NUMBERS:
             return self._between(field, wanted)
         if field in FLAGS:
             return self.columns[field] == bool(wanted)
         values = {wanted} if isinstance(wanted, str) else set(wanted)
         if field in SETS:
-            codes = [code for code, word in enumerate(self.words) if not values.isdisjoint(word.split())]
+            codes = [code for code, word in enumerate(self.words) if _has_one_of_each(word.split(), values)]
             column = self.columns[SETS[field]]
         else:
             codes = [code for code, word in enumerate(self.words) if word in values]
@@ -107,6 +107,15 @@ class Table:
         order = np.empty(len(self.words), np.int32)
         order[np.argsort(np.array(self.words))] = np.arange(len(self.words))
         return order[column]
+
+
+def _has_one_of_each(has: Sequence[str], wanted: Collection[str]) -> bool:
+    """Whether one of the wanted values is there: of values ``name:value``, one for each name."""
+    names: dict[str, set[str]] = {}
+    for value in wanted:
+        name, colon, _ = value.partition(":")
+        names.setdefault(name if colon else "", set()).add(value)
+    return bool(names) and not any(values.isdisjoint(has) for values in names.values())
 
 
 def smallest(key: np.ndarray, count: int) -> np.ndarray:

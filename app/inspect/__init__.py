@@ -1,0 +1,1 @@
+"""The Inspect tab: stored episodes, filtered, counted, opened and compared."""

@@ -1,0 +1,218 @@
+"""What the Inspect tab shows of a store, against counts worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+import pytest
+
+from app import link
+from app.inspect.handlers import InspectHandlers
+from app.inspect.settings import InspectSettings, joined, split
+from app.inspect.stores import Store
+from labkit.envs import game, judge, start
+from labkit.evaluation.suites import read_deals
+from labkit.runs import Run
+
+HANDS = (("K", "6", "2", "4"), ("3", "3", "8", "8"), ("Q", "6", "2", "4"), ("A", "2", "3", "4"))
+
+
+def answer(ranks, numbers, formula):
+    return json.dumps({"cards": list(ranks), "number": numbers, "formula": formula})
+
+
+OLD = answer(HANDS[0], [10, 6, 2, 4], "10+6+2*4=24")
+"""Right for K = 10: wrong under K = 13."""
+NEW = answer(HANDS[0], [13, 6, 2, 4], "(13-4)*2+6=24")
+HARD = answer(HANDS[1], [3, 3, 8, 8], "8/(3-8/3)=24")
+LATE = answer(HANDS[2], [12, 6, 2, 4], "12*(6-4)=24")
+"""Leaves the 2 out."""
+NASTY = "<img src=x onerror=alert(1)> ${x}"
+
+
+def played(hand, *answers, player="rl", faces="eleven-twelve-thirteen", attempts=3):
+    episode = start(game("gp-l").task(hand=list(hand), faces=faces, attempts=attempts), player)
+    for said in answers:
+        episode = judge(episode, said)
+    return episode
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two runs on the same three deals; a third one goes on."""
+    folder = tmp_path / "runs"
+    first = Run.create(folder, "a", "stage: eval\n", id="20260101-a")
+    first.add_episodes(
+        "rule-ood",
+        [
+            played(HANDS[0], OLD, NEW, player="sft"),
+            played(HANDS[1], HARD, player="sft"),
+            played(HANDS[2], NASTY, LATE, LATE, player="sft"),
+        ],
+    )
+    first.set_status("finished")
+    second = Run.create(folder, "b", "stage: eval\n", id="20260102-b")
+    second.add_episodes("rule-ood", [played(HANDS[0], NEW), played(HANDS[1], HARD), played(HANDS[2], LATE, LATE, LATE)])
+    second.set_status("finished")
+    return folder
+
+
+@pytest.fixture
+def handlers(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = InspectHandlers([Store(root)])
+    [store] = made.stores.values()
+    assert store.index(600) is not None
+    return made
+
+
+def counts(shown):
+    """Episodes found, of how many, and attempts."""
+    words = re.sub(r"<[^>]+>", "", shown["found"])
+    return tuple(int(n.replace(",", "")) for n in re.findall(r"[\d,]*\d", words)[:3])
+
+
+def bars(shown, title):
+    """The values of a facet and their counts, in order."""
+    section = re.search(f'<section[^>]*data-facet="{title}".*?</section>', shown["bars"])
+    found = re.findall(r"<span>([^<]*(?:<wbr>[^<]*)*)</span> <span>([\d,]+)</span>", section[0]) if section else []
+    return {value.replace("<wbr>", ""): int(count) for value, count in found}
+
+
+def opened(shown):
+    return re.findall(r'<th scope="row"><button[^>]*>([^<]*)</button>', shown["table"])
+
+
+def picks(shown, part):
+    return [json.loads(said.replace("&quot;", '"')) for said in re.findall(r'data-pick="([^"]*)"', shown[part])]
+
+
+def test_everything_is_shown_first_and_a_click_on_a_bar_filters(handlers):
+    shown = handlers.show(InspectSettings())
+    # 3 + 3 episodes; of the first run 2 + 1 + 3 attempts, of the second 1 + 1 + 3.
+    assert counts(shown) == (6, 6, 11)
+    assert bars(shown, "Verdict")["unreadable"] == 1 and bars(shown, "Verdict")["correct"] == 4
+    assert len(opened(shown)) == 6
+    toggled = handlers.pick(InspectSettings(), '["toggle", "category", "unreadable"]')
+    assert counts(toggled) == (1, 6, 1) and opened(toggled) == ["rule-ood 2"]
+    assert toggled["category"] == "unreadable"
+    # The bars of the same field still offer the other verdicts.
+    assert bars(toggled, "Verdict")["correct"] == 4
+    again = handlers.pick(replace(InspectSettings(), category="unreadable"), '["toggle", "category", "unreadable"]')
+    assert counts(again) == (6, 6, 11)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "episodes"),
+    [
+        ({"run": "20260101-a"}, 3),
+        ({"player": "rl"}, 3),
+        ({"recovered": "yes"}, 1),
+        ({"old_rule": "yes"}, 1),
+        ({"old_rule": "yes,no"}, 6),
+        ({"turns": "2..3"}, 3),
+        ({"turns": "3"}, 2),
+        ({"text": "8/(3-8/3)"}, 2),
+        ({"status": "exhausted"}, 2),
+        # Of K 6 2 4 and Q 6 2 4, one face card each; 3 3 8 8 has none. Of two traits both have to fit.
+        ({"trait": "face_cards:1"}, 4),
+        ({"trait": "face_cards:0,face_cards:1"}, 6),
+        ({"trait": "face_cards:1,solutions:1"}, 0),
+        ({"trait": "face_cards:0,solutions:1"}, 2),
+    ],
+)
+def test_conditions_are_met_together(handlers, conditions, episodes):
+    assert counts(handlers.show(replace(InspectSettings(), **conditions)))[0] == episodes
+
+
+def test_rows_are_sorted_and_may_be_attempts(handlers):
+    shown = handlers.show(replace(InspectSettings(), run="20260101-a", sort="most-turns"))
+    assert opened(shown) == ["rule-ood 2", "rule-ood 0", "rule-ood 1"]
+    attempts = handlers.show(replace(InspectSettings(), run="20260101-a", unit="attempt"))
+    assert opened(attempts) == [f"rule-ood {n}" for n in (0, 0, 1, 2, 2, 2)]
+
+
+def test_an_episode_opens_as_its_turn_cards_with_its_neighbours(handlers):
+    where = replace(InspectSettings(), run="20260101-a")
+    shown = handlers.pick(where, '["open", "20260101-a/rule-ood/2", 0]')
+    assert shown["opened"].count("lk-turn ") == 3 and "<img" not in shown["opened"] + shown["table"]
+    assert "&lt;img src=x" in shown["opened"] and "&lt;img src=x" in shown["table"]
+    # The last row has one before it, and none after.
+    assert picks(shown, "opened") == [["open", "20260101-a/rule-ood/1", 0], ["close"]]
+    assert handlers.pick(replace(where, open="20260101-a/rule-ood/2"), '["close"]')["opened"] == ""
+    for gone in ("20260101-a/rule-ood/9", "../../etc/passwd/1", "x"):
+        assert "lk-bad" in handlers.show(replace(where, open=gone))["opened"]
+
+
+def test_pages_follow_each_other(handlers, root):
+    run = Run.create(root, "c", "stage: eval\n", id="20260103-c")
+    run.add_episodes("id", [played(HANDS[1], HARD, faces="ten") for _ in range(45)])
+    first = handlers.show(replace(InspectSettings(), run="20260103-c"))
+    last = handlers.pick(replace(InspectSettings(), run="20260103-c"), '["page", 2]')
+    assert opened(first) == [f"id {n}" for n in range(20)] and opened(last) == [f"id {n}" for n in range(40, 45)]
+    # A page that is not there is the last one.
+    assert opened(handlers.show(replace(InspectSettings(), run="20260103-c", page=9))) == opened(last)
+    # From the last episode of a page to the first of the next.
+    edge = handlers.show(replace(InspectSettings(), run="20260103-c", open="20260103-c/id/19"))
+    assert ["open", "20260103-c/id/20", 1] in picks(edge, "opened")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [None, "", "[]", "{}", '["toggle"]', '["toggle", "run", "x"]', '["toggle", "tag", 3]', '["page", -1]',
+     '["page", "x"]', '["drop", "tag"]', '["open", 3]', "[" * 4000],
+)  # fmt: skip
+def test_what_no_button_sends_changes_nothing(handlers, sent):
+    assert handlers.pick(InspectSettings(), sent) == {}
+
+
+def test_a_run_that_goes_on_is_followed(handlers, root):
+    run = Run.create(root, "d", "stage: eval\n", id="20260104-d")
+    run.add_episodes("id", [played(HANDS[1], HARD, faces="ten")])
+    chosen = replace(InspectSettings(), run="20260104-d")
+    shown = handlers.show(chosen)
+    assert counts(shown)[0] == 1 and "live" in shown["found"] and shown["timer"].active
+    assert handlers.tick(chosen, shown["seen"]) == {}
+    run.add_episodes("id", [played(HANDS[1], NASTY, HARD, faces="ten")])
+    later = handlers.tick(chosen, shown["seen"])
+    assert counts(later)[0] == 2
+    run.set_status("finished")
+    over = handlers.tick(chosen, later["seen"])
+    assert "live" not in over["found"] and not over["timer"].active
+
+
+def test_a_link_keeps_every_choice(handlers, root):
+    chosen = InspectSettings(
+        store=root.name, run="20260101-a", text="8/(", turns="1..4", sort="most-turns", unit="attempt",
+        tag="arith_error,number_missing", category="correct", recovered="no", trait="solutions:1",
+        player=joined(["a,b", "c"]), open="20260101-a/rule-ood/1",
+    )  # fmt: skip
+    query = dict(parse_qsl(handlers.link(chosen)["carrier"][1:]))
+    read, wrong = link.read(query, InspectSettings())
+    assert (read, wrong) == (chosen, []) and split(read.player) == ["a,b", "c"]
+
+
+def test_an_invalid_link_is_told_and_another_tabs_link_reads_nothing(handlers):
+    shown = handlers.open(
+        {"tab": "inspect", "sort": "colour", "store": "../etc", "turns": "5..2", "category": "correct"}
+    )
+    assert all(name in shown["notice"] for name in ("sort", "store", "turns")) and counts(shown)[0] == 4
+    assert handlers.open({"tab": "gp", "category": "correct"}) == {}
+    said = handlers.filter(replace(InspectSettings(), turns="two"))
+    assert "a range such as 2..5" in said["problem"]
+
+
+def test_the_deals_that_are_found_can_be_evaluated(handlers, tmp_path):
+    saved = handlers.deals(replace(InspectSettings(), status="exhausted"))
+    file = tmp_path / "deals.jsonl"
+    file.write_text(saved["carrier"], encoding="utf-8")
+    # Both players fail at Q 6 2 4: one deal.
+    [task] = read_deals(file, "gp-l")
+    assert tuple(rank for rank, _ in task.deal["cards"]) == HANDS[2]
+
+
+def test_a_machine_without_runs_says_so():
+    assert "no stored run" in InspectHandlers([]).show(InspectSettings())["found"]
