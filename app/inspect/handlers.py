@@ -66,7 +66,7 @@ class InspectHandlers:
         said = ""
         if wrong:
             said = note(f"Ignored an invalid link parameter ({', '.join(wrong)}); using the default.", "void")
-        return {**self.show(chosen), "notice": said}
+        return {**self._fields(chosen), **self.show(chosen), "notice": said}
 
     def enter(self, query: Mapping[str, str], chosen: InspectSettings, seen: object) -> Updates:
         """The tab is chosen. A window that its link opens with this tab is filled by :meth:`open`."""
@@ -82,7 +82,8 @@ class InspectHandlers:
 
     def move(self, chosen: InspectSettings) -> Updates:
         """To another folder of runs."""
-        return self.show(InspectSettings(store=chosen.store))
+        chosen = InspectSettings(store=chosen.store)
+        return {**self._fields(chosen), **self.show(chosen)}
 
     def show(self, chosen: InspectSettings) -> Updates:
         """Everything, as the settings say."""
@@ -99,14 +100,16 @@ class InspectHandlers:
         except FieldError as error:
             return {"problem": note(str(error))}
 
-    def _blank(self, chosen: InspectSettings) -> Updates:
+    @staticmethod
+    def _blank(chosen: InspectSettings) -> Updates:
         places = ("conditions", "bars", "table", "opened", "problem")
-        return {**self._fields(chosen), **dict.fromkeys(places, ""), "seen": []}
+        return {**_kept(chosen), **dict.fromkeys(places, ""), "seen": []}
 
     def _fields(self, chosen: InspectSettings) -> Updates:
+        """The fields of the page. Other updates leave them alone, since somebody may be typing there."""
         store = self.store(chosen)
-        named = replace(chosen, store=store.name) if store else chosen
-        return {name: getattr(named, name) for name in settings.names(InspectSettings)} | {"store": named.store or None}
+        fields = {name: getattr(chosen, name) for name in settings.names(InspectSettings)}
+        return fields | {"store": store.name if store else None}
 
     def _drawn(self, chosen: InspectSettings, store: Store, index: Index) -> Updates:
         where, running = chosen.where, store.running()
@@ -126,7 +129,7 @@ class InspectHandlers:
         )
         here = running & {chosen.run} if chosen.run else running
         return {
-            **self._fields(chosen),
+            **_kept(chosen),
             "run": self._runs(index, chosen, running),
             "found": html.found_html(found.attempts, found.episodes, everything.episodes, here),
             "conditions": html.conditions_html(chosen),
@@ -194,10 +197,11 @@ class InspectHandlers:
     def pick(self, chosen: InspectSettings, picked: object) -> Updates:
         """A click on a bar, a row, a page or a condition."""
         try:
-            chosen = _after(chosen, json.loads(str(picked)))
+            after = _after(chosen, json.loads(str(picked)))
         except (ValueError, TypeError, RecursionError, UsageError):
             return {}
-        return self.show(chosen)
+        lifted = {"text": "", "turns": ""} if chosen.filtered and not after.filtered else {}
+        return {**lifted, **self.show(after)}
 
     def tick(self, chosen: InspectSettings, seen: object) -> Updates:
         """While a run goes on, or the index is being read: what is new; nothing where nothing is."""
@@ -241,6 +245,11 @@ class InspectHandlers:
             said = "These deals are of several cells; choose a cell first, since “labkit eval” plays one."
             return {"carrier": "", "problem": note(said)}
         return {"carrier": "".join(f"{line}\n" for line in lines), "problem": note(said, "plain")}
+
+
+def _kept(chosen: InspectSettings) -> Updates:
+    """The fields without a component of their own."""
+    return {name: getattr(chosen, name) for name in (*FACETS, "page", "open")}
 
 
 def _after(chosen: InspectSettings, picked: Any) -> InspectSettings:
