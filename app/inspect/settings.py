@@ -87,7 +87,8 @@ class InspectSettings(Fields):
 
     def cleared(self) -> InspectSettings:
         """Without any condition but the run's."""
-        return replace(self, **dict.fromkeys((*FACETS, "text", "turns"), ""), page=0)
+        lifted: dict[str, Any] = dict.fromkeys((*FACETS, "text", "turns"), "")
+        return replace(self, **lifted, page=0)
 
     @property
     def filtered(self) -> bool:
