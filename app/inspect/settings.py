@@ -78,7 +78,8 @@ class InspectSettings(Fields):
     def without(self, field: str, name: str = "") -> InspectSettings:
         """Without the condition on a facet; of traits, without those of a name."""
         kept = [v for v in split(getattr(self, field)) if name and not v.startswith(f"{name}:")]
-        return replace(self, **{field: joined(kept)})
+        left: dict[str, Any] = {field: joined(kept)}
+        return replace(self, **left)
 
     @property
     def conditions(self) -> list[tuple[str, str]]:
