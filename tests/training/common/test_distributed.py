@@ -104,6 +104,28 @@ def test_a_run_for_several_processes_is_not_begun_by_one(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+THREADS = """
+import atexit, sys
+from pathlib import Path
+# Registered first, so called last.
+atexit.register(lambda: print("threads:", *(p.read_text().strip() for p in Path("/proc/self/task").glob("*/comm"))))
+from labkit.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of threads are read from /proc")
+def test_processes_that_are_refused_leave_their_group(tmp_path):
+    """A thread of the group that outlives the interpreter aborts its process now and then."""
+    script = tmp_path / "main.py"
+    script.write_text(THREADS)
+    config = written(tmp_path, {**SFT, "processes": 3})
+    done = subprocess.run([*PAIR[:-3], script, "train", config, "--out", tmp_path], capture_output=True, text=True)
+    assert "wants 3 processes and 2 were started" in done.stderr
+    # The launcher kills the other process as soon as one has ended.
+    assert "threads: " in done.stdout and "gloo" not in done.stdout
+
+
 def test_what_accelerate_launch_cannot_do_is_refused(tmp_path):
     """Asked for two processes on a CPU, it starts one and says nothing."""
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
