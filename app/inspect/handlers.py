@@ -13,7 +13,8 @@ import gradio as gr
 from app import link
 from app.inspect import html
 from app.inspect.html import Bars
-from app.inspect.settings import FACETS, SORTS, InspectSettings, split
+from app.inspect.pairs import compared, kind_of
+from app.inspect.settings import DEAL, FACETS, SORTS, TOGGLED, InspectSettings, split
 from app.inspect.stores import Store
 from app.shared import settings
 from app.shared.catalogue import public
@@ -21,8 +22,8 @@ from app.shared.html import busy, note
 from app.shared.settings import FieldError
 from labkit.errors import UsageError
 from labkit.runs import Run
-from labkit.runs.index import Facet, Index, Row, Selection, Unit
-from labkit.views.tokens import StoredTokens, Token
+from labkit.runs.index import Facet, Index, Pair, Unit
+from labkit.views.tokens import StoredTokens
 
 Updates = dict[str, Any]
 PAGE = 20
@@ -31,6 +32,10 @@ PATIENCE = 2.0
 """Seconds that opening the tab waits for the index, before the page says that it is being read."""
 MOST_DEALS = 2000
 """Deals of a saved file, at most."""
+FILLED = "filled"
+"""What a window holds once its fields are those of its link."""
+LISTS = {"run": "all runs", "other": "no other run"}
+"""The lists of runs, and what an empty choice is called."""
 TITLES = {
     "tag": "Failure tags",
     "category": "Verdict",
@@ -59,18 +64,14 @@ class InspectHandlers:
     def open(self, query: Mapping[str, str]) -> Updates:
         """A new window, from its link if that is one to this tab; nothing is read for another tab."""
         if query.get("tab") != self.TAB:
-            return {}
+            return {"filled": FILLED}
         chosen, wrong = link.read(query, InspectSettings())
         if chosen.store and chosen.store not in self.stores:
             chosen, wrong = replace(chosen, store=""), [*wrong, "store"]
         said = ""
         if wrong:
             said = note(f"Ignored an invalid link parameter ({', '.join(wrong)}); using the default.", "void")
-        return {**self._fields(chosen), **self.show(chosen), "notice": said}
-
-    def enter(self, query: Mapping[str, str], chosen: InspectSettings, seen: object) -> Updates:
-        """The tab is chosen. A window that its link opens with this tab is filled by :meth:`open`."""
-        return {} if seen is None and query.get("tab") == self.TAB else self.show(chosen)
+        return {**self._fields(chosen), **self.show(chosen), "notice": said, "filled": FILLED}
 
     def store(self, chosen: InspectSettings) -> Store | None:
         """The folder of runs that is shown: the one chosen, else the first."""
@@ -79,6 +80,10 @@ class InspectHandlers:
     def filter(self, chosen: InspectSettings) -> Updates:
         """After a change of a field: from the first page."""
         return self.show(replace(chosen, page=0))
+
+    def compare(self, chosen: InspectSettings) -> Updates:
+        """With another run: the choices that belong to the one before are lifted."""
+        return self.filter(replace(chosen, other_player="", solved="", open="", beside=""))
 
     def move(self, chosen: InspectSettings) -> Updates:
         """To another folder of runs."""
@@ -102,23 +107,42 @@ class InspectHandlers:
 
     @staticmethod
     def _blank(chosen: InspectSettings) -> Updates:
-        places = ("conditions", "bars", "table", "opened", "problem")
+        places = ("conditions", "compared", "bars", "table", "opened", "problem")
         return {**_kept(chosen), **dict.fromkeys(places, ""), "seen": []}
 
     def _fields(self, chosen: InspectSettings) -> Updates:
         """The fields of the page. Other updates leave them alone, since somebody may be typing there."""
         store = self.store(chosen)
         fields = {name: getattr(chosen, name) for name in settings.names(InspectSettings)}
-        return fields | {"store": store.name if store else None}
+        # The page keeps only a value that is in its list, and the runs are listed once the index has been read.
+        lists = {
+            name: gr.update(choices=[(none, ""), getattr(chosen, name)], value=getattr(chosen, name))
+            for name, none in LISTS.items()
+        }
+        return fields | lists | {"store": store.name if store else None}
 
     def _drawn(self, chosen: InspectSettings, store: Store, index: Index) -> Updates:
-        where, running = chosen.where, store.running()
+        running = store.running()
         index.refresh()
+        shown = {chosen.run, chosen.other} - {""}
+        here = running & shown if chosen.run else running
+        body = self._paired(chosen, store, index) if chosen.other else self._listed(chosen, store, index, here)
+        return {
+            **_kept(chosen),
+            **{name: self._runs(index, getattr(chosen, name), running, none) for name, none in LISTS.items()},
+            "conditions": html.conditions_html(chosen),
+            "seen": [index.select().attempts, sorted(running)],
+            "timer": gr.Timer(active=bool(here)),
+            **body,
+        }
+
+    def _listed(self, chosen: InspectSettings, store: Store, index: Index, here: set[str]) -> Updates:
+        """The episodes that meet the conditions."""
+        where = chosen.where
         everything, found = index.select(run=where["run"]), index.select(**where)
         sort, unit = SORTS[chosen.value("sort")], cast(Unit, chosen.value("unit"))
         total = found.episodes if unit == "episode" else found.attempts
-        # A link may name a page that is no longer there.
-        chosen = replace(chosen, page=min(chosen.page, max(0, (total - 1) // PAGE)))
+        chosen = _within(chosen, total)
         before = 1 if chosen.page else 0
         rows = found.rows(
             sort=sort.field,
@@ -127,72 +151,115 @@ class InspectHandlers:
             limit=PAGE + 1 + before,
             unit=unit,
         )
-        here = running & {chosen.run} if chosen.run else running
+        # As a row of attempts an episode may be there several times.
+        places = dict.fromkeys((html.place(row), chosen.page + (n - before) // PAGE) for n, row in enumerate(rows))
         return {
-            **_kept(chosen),
-            "run": self._runs(index, chosen, running),
+            "page": chosen.page,
             "found": html.found_html(found.attempts, found.episodes, everything.episodes, here),
-            "conditions": html.conditions_html(chosen),
-            "bars": self._bars(chosen, index, where, found, unit),
+            "compared": "",
+            "bars": self._bars(chosen, index, unit),
             "table": html.table_html(rows[before : before + PAGE], chosen, total, PAGE),
-            "opened": self._opened(chosen, store, index, rows, before),
-            "seen": [index.select().attempts, sorted(running)],
-            "timer": gr.Timer(active=bool(here)),
+            "opened": self._opened(chosen, store, index, list(places)),
+        }
+
+    def _paired(self, chosen: InspectSettings, store: Store, index: Index) -> Updates:
+        """The deals that both runs have played. How the episodes went narrows the table, never the comparison."""
+        nothing = {"bars": "", "table": "", "opened": "", "compared": ""}
+        if not chosen.run:
+            return {**nothing, "found": note("Choose a run as well: the first of the two.", "void")}
+        sides = []
+        for where in (chosen.where, chosen.other_where):
+            sides.append(index.select(**{name: where[name] for name in ("run", "player", *DEAL)}))
+        players = [side.facet("player") for side in sides]
+        bars = self._bars(chosen, index, "episode")
+        if max(map(len, players)) > 1:
+            several = [
+                html.choose_html(*which, found)
+                for which, found in zip((("A", "player"), ("B", "other_player")), players, strict=True)
+                if len(found) > 1
+            ]
+            said = note("Several players played in a run. Choose the ones to compare.", "void")
+            return {**nothing, "found": said, "compared": "".join(several), "bars": bars}
+        comparison = compared(*sides)
+        if comparison is None:
+            return {**nothing, "found": note("The two have no deal in common under these conditions."), "bars": bars}
+        pairs = self._met(chosen, index, comparison.pairs)
+        chosen = _within(chosen, len(pairs))
+        first = chosen.page * PAGE
+        places = [
+            (html.place(pair.first), n // PAGE, html.place(pair.second))
+            for n, pair in enumerate(pairs[max(0, first - 1) : first + PAGE + 1], max(0, first - 1))
+        ]
+        return {
+            "page": chosen.page,
+            "found": html.pairs_found_html(len(pairs), len(comparison.pairs)),
+            "compared": html.compared_html(comparison, chosen),
+            "bars": bars,
+            "table": html.pairs_html(pairs[first : first + PAGE], chosen, len(pairs), PAGE),
+            "opened": self._opened(chosen, store, index, places),
         }
 
     @staticmethod
-    def _runs(index: Index, chosen: InspectSettings, running: set[str]) -> dict[str, Any]:
-        """The runs with stored episodes, the newest first."""
-        there = sorted(index.select().facet("run"), key=lambda facet: facet.value, reverse=True)
-        choices = [("all runs", "")] + [
-            (f"{f.value} · {f.episodes:,}{' · running' if f.value in running else ''}", f.value) for f in there
-        ]
-        if chosen.run and chosen.run not in {facet.value for facet in there}:
-            choices.append((f"{chosen.run} · no episodes here", chosen.run))
-        return gr.update(choices=choices, value=chosen.run)
+    def _met(chosen: InspectSettings, index: Index, pairs: Sequence[Pair]) -> Sequence[Pair]:
+        """The pairs that the table lists: one of the two episodes meets the conditions on how it went."""
+        solved = split(chosen.solved)
+        if solved:
+            pairs = [pair for pair in pairs if kind_of(pair) in solved]
+        if not any(getattr(chosen, name) for name in (*FACETS, "text", "turns") if name not in (*DEAL, "player")):
+            return pairs
+        sides = (index.select(**where) for where in (chosen.where, chosen.other_where))
+        met = {html.place(row) for side in sides for row in side.rows(unit="episode", limit=None)}
+        return [pair for pair in pairs if {html.place(pair.first), html.place(pair.second)} & met]
 
     @staticmethod
-    def _bars(chosen: InspectSettings, index: Index, where: Mapping[str, Any], found: Selection, unit: Unit) -> str:
+    def _runs(index: Index, chosen: str, running: set[str], none: str) -> dict[str, Any]:
+        """The runs with stored episodes, the newest first."""
+        there = sorted(index.select().facet("run"), key=lambda facet: facet.value, reverse=True)
+        choices = [(none, "")] + [
+            (f"{f.value} · {f.episodes:,}{' · running' if f.value in running else ''}", f.value) for f in there
+        ]
+        if chosen and chosen not in {facet.value for facet in there}:
+            choices.append((f"{chosen} · no episodes here", chosen))
+        return gr.update(choices=choices, value=chosen)
+
+    @staticmethod
+    def _bars(chosen: InspectSettings, index: Index, unit: Unit) -> str:
         """The bars of each field: counted without the field's own condition, so that other values can be chosen."""
+
+        def counted(field: str, without: InspectSettings) -> tuple[list[Facet], list[Facet] | None]:
+            other = index.select(**without.other_where).facet(field) if chosen.other else None
+            return index.select(**without.where).facet(field), other
+
         shown = []
         for field, title in TITLES.items():
-            there = found if where[field] is None else index.select(**{**where, field: None})
-            shown.append(Bars(field, title, there.facet(field), unit, html.values(chosen, field)))
-        named: dict[str, list[Facet]] = html.by_trait(found.facet("trait"))
-        for name in sorted({*named, *(value.partition(":")[0] for value in split(chosen.trait))}):
-            picked = html.values(chosen, "trait", name)
-            if picked:
-                others = index.select(**chosen.without("trait", name).where).facet("trait")
-                named[name] = html.by_trait(others).get(name, [])
-            shown.append(Bars("trait", html.title_of(name), named.get(name, []), unit, picked))
+            # Of two runs each has players of its own.
+            if field != "player" or not chosen.other:
+                found, others = counted(field, chosen.without(field))
+                shown.append(Bars(field, title, found, unit, html.values(chosen, field), others))
+        for name in sorted(html.by_trait(index.select(run=chosen.run or None).facet("trait"))):
+            found, others = counted("trait", chosen.without("trait", name))
+            of_name = None if others is None else html.by_trait(others).get(name, [])
+            named = html.by_trait(found).get(name, [])
+            shown.append(Bars("trait", html.title_of(name), named, unit, html.values(chosen, "trait", name), of_name))
         return html.filters_html(shown)
 
-    def _opened(self, chosen: InspectSettings, store: Store, index: Index, rows: Sequence[Row], before: int) -> str:
-        """The episode that is open, with the rows around it."""
+    def _opened(self, chosen: InspectSettings, store: Store, index: Index, places: Sequence[tuple[Any, ...]]) -> str:
+        """The episodes that are open.
+
+        Args:
+            places: of the rows around, what a click on each opens.
+        """
         if not chosen.open:
             return ""
-        run, name, number = (chosen.open.rsplit("/", 2) + ["", ""])[:3]
+        wanted = [chosen.open, *([chosen.beside] if chosen.beside and chosen.other else [])]
         try:
-            if not number.isdecimal():
-                raise UsageError(f"{chosen.open[:80]} names no stored episode; open one from the table")
-            episode = index.episode(run, name, int(number[:9]))
+            episodes = [_stored(place, store, index) for place in wanted]
         except UsageError as error:
             return note(public(str(error)))
-        said, tokens = "", list[Sequence[Token]]()
-        try:
-            tokens += StoredTokens(Run(store.root / run)).of(episode)
-        except UsageError as error:
-            said = note(f"The stored tokens cannot be shown: {public(str(error))}", "void")
-        # As a row of attempts an episode may be there several times.
-        places = list(
-            dict.fromkeys((html.place(row), chosen.page + (n - before) // PAGE) for n, row in enumerate(rows))
-        )
-        at = next((n for n, (where, _) in enumerate(places) if where == chosen.open), None)
-        beside = (None, None) if at is None else (
-            places[at - 1] if at else None,
-            places[at + 1] if at + 1 < len(places) else None,
-        )  # fmt: skip
-        return html.opened_html(chosen, episode, tokens, beside, said)
+        at = next((n for n, place in enumerate(places) if place[0] == chosen.open), None)
+        before = places[at - 1] if at else None
+        after = places[at + 1] if at is not None and at + 1 < len(places) else None
+        return html.opened_html(chosen, episodes, before, after)
 
     def pick(self, chosen: InspectSettings, picked: object) -> Updates:
         """A click on a bar, a row, a page or a condition."""
@@ -247,9 +314,32 @@ class InspectHandlers:
         return {"carrier": "".join(f"{line}\n" for line in lines), "problem": note(said, "plain")}
 
 
+def _stored(place: str, store: Store, index: Index) -> str:
+    """A stored episode.
+
+    Raises:
+        UsageError: there is none.
+    """
+    run, name, number = (place.rsplit("/", 2) + ["", ""])[:3]
+    if not number.isdecimal():
+        raise UsageError(f"{place[:80]} names no stored episode; open one from the table")
+    episode = index.episode(run, name, int(number[:9]))
+    try:
+        tokens = StoredTokens(Run(store.root / run)).of(episode)
+    except UsageError as error:
+        said = note(f"The stored tokens cannot be shown: {public(str(error))}", "void")
+        return html.stored_html(place, episode, (), said)
+    return html.stored_html(place, episode, tokens)
+
+
+def _within(chosen: InspectSettings, total: int) -> InspectSettings:
+    """On a page that is there; a link may name another."""
+    return replace(chosen, page=min(chosen.page, max(0, (total - 1) // PAGE)))
+
+
 def _kept(chosen: InspectSettings) -> Updates:
     """The fields without a component of their own."""
-    return {name: getattr(chosen, name) for name in (*FACETS, "page", "open")}
+    return {name: getattr(chosen, name) for name in (*TOGGLED, "page", "open", "beside")}
 
 
 def _after(chosen: InspectSettings, picked: Any) -> InspectSettings:
@@ -261,17 +351,20 @@ def _after(chosen: InspectSettings, picked: Any) -> InspectSettings:
     do, *values = picked
     if do == "toggle":
         field, value = values
-        if field not in FACETS or not isinstance(value, str):
+        if field not in TOGGLED or not isinstance(value, str):
             raise ValueError(field)
         return chosen.toggled(field, value[:300])
     if do == "clear":
         return chosen.cleared()
     if do == "close":
-        return replace(chosen, open="")
+        return replace(chosen, open="", beside="")
     if do == "page":
         [page] = values
         return settings.with_text(chosen, "page", str(page))
     if do == "open":
-        where, page = values
-        return settings.with_text(settings.with_text(chosen, "page", str(page)), "open", str(where))
+        where, page, *beside = values
+        chosen = replace(settings.with_text(chosen, "page", str(page)), beside="")
+        for name, place in zip(("open", "beside"), (where, *beside), strict=False):
+            chosen = settings.with_text(chosen, name, str(place))
+        return chosen
     raise ValueError(do)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from app.inspect.pairs import KINDS, Comparison
 from app.inspect.settings import FLAGS, InspectSettings, split
 from labkit import envs
 from labkit.envs.games import row_of, rows
 from labkit.episode import Episode, Verdict
 from labkit.errors import UsageError
-from labkit.runs.index import Facet, Row
+from labkit.evaluation.metrics import Measured
+from labkit.runs.index import Facet, Pair, Row
 from labkit.views.markup import Mark, mark_of, text
 from labkit.views.tokens import Token
 from labkit.views.turns import episode_html
@@ -24,8 +26,8 @@ SHOWN = 12
 TITLES = {"face_cards": "Face cards", "solutions": "Number of solutions", "steps": "Steps of the route"}
 """What the page calls a trait; others go by their name."""
 OPEN = Mark("▶", "not over", "plain")
-COLUMNS = {"run": "Run", "cell": "Cell", "suite": "Suite", "split": "Split", "player": "Player"}
-"""Columns that are left out where all rows have the same value."""
+SOURCE = ("run", "player", "cell", "suite", "split")
+"""Fields that say where an episode is from; what all rows have in common is said once, above them."""
 
 
 def pick(do: str, *values: Any) -> str:
@@ -42,18 +44,21 @@ class Bars:
     facets: Sequence[Facet]
     unit: str
     chosen: Collection[str] = ()
+    others: Sequence[Facet] | None = None
+    """The counts of a second run."""
 
     def html(self) -> str:
         """Empty where there is nothing to choose."""
-        there = {_value(self.field, facet.value) for facet in self.facets}
-        gone = [value for value in self.chosen if value not in there]
-        if len(self.facets) + len(gone) < 2 and not self.chosen:
+        of_a, of_b = (self._counts(facets or ()) for facets in (self.facets, self.others))
+        # What is chosen is there, even if nothing has it.
+        there = dict.fromkeys((*of_a, *of_b, *self.chosen))
+        if len(there) < 2 and not self.chosen:
             return ""
-        counts = [(_value(self.field, f.value), _count(f, self.unit)) for f in self.facets]
+        counts = [(value, (of_a.get(value, 0), of_b.get(value, 0))) for value in there]
         if self.field != "trait":
-            counts.sort(key=lambda counted: -counted[1])
-        most = max((count for _, count in counts), default=1)
-        items = [self._bar(value, count, most) for value, count in [*counts, *((value, 0) for value in gone)]]
+            counts.sort(key=lambda counted: -sum(counted[1]))
+        most = max(max(both) for _, both in counts) or 1
+        items = [self._bar(value, both, most) for value, both in counts]
         # What is chosen is never hidden.
         seen = max([SHOWN, *(n + 1 for n, (value, _) in enumerate(counts) if value in self.chosen)])
         rest = "".join(items[seen:])
@@ -63,16 +68,23 @@ class Bars:
             f"<ul>{''.join(items[:seen])}</ul>{more}</section>"
         )
 
-    def _bar(self, value: str, count: int, most: int) -> str:
-        share = round(100 * count / most) if most else 0
+    def _counts(self, facets: Iterable[Facet]) -> dict[str, int]:
+        unit = "episodes" if self.unit == "episode" else "attempts"
+        return {_value(self.field, facet.value): getattr(facet, unit) for facet in facets}
+
+    def _bar(self, value: str, counts: tuple[int, int], most: int) -> str:
         pressed = "true" if value in self.chosen else "false"
         shown = value.partition(":")[2] if self.field == "trait" else value
         shown = shown.replace("_", " ") if self.field == "category" else shown
         meaning = f' title="{text(meanings()[value])}"' if self.field == "tag" and value in meanings() else ""
         word = text(shown).replace("_", "_<wbr>")
+        told = counts[:1] if self.others is None else counts
+        shares = "; ".join(f"--app-{side}: {round(100 * n / most)}%" for side, n in zip("ab", told, strict=False))
+        number = " / ".join(f"{n:,}" for n in told)
         return (
             f'<li><button type="button" {pick("toggle", self.field, value)} aria-pressed="{pressed}"{meaning} '
-            f'style="--app-share: {share}%"><span>{word}</span> <span>{count:,}</span></button></li>'
+            f'style="{shares}"{" data-two" if len(told) > 1 else ""}><span>{word}</span> '
+            f"<span>{number}</span></button></li>"
         )
 
 
@@ -108,10 +120,6 @@ def _value(field: str, value: Any) -> str:
     return ("yes" if value else "no") if field in FLAGS else str(value)
 
 
-def _count(facet: Facet, unit: str) -> int:
-    return facet.episodes if unit == "episode" else facet.attempts
-
-
 def found_html(attempts: int, episodes: int, everything: int, running: Collection[str]) -> str:
     """How much was found, and whether more is coming."""
     live = ""
@@ -122,6 +130,11 @@ def found_html(attempts: int, episodes: int, everything: int, running: Collectio
         f'<p class="lk app-found"><strong>{episodes:,}</strong> of {everything:,} episodes, '
         f"{attempts:,} attempts{live}</p>"
     )
+
+
+def pairs_found_html(listed: int, both: int) -> str:
+    """How many deals the table lists, of those that both runs have played."""
+    return f'<p class="lk app-found"><strong>{listed:,}</strong> of {both:,} deals that both have played</p>'
 
 
 def conditions_html(chosen: InspectSettings) -> str:
@@ -140,11 +153,11 @@ def table_html(found: Sequence[Row], chosen: InspectSettings, total: int, size: 
     """A page of the rows; a click opens an episode."""
     if not found:
         return '<p class="lk lk-empty app-empty">No episode meets these conditions. Remove one of them.</p>'
-    columns = [name for name in COLUMNS if len({getattr(row, name) for row in found}) > 1]
-    alike = [f"{COLUMNS[name]} {getattr(found[0], name)}" for name in COLUMNS if name not in columns]
-    head = ["Episode", "Outcome", "Verdict", "Answer", "Failure tags", "Turns", "Return", *map(COLUMNS.get, columns)]
+    differ = [name for name in SOURCE if len({getattr(row, name) for row in found}) > 1]
+    alike = [f"{name.capitalize()} {getattr(found[0], name)}" for name in SOURCE if name not in differ]
+    head = ["Episode", "Outcome", "Verdict", "Answer", "Failure tags", "Turns", "Return", *(["From"] if differ else [])]
     cells = "".join(f'<th scope="col">{name}</th>' for name in head)
-    body = "".join(_row(row, columns, chosen) for row in found)
+    body = "".join(_row(row, differ, chosen) for row in found)
     caption = f"<caption>{text(' · '.join(alike))}</caption>" if alike else ""
     return (
         f'<div class="lk app-rows"><table class="app-table app-cards">{caption}<thead><tr>{cells}</tr></thead>'
@@ -152,12 +165,85 @@ def table_html(found: Sequence[Row], chosen: InspectSettings, total: int, size: 
     )
 
 
+def compared_html(found: Comparison, chosen: InspectSettings) -> str:
+    """How two runs compare on the deals that both have played."""
+    test, change = found.test, found.change
+    low, high = change.ci95
+    p = "p &lt; 0.001" if test.p < 0.001 else f"p = {test.p:.2g}"
+    counts = found.counts
+    labels = {"B": "only B solves", "A": "only A solves", "both": "both solve", "neither": "neither solves"}
+    solved = split(chosen.solved)
+    buttons = "".join(
+        f'<button type="button" {pick("toggle", "solved", kind)} aria-pressed="{str(kind in solved).lower()}">'
+        f"{labels[kind]} <strong>{counts[kind]:,}</strong></button>"
+        for kind in KINDS
+    )
+    ties = counts["both"] + counts["neither"]
+    return (
+        '<section class="lk app-compare" aria-label="Two runs on the same deals">'
+        f"<p>{_rate('A', found.pairs[0].first, found.before)}</p>"
+        f"<p>{_rate('B', found.pairs[0].second, found.after)}</p>"
+        f"<p>B − A: <strong>{_points(change.value)}</strong> points [{_points(low)}, {_points(high)}] on {change.n:,} "
+        f"deals. B wins {counts['B']:,}, loses {counts['A']:,}, ties {ties:,}; {text(test.method)}: {p}.</p>"
+        f'<div class="app-conditions">{buttons}</div></section>'
+    )
+
+
+def _rate(side: str, row: Row, rate: Measured) -> str:
+    low, high = (f"{100 * end:.1f}" for end in rate.ci95)
+    return (
+        f'<strong class="app-side-{side.lower()}">{side}</strong> {text(row.player)}, {text(row.run)}: solves '
+        f"<strong>{100 * rate.value:.1f}%</strong> [{low}, {high}]"
+    )
+
+
+def _points(change: float) -> str:
+    return f"{100 * change:+.1f}".replace("-", "−")
+
+
+def choose_html(side: str, field: str, players: Sequence[Facet]) -> str:
+    """A button for each player of a run that has several: two of them are compared, not all."""
+    buttons = "".join(
+        f'<button type="button" {pick("toggle", field, facet.value)}>{text(facet.value)}</button>' for facet in players
+    )
+    return f'<div class="lk app-conditions"><span>Player of {side}:</span>{buttons}</div>'
+
+
+def pairs_html(found: Sequence[Pair], chosen: InspectSettings, total: int, size: int) -> str:
+    """A page of the deals that both have played; a click opens both episodes."""
+    if not found:
+        return '<p class="lk lk-empty app-empty">No deal meets these conditions. Remove one of them.</p>'
+    head = ("Episode", "A", "Last answer of A", "B", "Last answer of B")
+    cells = "".join(f'<th scope="col">{name}</th>' for name in head)
+    body = "".join(_pair(pair, head, chosen) for pair in found)
+    return (
+        f'<div class="lk app-rows"><table class="app-table app-cards"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{body}</tbody></table>{_pages(chosen.page, total, size)}</div>"
+    )
+
+
+def _pair(pair: Pair, head: Sequence[str], chosen: InspectSettings) -> str:
+    shown = [cell for row in (pair.first, pair.second) for cell in (_end(row), answer_html(row))]
+    cells = "".join(f'<td data-column="{name}">{cell}</td>' for name, cell in zip(head[1:], shown, strict=True))
+    pressed = "true" if place(pair.first) == chosen.open else "false"
+    return (
+        f'<tr {pick("open", place(pair.first), chosen.page, place(pair.second))}><th scope="row">'
+        f'<button type="button" aria-pressed="{pressed}">{text(pair.first.name)} {pair.first.episode}</button></th>'
+        f"{cells}</tr>"
+    )
+
+
+def _end(row: Row) -> str:
+    turns = f"{row.turns} turn{'s' if row.turns != 1 else ''}"
+    return f'{outcome(row).html()} <span class="lk-soft">{turns}</span>'
+
+
 def place(row: Row) -> str:
     """Where an episode is stored, as the settings name it."""
     return f"{row.run}/{row.name}/{row.episode}"
 
 
-def _row(row: Row, columns: Sequence[str], chosen: InspectSettings) -> str:
+def _row(row: Row, differ: Sequence[str], chosen: InspectSettings) -> str:
     here = place(row) == chosen.open
     attempt = f"attempt {row.attempt + 1}" if row.position == 0 else f"step {row.position + 1}.{row.attempt + 1}"
     tags = " ".join(f"<code>{text(tag)}</code>" for tag in row.tags)
@@ -168,8 +254,9 @@ def _row(row: Row, columns: Sequence[str], chosen: InspectSettings) -> str:
         "Failure tags": tags,
         "Turns": str(row.turns),
         "Return": f"{row.total:+g}".replace("-", "−"),
-        **{COLUMNS[name]: text(getattr(row, name)) for name in columns},
     }
+    if differ:
+        cells["From"] = f'<span class="lk-soft">{text(" · ".join(getattr(row, name) for name in differ))}</span>'
     shown = "".join(f'<td data-column="{name}">{cell}</td>' for name, cell in cells.items())
     pressed = "true" if here else "false"
     return (
@@ -196,14 +283,13 @@ def verdict(row: Row) -> Mark:
 
 
 def answer_html(row: Row) -> str:
-    """The answer on a line or two, with the decisive field underlined."""
+    """The answer on two lines, its decisive field first."""
     try:
         span = envs.game(row.cell).decisive_span(row.answer)
     except UsageError:
         span = None
-    start, end = span or (len(row.answer), len(row.answer))
-    before, decisive, after = (text(part) for part in (row.answer[:start], row.answer[start:end], row.answer[end:]))
-    return f'<div class="app-answer">{before}<u>{decisive}</u>{after}</div>'
+    decisive = f"<u>{text(row.answer[slice(*span)])}</u> " if span else ""
+    return f'<div class="app-answer">{decisive}<span class="lk-soft">{text(row.answer)}</span></div>'
 
 
 def _pages(page: int, total: int, size: int) -> str:
@@ -223,31 +309,38 @@ def _pages(page: int, total: int, size: int) -> str:
 
 
 def opened_html(
-    chosen: InspectSettings,
-    episode: Episode,
-    tokens: Sequence[Sequence[Token]],
-    beside: tuple[tuple[str, int] | None, tuple[str, int] | None],
-    said: str = "",
+    chosen: InspectSettings, episodes: Sequence[str], before: Sequence[Any] | None, after: Sequence[Any] | None
 ) -> str:
-    """An episode as the game's tab shows it, with buttons to its neighbours in the table.
+    """What is open: an episode, or two side by side, with buttons to their neighbours in the table.
 
     Args:
-        beside: place and page of the episode before and of the one after.
-        said: HTML above the episode.
+        episodes: HTML of each.
+        before, after: what a click opens: place, page and, of two, the place of the second; None for nothing.
     """
     buttons = "".join(
         f'<button type="button" {pick("open", *where)}>{label}</button>'
         if where
         else f'<button type="button" disabled>{label}</button>'
-        for label, where in zip(("← Previous", "Next →"), beside, strict=True)
+        for label, where in (("← Previous", before), ("Next →", after))
     )
-    run, name, number = chosen.open.rsplit("/", 2)
+    two = " data-two" if len(episodes) > 1 else ""
     return (
-        f'<div class="lk app-opened" data-opened="{text(chosen.open)}"><div class="app-opened-head">{buttons}'
-        f'<button type="button" {pick("close")}>Close</button>'
-        f'<span class="lk-soft">{text(name)} {text(number)} of {text(run)}</span></div>'
-        f"{said}{episode_html(episode, tokens)}</div>"
+        f'<div class="lk app-opened" data-opened="{text(chosen.open)}"{two}><div class="app-opened-head">{buttons}'
+        f'<button type="button" {pick("close")}>Close</button></div>'
+        f'<div class="app-episodes">{"".join(f"<div>{one}</div>" for one in episodes)}</div></div>'
     )
+
+
+def stored_html(place: str, episode: Episode, tokens: Sequence[Sequence[Token]], said: str = "") -> str:
+    """A stored episode as the game's tab shows it.
+
+    Args:
+        place: where it is stored.
+        said: HTML above it.
+    """
+    run, name, number = place.rsplit("/", 2)
+    where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}</p>'
+    return f"{where}{said}{episode_html(episode, tokens)}"
 
 
 def values(chosen: InspectSettings, field: str, trait: str = "") -> list[str]:

@@ -12,6 +12,10 @@ from labkit.runs.columns import range_of
 FLAGS = ("recovered", "old_rule")
 FACETS = ("tag", "category", "status", *FLAGS, "suite", "split", "cell", "player", "trait")
 """The fields that the bars count. Each is a field of the settings too, with the values that are chosen."""
+DEAL = ("suite", "split", "cell", "trait")
+"""Those that say which deals are played, not how."""
+TOGGLED = (*FACETS, "other_player", "solved")
+"""Fields whose values are chosen one by one, by a click."""
 UNITS = ("episode", "attempt")
 
 
@@ -66,8 +70,12 @@ class InspectSettings(Fields):
     cell: str = _words("Cell")
     player: str = _words("Player")
     trait: str = _words("Deal")
+    other: str = setting(Parsed(str.strip), "Compare with", "")
+    other_player: str = _words("Player of the other run")
+    solved: str = _words("Who solves the deal")
     page: int = setting(Whole(0, 10**7), "Page", 0)
     open: str = setting(Parsed(str.strip), "Episode", "")
+    beside: str = setting(Parsed(str.strip), "Episode beside it", "")
 
     def toggled(self, field: str, value: str) -> InspectSettings:
         """With a value of a facet chosen, or no longer."""
@@ -88,13 +96,18 @@ class InspectSettings(Fields):
 
     def cleared(self) -> InspectSettings:
         """Without any condition but the run's."""
-        lifted: dict[str, Any] = dict.fromkeys((*FACETS, "text", "turns"), "")
+        lifted: dict[str, Any] = dict.fromkeys((*FACETS, "solved", "text", "turns"), "")
         return replace(self, **lifted, page=0)
 
     @property
     def filtered(self) -> bool:
         """Whether any condition but the run's is set."""
         return any(getattr(self, name) for name in (*FACETS, "text", "turns"))
+
+    @property
+    def other_where(self) -> dict[str, Any]:
+        """The conditions of the run that is compared: the same but for run and player."""
+        return {**self.where, "run": self.other or None, "player": split(self.other_player) or None}
 
     @property
     def where(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.inspect.handlers import InspectHandlers, Updates
+from app.inspect.handlers import FILLED, InspectHandlers, Updates
 from app.inspect.settings import SORTS, InspectSettings
 from app.inspect.stores import Store
 from app.shared import settings
@@ -38,6 +38,9 @@ class InspectTab:
                 names, value=next(iter(names), None), label=self.label("store"), min_width=100, visible=len(names) > 1
             )
             parts["run"] = gr.Dropdown([("all runs", "")], value="", label=self.label("run"), min_width=220, scale=4)
+            parts["other"] = gr.Dropdown(
+                [("no other run", "")], value="", label=self.label("other"), min_width=180, scale=3
+            )
             parts["text"] = gr.Textbox(label=self.label("text"), max_lines=1, max_length=300, min_width=140, scale=2)
             parts["turns"] = gr.Textbox(
                 label=self.label("turns"), placeholder="2..5", max_lines=1, max_length=20, min_width=70
@@ -45,7 +48,7 @@ class InspectTab:
             orders = [(sort.title, name) for name, sort in SORTS.items()]
             parts["sort"] = gr.Dropdown(orders, value="newest", label=self.label("sort"), min_width=190, scale=2)
             parts["unit"] = gr.Dropdown(
-                ["episode", "attempt"], value="episode", label=self.label("unit"), min_width=110
+                ["episode", "attempt"], value="episode", label=self.label("unit"), min_width=130
             )
         parts["problem"] = html(live=True)
         with gr.Row(elem_classes="app-chips app-foot"):
@@ -53,12 +56,14 @@ class InspectTab:
             self.copy = gr.Button("Copy link", size="sm", min_width=0)
             self.save = gr.Button("Save these deals", size="sm", min_width=0)
             self.copied = html(live=True)
+        parts["compared"] = html(live=True, script=CLICKS)
         parts["conditions"] = html(script=CLICKS)
         with gr.Row(elem_classes="app-inspect"):
             parts["bars"] = html(script=CLICKS)
             parts["table"] = html(script=CLICKS)
             parts["opened"] = html(script=CLICKS)
         parts["carrier"] = gr.Textbox(visible="hidden")
+        parts["filled"] = gr.Textbox(visible="hidden")
         parts["seen"] = gr.State(None)
         parts["timer"] = gr.Timer(SECONDS, active=False)
 
@@ -76,10 +81,12 @@ class InspectTab:
     def on(self, event: Callable[..., Any], handler: Callable[..., Updates], outputs: Iterable[str]) -> Any:
         """Call the handler with the settings as they are, and show what it returns."""
 
-        def handle(*values: Any) -> dict[Any, Any]:
-            return self.named(handler(self.chosen(values)))
+        def handle(request: gr.Request, filled: str, *values: Any) -> dict[Any, Any]:
+            # While gradio builds the page it fires events of its own, before the fields are those of the link.
+            early = filled != FILLED and request.query_params.get("tab") == self.handlers.TAB
+            return self.named({} if early else handler(self.chosen(values)))
 
-        inputs = [self.parts[name] for name in self.fields]
+        inputs = [self.parts[name] for name in ("filled", *self.fields)]
         return event(handle, inputs, [self.parts[n] for n in outputs], trigger_mode="always_last", **QUICK)
 
     def named(self, updates: Updates) -> dict[Any, Any]:
@@ -98,9 +105,6 @@ class InspectTab:
         def opened(request: gr.Request) -> dict[Any, Any]:
             return self.named(handlers.open(dict(request.query_params)))
 
-        def entered(request: gr.Request, seen: Any, *values: Any) -> dict[Any, Any]:
-            return self.named(handlers.enter(dict(request.query_params), self.chosen(values), seen))
-
         def picked(data: gr.EventData, *values: Any) -> dict[Any, Any]:
             return self.named(handlers.pick(self.chosen(values), sent(data, "pick")))
 
@@ -109,13 +113,14 @@ class InspectTab:
 
         shown = [parts[name] for name in self.shown]
         page.load(opened, None, shown, **QUICK)
-        tab.select(entered, [parts["seen"], *inputs], shown, **QUICK)
+        self.on(tab.select, handlers.show, self.shown)
         self.on(parts["store"].input, handlers.move, self.shown)
         for name in ("run", "sort", "unit"):
             self.on(parts[name].input, handlers.filter, self.shown)
+        self.on(parts["other"].input, handlers.compare, self.shown)
         for name in ("text", "turns"):
             self.on(parts[name].change, handlers.filter, self.shown)
-        for name in ("bars", "table", "opened", "conditions"):
+        for name in ("bars", "table", "opened", "conditions", "compared"):
             parts[name].pick(picked, inputs, shown, trigger_mode="multiple", **QUICK)
         parts["timer"].tick(ticked, [parts["seen"], *inputs], shown, trigger_mode="once", **QUICK)
         ready = self.on(self.copy.click, handlers.link, ["carrier", "problem"])

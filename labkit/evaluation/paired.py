@@ -139,6 +139,11 @@ def test(
     old, new = sides_of([before, after], metric, weights)
     if old is None or new is None:
         raise ValueError("there is nothing to compare: no trial in any episode")
+    return test_of(old, new)
+
+
+def test_of(old: Side, new: Side) -> Test:
+    """:func:`test` of trials that are matched already."""
     # Over all trials of both players; where a player has none here, the episode is no evidence.
     gain_E = new.hits_E * old.trials_E - old.hits_E * new.trials_E
     better, worse = int((gain_E > 0).sum()), int((gain_E < 0).sum())

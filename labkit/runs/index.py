@@ -91,6 +91,8 @@ class Pair(NamedTuple):
 
     first: Row
     second: Row
+    deal: int
+    """A number that no other deal has."""
 
 
 class Index:
@@ -267,7 +269,7 @@ class Selection:
         both = sorted(here.keys() & there.keys(), key=here.__getitem__)
         first = self._shown(np.array([here[key] for key in both], int))
         second = other._shown(np.array([there[key] for key in both], int))
-        return [Pair(*pair) for pair in zip(first, second, strict=True)]
+        return [Pair(*pair) for pair in zip(first, second, (deal for deal, _ in both), strict=True)]
 
     def _last_by_deal(self) -> dict[tuple[int, int], int]:
         """The last row of each episode, by its deal and how often that came before."""

@@ -15,6 +15,8 @@ from app.inspect.settings import InspectSettings, joined, split
 from app.inspect.stores import Store
 from labkit.envs import game, judge, start
 from labkit.evaluation.suites import read_deals
+from labkit.play import play
+from labkit.players.simple import Expert
 from labkit.runs import Run
 
 HANDS = (("K", "6", "2", "4"), ("3", "3", "8", "8"), ("Q", "6", "2", "4"), ("A", "2", "3", "4"))
@@ -34,7 +36,8 @@ NASTY = "<img src=x onerror=alert(1)> ${x}"
 
 
 def played(hand, *answers, player="rl", faces="eleven-twelve-thirteen", attempts=3):
-    episode = start(game("gp-l").task(hand=list(hand), faces=faces, attempts=attempts), player)
+    task = game("gp-l").task(hand=list(hand), faces=faces, attempts=attempts)
+    episode = start(replace(task, suite="id" if faces == "ten" else "rule-ood"), player)
     for said in answers:
         episode = judge(episode, said)
     return episode
@@ -200,7 +203,7 @@ def test_an_invalid_link_is_told_and_another_tabs_link_reads_nothing(handlers):
         {"tab": "inspect", "sort": "colour", "store": "../etc", "turns": "5..2", "category": "correct"}
     )
     assert all(name in shown["notice"] for name in ("sort", "store", "turns")) and counts(shown)[0] == 4
-    assert handlers.open({"tab": "gp", "category": "correct"}) == {}
+    assert handlers.open({"tab": "gp", "category": "correct"}).keys() == {"filled"}
     said = handlers.filter(replace(InspectSettings(), turns="two"))
     assert "a range such as 2..5" in said["problem"]
 
@@ -216,3 +219,75 @@ def test_the_deals_that_are_found_can_be_evaluated(handlers, tmp_path):
 
 def test_a_machine_without_runs_says_so():
     assert "no stored run" in InspectHandlers([]).show(InspectSettings())["found"]
+
+
+@pytest.fixture
+def paired(handlers, root):
+    """Ten more deals of both runs, of which the second solves eight that the first does not."""
+    hands = [("A", "2", "3", str(n)) for n in range(4, 10)] + [("A", "2", "4", str(n)) for n in range(5, 9)]
+    right = [play(game("gp-l").task(hand=list(hand), faces="ten"), Expert()).attempts[0].answer for hand in hands]
+    for number, run in enumerate(("20260101-a", "20260102-b")):
+        episodes = []
+        for n, (hand, said) in enumerate(zip(hands, right, strict=True)):
+            wins = n == 9 or (number == 1 and n < 8)
+            episodes.append(
+                played(hand, said if wins else "no", player="sft rl".split()[number], faces="ten", attempts=1)
+            )
+        Run(root / run).add_episodes("id", episodes)
+    return replace(InspectSettings(), run="20260101-a", other="20260102-b")
+
+
+def test_two_runs_are_compared_on_the_deals_of_both(handlers, paired):
+    shown = handlers.show(paired)
+    words = " ".join(re.sub(r"<[^>]+>", " ", shown["compared"]).split())
+    # 8 deals of 13 changed, all for the better: McNemar's exact test is 2 / 2^8 = 0.0078. The rates are 3 and 11 of 13.
+    assert "p = 0.0078" in words and "exact McNemar" in words
+    assert "B wins 8, loses 0, ties 5" in words and "solves 23.1%" in words and "solves 84.6%" in words
+    assert "+61.5 points" in words and "13 deals" in words
+    assert "13 of 13 deals" in re.sub(r"<[^>]+>", "", shown["found"]) and len(opened(shown)) == 13
+    wins = handlers.pick(paired, '["toggle", "solved", "B"]')
+    assert len(opened(wins)) == 8 and "p = 0.0078" in wins["compared"]
+    # How the episodes went narrows the table, and not the comparison.
+    recovered = handlers.show(replace(paired, recovered="yes"))
+    assert opened(recovered) == ["rule-ood 0"] and "p = 0.0078" in recovered["compared"]
+    # Which deals are played narrows both: of the three deals of rule-ood both solve the same two.
+    of_suite = handlers.show(replace(paired, suite="rule-ood"))
+    assert "p = 1" in of_suite["compared"] and "B wins 0, loses 0, ties 3" in re.sub(
+        r"<[^>]+>", "", of_suite["compared"]
+    )
+
+
+def test_two_episodes_of_a_deal_open_side_by_side(handlers, paired):
+    chosen = replace(paired, suite="rule-ood")
+    row = next(p for p in picks(handlers.show(chosen), "table") if p[1] == "20260101-a/rule-ood/0")
+    assert row == ["open", "20260101-a/rule-ood/0", 0, "20260102-b/rule-ood/0"]
+    shown = handlers.pick(chosen, json.dumps(row))
+    # Two attempts of the first player, one of the second.
+    assert shown["opened"].count("lk-turn ") == 3 and shown["opened"].count("lk-episode") == 2
+    assert ["open", "20260101-a/rule-ood/1", 0, "20260102-b/rule-ood/1"] in picks(shown, "opened")
+    assert handlers.pick(replace(chosen, open=row[1], beside=row[3]), '["close"]')["beside"] == ""
+
+
+def test_bars_of_two_runs_count_each(handlers, paired):
+    shown = handlers.show(replace(paired, suite="rule-ood"))
+    section = re.search('<section[^>]*data-facet="Verdict".*?</section>', shown["bars"])[0]
+    found = dict(re.findall(r"<span>([^<]*)</span> <span>([^<]*)</span>", section))
+    # Episodes with at least one such attempt.
+    assert found["correct"] == "2 / 2" and found["unreadable"] == "1 / 0"
+
+
+def test_a_run_of_several_players_asks_which_to_compare(handlers, root):
+    steps = Run.create(root, "t", "stage: sft\n", id="20260105-t")
+    for step, answers in ((0, ("no",)), (12, (HARD,))):
+        steps.add_episodes(f"id-{step}", [played(HANDS[1], *answers, player=f"t@{step}", faces="ten", attempts=1)])
+    chosen = replace(InspectSettings(), run="20260105-t", other="20260105-t")
+    asked = handlers.show(chosen)
+    assert ["toggle", "other_player", "t@12"] in picks(asked, "compared") and asked["table"] == ""
+    shown = handlers.show(replace(chosen, player="t@0", other_player="t@12"))
+    assert "B wins 1, loses 0" in shown["compared"]
+
+
+def test_a_comparison_needs_a_run_and_a_common_deal(handlers):
+    assert "Choose a run" in handlers.show(replace(InspectSettings(), other="20260102-b"))["found"]
+    nothing = replace(InspectSettings(), run="20260101-a", other="20260102-b", suite="nowhere")
+    assert "no deal in common" in handlers.show(nothing)["found"]

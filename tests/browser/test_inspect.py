@@ -190,3 +190,22 @@ def test_a_phone_shows_the_table_first_and_the_bars_on_request(visit):
     opened = page.locator(".app-opened")
     expect(opened).to_be_in_viewport()
     assert opened.bounding_box()["width"] <= 390
+
+
+def test_two_runs_are_compared_and_two_episodes_open_side_by_side(visit):
+    page = visit("tab=inspect&run=b-random&other=a-expert")
+    expect(page.get_by_label("Compare with")).to_have_value("a-expert · 25")
+    compared = page.locator(".app-compare")
+    expect(compared).to_contain_text("exact McNemar: p < 0.001")
+    # The expert solves what can be solved; a random player never does better.
+    expect(compared).to_contain_text("loses 0")
+    compared.get_by_role("button", name="only B solves").click()
+    expect(compared.get_by_role("button", name="only B solves")).to_have_attribute("aria-pressed", "true")
+    rows(page).first.click()
+    episodes = page.locator(".app-opened .lk-episode")
+    expect(episodes).to_have_count(2)
+    left, right = (episodes.nth(n).bounding_box() for n in (0, 1))
+    assert left["y"] == right["y"] and left["x"] + left["width"] <= right["x"]
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == width, width
