@@ -23,6 +23,7 @@ from app.shared.recordings import recorded
 from app.story.chapters import CHAPTERS, EARLY, SUITES, Chapter
 from labkit.envs import fork
 from labkit.evaluation.choices import choices
+from labkit.evaluation.metrics import wilson
 from labkit.players import registry
 
 TRIED = (0.3, 0.6, 1.0)
@@ -68,10 +69,19 @@ def rows(chapter: Chapter) -> dict[str, list[dict[str, Any]]]:
 
 
 def row(name: str, spec: str, temperature: float, result: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ("value", "n", "ci95")
-    done = result["within"][str(result["attempts"])]
-    shares = {"done": {k: done[k] for k in kept}, "headline": {k: result[k] for k in kept}}
-    return {"name": name, "player": spec, "temperature": temperature, **shares}
+    headline = held_out(result["splits"])
+    done = headline if result["metric"] == "success" else result["within"][str(result["attempts"])]
+    return {"name": name, "player": spec, "temperature": temperature, "done": done, "headline": headline}
+
+
+def held_out(splits: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The headline number over all splits but the one of training."""
+    kept = [said for split, said in splits.items() if split != "train"]
+    if len(kept) == 1:
+        return kept[0]
+    n = sum(said["n"] for said in kept)
+    value = sum(said["value"] * said["n"] for said in kept) / n
+    return {"value": value, "n": n, "ci95": list(wilson(value, n))}
 
 
 def write(file: Path, cells: Iterable[str]) -> None:

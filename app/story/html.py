@@ -223,13 +223,12 @@ def conclusion(chapter: Chapter, numbers: Numbers) -> str:
 
 def counts(chapter: Chapter, numbers: Numbers) -> str:
     """The shares of completed deals, with intervals, under both rules; what was measured besides, to be opened."""
-    [of] = {row.done.n for row in numbers.rows[CHANGED]}
     figures = "".join(
         _figure(title, [(label, row.done.value, row.done.ci95, row.tally) for label, row in compared(numbers, suite)])
         for suite, title in ((TRAINED, "Trained rule"), (CHANGED, "Changed rule"))
     )
     note_below = (
-        f'<p class="lk-soft">Share of {of} held-out {chapter.deal}s that each player completes. Thin lines are 95% '
+        f'<p class="lk-soft">Share of the held-out {chapter.deal}s that each player completes. Thin lines are 95% '
         "intervals; “more” and “fewer” mean that two do not overlap. Answers are sampled at temperature "
         f"{numbers.temperature:g}; Init’s best, of {_tried(numbers)}, is where it completes most under the changed "
         "rule. One training each: RESULTS.md repeats the comparison with several seeds.</p>"
