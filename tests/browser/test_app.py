@@ -79,7 +79,8 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def ready() -> str:
-    return ".lk-hand svg"
+    # Of the tab of cards, or of the Rule lab: a tab is drawn when it is opened.
+    return ".lk-hand svg, .app-cards tbody tr"
 
 
 def press(page: Page, name: str) -> None:

@@ -41,7 +41,8 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def ready() -> str:
-    return ".lk-hand"
+    # Of the tab of cards, or of the Rule lab: a tab is drawn when it is opened.
+    return ".lk-hand, .app-cards tbody tr"
 
 
 def choose(page: Page, label: str, option: str) -> None:
