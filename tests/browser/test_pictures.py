@@ -51,7 +51,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def test_cards_are_shown_in_a_picture_and_the_player_sees_its_own(visit, tmp_path: Path) -> None:
-    page = visit("cards=K,6,2,4&rule=ten")
+    page = visit("tab=gp&cards=K,6,2,4&rule=ten")
     expect(page.locator(".lk-hand svg").first).to_be_visible()
     choose(page, "Cards are shown", "in a picture")
     expect(page.locator(".lk-hand figure img")).to_be_visible()
