@@ -100,6 +100,14 @@ def _last_steps_true(episode: Episode) -> Trials:
     return Trials(sum(step.true for step in told), len(told))
 
 
+def _formula_given_thought(episode: Episode) -> Trials:
+    """The answers whose thought ends at the target by a true step, and those of them whose formula is right."""
+    ends = [(attempt, _steps(attempt)[-1:]) for attempt in episode.attempts]
+    target = episode.task.rule["target"]
+    solved = [a for a, last in ends for s in last if s.true and s.value == target and not s.remaining]
+    return Trials(sum(map(_formula_right, solved)), len(solved))
+
+
 def _steps(attempt: Attempt) -> list[thoughts.Told]:
     thought = verifier.read(attempt.answer).fields.get("thought")
     return thoughts.told(thought) if isinstance(thought, str) else []
@@ -121,6 +129,7 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
     "number_right": per_answer(_number_right),
     "steps_true": _steps_true,
     "last_steps_true": _last_steps_true,
+    "formula_given_thought": _formula_given_thought,
     "number_right_first": _at_attempt(0, _number_right),
     "faces_as_ten": _faces_as_ten,
     "face_hands": _with_a_face,
@@ -137,8 +146,9 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
 """``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
 as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
 ``steps_true``: steps of thoughts (:mod:`labkit.envs.general_points.thoughts`) that equal what they say;
-``last_steps_true``: those that end a try. ``number_right_first``: ``number_right`` of first answers, before a dialogue
-can mislead. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the rule
+``last_steps_true``: those that end a try; ``formula_given_thought``: answers with a right formula, of those whose thought
+ends at the target by a true step. ``number_right_first``: ``number_right`` of first answers, before a dialogue can
+mislead. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the rule
 says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is about.
 ``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
 numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
@@ -155,7 +165,7 @@ tell sight from reasoning."""
 ASKED_ONCE: dict[str, Callable[[Episode], Trials]] = {}
 """A hand has one position; see :data:`labkit.evaluation.default.ASKED_ONCE`."""
 
-BESIDE = ("first_attempt", "number_right_first", "faces_as_ten")
+BESIDE = ("first_attempt", "number_right_first", "faces_as_ten", "steps_true", "formula_given_thought")
 """See :data:`labkit.evaluation.default.BESIDE`."""
 
 LABELS = {
@@ -167,6 +177,7 @@ LABELS = {
     "number_right_by_attempt": "  in attempt",
     "steps_true": "steps of thoughts that are true",
     "last_steps_true": "  of these, last steps of a try",
+    "formula_given_thought": "formula right, where the thought finds it",
     "faces_as_ten": "face cards read as in training",
     "face_hands": "success in hands with a face card",
     "kept_old_rule": "first answer by the other rule",

@@ -134,6 +134,24 @@ def test_steps_of_thoughts_are_counted_over_all_answers_that_have_some():
     assert measures([episode("9 6 3 8", formula("9+6+3+8=26"))])["steps_true"].n == 0
 
 
+def test_a_formula_is_judged_by_itself_where_the_thought_has_found_one():
+    def answer(thought, told):
+        return formula(told).replace('"formula"', f'"thought": "{thought}", "formula"')
+
+    found = "9+6=15: 3 8 15; 15-8=7: 3 7; 3*7=21 no; 9+3=12: 6 8 12; 12-8=4: 6 4; 6*4=24"
+    bent, cut = "9+3=12: 6 8 12; 12-8=4: 6 4; 6+4=24", "9+3=12: 6 8 12; 12-8=4: 6 4"
+    answers = [
+        answer(found, "(9+3+8)*6"),  # found, and miscopied
+        answer(found[:49] + " no", "(9+6-8)*3=21"),  # ends in a miss
+        answer(bent, "(9+3-8)*6"),
+        answer(cut, "(9+3-8)*6+1"),
+        answer(found, "(9+3-8)*6=24"),
+    ]
+    played = [episode("9 6 3 8", one) for one in answers]
+    assert [e.success for e in played] == [False, False, True, False, True]
+    assert measures(played)["formula_given_thought"][:2] == (1 / 2, 2)
+
+
 def test_distinct_solutions():
     again = formula("8/(3-(8/3))")  # the same up to bracketing
     other = formula("6*6-6-6")  # 36 - 12 = 24
