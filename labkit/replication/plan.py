@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, NonNegativeFloat, ValidationInfo, field_validator
 
 from labkit.config import Config, read
 from labkit.errors import UsageError
@@ -60,8 +60,8 @@ class CurvePlan(Config):
     """In place of the figure's."""
     start: Start | None = None
     """Where the run begins, in place of the config's ``model``."""
-    temperature: float | None = Field(None, ge=0)
-    """At which its ends are evaluated, in place of the figure's."""
+    temperature: dict[str, NonNegativeFloat] = {}
+    """At which its ends are evaluated in a cell, in place of the figure's; a number is that of all its cells."""
     paper: dict[str, Numbers] = {}
     """The paper's numbers for this curve, by cell."""
 
@@ -76,6 +76,11 @@ class CurvePlan(Config):
         if len({tuple(grid) for grid in value}) > 1:
             raise ValueError("the grids of a curve have to set the same things, in the same order")
         return value
+
+    @field_validator("temperature", mode="before")
+    @classmethod
+    def _of_all_cells(cls, value: Any, info: ValidationInfo) -> Any:
+        return dict.fromkeys(info.data.get("cells", ()), value) if isinstance(value, int | float) else value
 
     @field_validator("player")
     @classmethod
@@ -308,7 +313,7 @@ def _laid_out(
                 family=asked.name,
                 source=before[cell, asked.start.curve] if asked.start else None,
                 step=asked.start.step if asked.start else 0,
-                temperature=asked.temperature,
+                temperature=asked.temperature.get(cell),
                 paper=asked.paper.get(cell, Numbers()),
             )
         )

@@ -17,7 +17,7 @@ REAL = Path(__file__).parents[2] / "configs" / "figures"
 def test_each_figure_of_the_repository_is_a_plan(path):
     figure = load_plan(path)
     assert figure.curves
-    assert all(c.config is None or c.config.parent.name == c.cell for c in figure.curves)
+    assert all(c.config is None or c.config.parent.name in (c.cell, "recall") for c in figure.curves)
 
 
 def test_the_papers_figures_are_there():
@@ -163,6 +163,16 @@ def test_a_checkpoint_can_stand_for_a_method_and_asks_for_no_training(tmp_path):
     assert (there.method, there.player, there.seeds) == ("rl", "tiny:gp-l/rl", (0,))
     jobs = missing_jobs(load_plan(plan), Archive([tmp_path / "runs"]))
     assert [job.words[0] for job in jobs if job.curve == "RL"] == ["eval"]
+
+
+def test_a_curve_is_evaluated_at_its_own_temperature_in_each_cell(tmp_path):
+    there = {"name": "RL", "method": "rl", "cells": ["gp-l", "virl-l"], "player": "tiny:{cell}/rl"}
+    plan = {"claims": [], "kind": "ends", "evaluation": {"temperature": 1.0}}
+    for asked, expected in (({}, [1.0, 1.0]), (0.2, [0.2, 0.2]), ({"gp-l": 0.6}, [0.6, 1.0])):
+        figure = load_plan(_plan(tmp_path, curves=[there | {"temperature": asked}], **plan))
+        assert [figure.evaluation_of(curve).temperature for curve in figure.curves] == expected
+    with pytest.raises(UsageError, match="greater than or equal to 0"):
+        load_plan(_plan(tmp_path, curves=[there | {"temperature": {"gp-l": -1}}], **plan))
 
 
 def test_no_plans_is_an_error_that_says_where_to_go(tmp_path):
