@@ -18,7 +18,8 @@ of its cards, weighted by how often a deck deals it. Success is success within -
 shows it for fewer attempts. Of several players, each but the first is compared with the first at the same
 temperature, deal by deal. --temperature best takes, for each player, the one of 0, 0.2, 0.6 and 1 that is best on
 held-out dev deals of the trained rule. --revision independent shows a player neither its earlier answers nor the
-feedback. --blind also plays each model with noise in place of the picture (blind:MODEL), and on V-IRL a rule that
+feedback; bare tells it only that they were wrong, other gives it the feedback to a wrong answer to another deal.
+--blind also plays each model with noise in place of the picture (blind:MODEL), and on V-IRL a rule that
 reads the prompt's words only (words). Where positions follow each other (V-IRL), every position is also asked once,
 with the expert's history.
 Episodes and results are stored as a run for each player and temperature (see `labkit runs`). --resume RUN plays the
@@ -79,9 +80,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--revision",
-        choices=("dialogue", "independent"),
+        choices=("dialogue", "independent", "bare", "other"),
         default="dialogue",
-        help="attempts with feedback on those before (default), or each as if it were the first",
+        help="what a player reads of its attempts before: them and the feedback (default), nothing, a bare `wrong` as "
+        "feedback, or feedback about another deal",
     )
     parser.add_argument(
         "--blind",

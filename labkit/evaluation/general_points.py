@@ -146,10 +146,10 @@ RATES: dict[str, Callable[[Episode], Trials]] = {
 """``legal``: answers whose formula can be read. ``valid``: answers whose formula, besides, uses each card once,
 as it counts under the rule. ``number_right``: answers whose ``number`` field translates the cards rightly.
 ``steps_true``: steps of thoughts (:mod:`labkit.envs.general_points.thoughts`) that equal what they say;
-``last_steps_true``: those that end a try; ``formula_given_thought``: answers with a right formula, of those whose thought
-ends at the target by a true step. ``number_right_first``: ``number_right`` of first answers, before a dialogue can
-mislead. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the rule
-says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is about.
+``last_steps_true``: those that end a try; ``formula_given_thought``: answers with a right formula, of those whose
+thought ends at the target by a true step. ``number_right_first``: ``number_right`` of first answers, before a dialogue
+can mislead. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the
+rule says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is about.
 ``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
 numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
 under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training

@@ -24,7 +24,7 @@ from labkit.counting import counted
 from labkit.envs import ladder
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
-from labkit.evaluation.controls import REVISIONS, Independent, every_position
+from labkit.evaluation.controls import REVISIONS, every_position
 from labkit.evaluation.games import measures_of, trials_of
 from labkit.evaluation.metrics import Estimate, measured, overview, plain, share
 from labkit.evaluation.samples import pass_at
@@ -103,8 +103,7 @@ def evaluate(
         batch: episodes played side by side; the result does not depend on it.
         samples: independent episodes of each deal, for pass@k; they see nothing of each other. The first of them
             is the one that a single sample would be.
-        revision: ``dialogue``, or ``independent``: each attempt as if it were the first
-            (:class:`labkit.evaluation.controls.Independent`).
+        revision: what the player reads of its attempts before; one of :data:`labkit.evaluation.controls.REVISIONS`.
         ask_every_position: also ask every position once, with the expert's history, where the game measures that
             (:func:`labkit.evaluation.controls.every_position`).
         reference: also measure how far the player has moved from this one: see :mod:`labkit.evaluation.drift`.
@@ -127,10 +126,9 @@ def evaluate(
         raise UsageError(f"no revision {revision!r}; there are {', '.join(REVISIONS)}")
     tasks = tasks_of(cell, suite, split=split, episodes=episodes, seed=seed, **settings)
     dialogue, drift = player, None
-    if revision == "independent":
-        if reference is not None:
-            raise UsageError("the distance to a reference is measured on dialogues; leave revision or reference out")
-        player = Independent(player)
+    if revision != "dialogue" and reference is not None:
+        raise UsageError("the distance to a reference is measured on dialogues; leave revision or reference out")
+    player = REVISIONS[revision](player)
     if reference is not None:
         from labkit.evaluation.drift import Drift
 

@@ -1,11 +1,12 @@
-"""Answers without feedback, and every position asked once, against what the games themselves say."""
+"""Other feedback or none, and every position asked once, against what the games themselves say."""
 
 import pytest
 
-from labkit.envs import game, start
+from labkit.cli import parser
+from labkit.envs import game, prompt, start
 from labkit.errors import UsageError
 from labkit.evaluation import evaluate
-from labkit.evaluation.controls import every_position
+from labkit.evaluation.controls import BARE, REVISIONS, every_position
 from labkit.evaluation.suites import tasks_of
 from labkit.play import play
 from labkit.players.base import Answer
@@ -37,6 +38,35 @@ def test_an_independent_attempt_sees_neither_earlier_answers_nor_feedback():
     player = Recorder(lambda episode: WRONG)
     evaluate(player, "gp-l", "id", episodes=1, attempts=3, seed=7)
     assert [len(turn.episode.attempts) for turn in player.asked] == [0, 1, 2]
+
+
+def test_bare_feedback_is_the_same_whatever_was_wrong():
+    player = Recorder(lambda episode: WRONG)
+    result = evaluate(player, "gp-l", "id", episodes=1, attempts=3, seed=7, revision="bare")
+    (own,) = {a.verdict.feedback for e in result.episodes for a in e.attempts}
+    assert own != BARE, "episodes keep the verifier's feedback"
+    for number, turn in enumerate(player.asked):
+        told = prompt(turn.episode)
+        assert [m.text for m in told[1:]] == [WRONG, BARE] * number and turn.history == ()
+
+
+@pytest.mark.parametrize("cell", ["gp-l", "virl-l"])
+def test_other_feedback_is_true_of_another_deal_and_the_same_each_time(cell):
+    read = []
+    for batch in (1, 8):
+        player = Recorder(lambda episode: WRONG)
+        result = evaluate(player, cell, "id", split="test", episodes=6, attempts=3, batch=batch, revision="other")
+        read.append(
+            {(t.episode.task.id, n): m.text for t in player.asked for n, m in enumerate(prompt(t.episode)[2::2])}
+        )
+    assert read[0] == read[1] and len(read[0]) == 6 * 2
+    own = {e.attempts[0].verdict.feedback for e in result.episodes}
+    assert own.isdisjoint(read[0].values()) and len(set(read[0].values())) > 1
+
+
+def test_the_command_line_offers_every_revision():
+    asked = [parser().parse_args(["eval", "gp-l", "--player", "expert", "--revision", name]) for name in REVISIONS]
+    assert [args.revision for args in asked] == list(REVISIONS)
 
 
 def test_independent_answers_of_a_greedy_player_are_an_error():
