@@ -2,8 +2,8 @@
 
 * :class:`Independent` answers each attempt as if it were the first: five independent answers beside five with
   feedback. What feedback is worth is the difference.
-* :class:`OtherFeedback` reads a bare "wrong", or feedback about another deal, where the verifier's feedback would stand.
-  What its being true is worth is the difference.
+* :class:`OtherFeedback` reads a bare "wrong", or feedback about another deal, in place of the verifier's feedback. What
+  true feedback is worth is the difference.
 * :func:`every_position` asks each position of a route once, after the expert's steps. A player who fails at the first
   turn is asked the later ones as well, so no survivors are left out or counted twice.
 """

@@ -149,10 +149,10 @@ as it counts under the rule. ``number_right``: answers whose ``number`` field tr
 ``last_steps_true``: those that end a try; ``formula_given_thought``: answers with a right formula, of those whose
 thought ends at the target by a true step. ``number_right_first``: ``number_right`` of first answers, before a dialogue
 can mislead. ``faces_as_ten``: face cards that the ``number`` field gives as what they count in training, where the
-rule says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is about.
-``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
-numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on
-under the rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
+rule says otherwise. ``face_hands``: success in the hands that hold a face card, which are those that the face rule is
+about. ``kept_old_rule``: first answers that are wrong, but play by the other face rule, with a legal formula of *its*
+numbers; counted over the hands on which the two rules differ. On ``rule-ood`` this is the share that went on under the
+rule of training. ``copied`` and, of those, ``copied_same_cards``: wrong answers that copy a training
 answer; ``nearly_copied``: or nearly so (:mod:`labkit.evaluation.copies`).
 
 On ``gp-vl`` an answer is taken apart into what it sees and what it makes of it. ``recognition``: answers that name the
