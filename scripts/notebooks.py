@@ -179,6 +179,8 @@ def make_static(notebook: NotebookNode) -> None:
         for one in styled:
             markup = one.data.pop(_HTML)
             page.set_content(_PAGE.format(markup))
+            # A picture cannot be opened: thoughts are shown in it.
+            page.evaluate("document.querySelectorAll('.lk-folded').forEach(part => { part.open = true })")
             _store(one, page.screenshot(full_page=True), alt_of_markup(markup))
         page.set_content("")
         page.add_script_tag(content=get_plotlyjs())

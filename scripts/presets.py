@@ -1,10 +1,10 @@
 """Choose the presets of the app's tabs from stored episodes, and bundle the episodes that they show.
 
-    python scripts/presets.py FOLDER
+    python scripts/presets.py FOLDER [CELL ...]
 
 FOLDER holds the episodes, a file a cell; what is missing there is played first: the bundled Init, SFT and RL of each
 cell, at the temperature in TEMPERATURES, each deal under both rules. Run it again, in an empty folder, whenever the
-bundled players change, and ``scripts/story.py`` after it.
+bundled players of a cell change, and ``scripts/story.py`` after it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from app.virl.settings import VIRLSettings, routes_of
 from labkit import envs
 from labkit.envs.general_points.cards import FACES, numbers_of
 from labkit.envs.general_points.solver import solve
+from labkit.envs.general_points.thoughts import told_tries
 from labkit.envs.virl.city.cities import CITIES
 from labkit.envs.virl.headings import ACTIONS
 from labkit.episode import Episode, Task
@@ -34,16 +35,16 @@ from labkit.players import registry
 TITLES = dict(zip(STAGES, ("Init", "SFT", "RL"), strict=True))
 TRAINED, CHANGED = FACES
 TEMPERATURES = {"gp-l": 0.6, "virl-l": 0.0}
-"""GeneralPoints' players search; greedily PPO's search often does not end before the token limit."""
-HANDS = 120
-"""Hands of each sort that a preset is chosen from; held-out hands only."""
+"""GeneralPoints' players search. Greedily they make the tries that missed again, and solve far fewer hands."""
+HANDS = 24
+"""Hands of each sort that a preset is chosen from; of dev, since test is for reports."""
 Outcomes = dict[str, Outcome]
 
 
 def hands() -> list[Task]:
     """Held-out hands with and without a face card, and hands without a solution, under both rules."""
     game = envs.game("gp-l")
-    dealt = [*islice(game.tasks("rule-ood", "test", seed=0), HANDS), *islice(game.tasks("id", "test", seed=0), HANDS)]
+    dealt = [*islice(game.tasks("rule-ood", "dev", seed=0), HANDS), *islice(game.tasks("id", "dev", seed=0), HANDS)]
     cards = dict.fromkeys(tuple(rank for rank, _ in task.deal["cards"]) for task in dealt)
     cards |= dict.fromkeys([("A", "A", "A", "A"), ("A", "A", "K", "K"), ("J", "Q", "K", "A"), ("9", "9", "9", "J")])
     return [game.task(hand=list(ranks), faces=rule) for ranks in cards for rule in FACES]
@@ -70,6 +71,12 @@ def played(cell: str, tasks: Sequence[Task], file: Path) -> dict[str, list[Episo
         episode = Episode.from_json(line)
         by_player[episode.player][episode.task.id] = episode
     return {title: [by_player[f"tiny:{cell}/{stage}"][task.id] for task in tasks] for stage, title in TITLES.items()}
+
+
+def misses(episode: Episode) -> int:
+    """Tries that missed in the thought of the first answer."""
+    thought = episode.attempts[0].fields.get("thought")
+    return sum(missed for _, missed in told_tries(thought)) if isinstance(thought, str) else 0
 
 
 def first(choices: Iterable[int], *criteria: Callable[[int], bool]) -> int:
@@ -113,6 +120,11 @@ def general_points(folder: Path) -> None:
             lambda i: solved(i, "SFT") and solved(i, "RL"),
             lambda i: any(o.success for o in done[i].values()),
         ),
+        "search": first(
+            [i for i in new if done[i]["RL"].success and done[i]["RL"].attempts == 1],
+            lambda i: misses(episodes["RL"][i]) > 1 and not solved(i, "SFT"),
+            lambda i: misses(episodes["RL"][i]) > 0,
+        ),
         "same": first(
             [i for i in old if not faces[i] and ways[i][TRAINED]],
             lambda i: solved(i, "RL") and not solved(i, "SFT"),
@@ -120,12 +132,9 @@ def general_points(folder: Path) -> None:
         ),
         "no-solution": first(i for i in old if not any(ways[i].values())),
     }
-    kept = [i for i in new if i != chosen["changed-rule"]]
-    chosen["kept-rule"] = first(
-        kept,
-        lambda i: all(done[i][name].kept and not solved(i, name) for name in ("SFT",)) and solved(i - 1, "SFT"),
-        lambda i: done[i]["SFT"].kept,
-    )
+    kept = [i for i in new if done[i]["SFT"].kept and not solved(i, "SFT")]
+    if kept:
+        chosen["kept-rule"] = first(kept, lambda i: solved(i - 1, "SFT"))
     rows = [
         {
             "kind": kind,
@@ -135,6 +144,7 @@ def general_points(folder: Path) -> None:
             "outcomes": {name: o._asdict() for name, o in done[chosen[kind]].items()},
         }
         for kind in presets.KINDS
+        if kind in chosen
     ]
     write(
         Path(presets.__file__).with_name("presets.json"), "gp-l", {"temperature": TEMPERATURES["gp-l"], "presets": rows}
@@ -195,13 +205,17 @@ def bundle(cell: str, episodes: Iterable[Episode]) -> None:
     print(f"{file.stat().st_size / 1024:.0f} KB in {file}")
 
 
+CHOOSE = {"gp-l": general_points, "virl-l": streets}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="where the episodes are, or are put")
+    parser.add_argument("cells", nargs="*", metavar="CELL", help=f"of {', '.join(CHOOSE)}; all, if none is named")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    general_points(args.folder)
-    streets(args.folder)
+    for cell in args.cells or CHOOSE:
+        CHOOSE[cell](args.folder)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ KINDS = {
         "Face cards",
         "There is a solution only where J, Q and K count as 10. Change the rule and press Play.",
     ),
+    "search": (
+        "A search",
+        "A player may search in its thought before it answers. Open the thought: a try a line, misses in grey.",
+    ),
     "same": ("No face card", "No J, Q or K: both rules ask for the same."),
     "no-solution": ("No solution", "No formula reaches 24 under either rule. See what the player answers."),
 }

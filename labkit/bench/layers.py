@@ -29,7 +29,7 @@ class Unfused(transformers.LlamaForCausalLM):
     """The same model under another name: only a plain ``LlamaForCausalLM`` is fused."""
 
 
-def player(layer: str, max_new_tokens: int = 40) -> Checkpoint:
+def player(layer: str, max_new_tokens: int = 128) -> Checkpoint:
     """A player that samples with the layers up to this one."""
     bundle = load(resolve_checkpoint("tiny:gp-l/init"))
     settings: dict[str, Any] = {"name": layer, "temperature": 1.0, "max_new_tokens": max_new_tokens}

@@ -2,7 +2,7 @@
 
 examples:
   labkit import SmolLM2-135M-Instruct.Q4_1.gguf smollm2      then: labkit play gp-l --player smollm2
-  labkit train configs/experiments/gp-l/init.yaml --set model=smollm2 lora={}
+  labkit train configs/experiments/gp-l/init.yaml --set model=smollm2 thought=false lora={}
 
 Weights become fp32 safetensors; the tokenizer and the chat template come along. Needs `pip install gguf`.
 """

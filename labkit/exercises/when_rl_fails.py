@@ -38,8 +38,9 @@ WARD = {
         "gradient": [0.317, 0.206, 0.168, 0.165, 0.141, 0.136, 0.151, 0.163],
     },
 }
-"""The first updates of four runs on gp-l. A: from ``tiny:gp-l/rl``, every answer with a formula paid +1, lr 1e-3. B:
-GRPO at temperature 0.001. C: lr 1e-2, no KL. D: the recipe. A to C: 48 episodes an update, three attempts."""
+"""The first updates of four runs on gp-l, from an earlier Init that wrote no thoughts. A: from its PPO player, every
+answer with a formula paid +1, lr 1e-3. B: GRPO at temperature 0.001. C: lr 1e-2, no KL. D: PPO at lr 1.5e-4. A to C: 48
+episodes an update, three attempts."""
 
 _DISEASES = {"A": "hacked reward", "B": "no signal", "C": "learning rate", "D": "healthy"}
 

@@ -40,6 +40,7 @@ def test_a_hand_is_what_its_lesson_says(preset):
         "kept-rule": preset.rule == "eleven-twelve-thirteen" and faces and trained and changed,
         "feedback": any(o.success and o.attempts > 1 for o in preset.outcomes.values()),
         "face-cards": trained and not changed,
+        "search": preset.outcomes["RL"].success and preset.outcomes["RL"].attempts == 1,
         "same": not faces,
         "no-solution": not trained and not changed,
     }
@@ -47,9 +48,22 @@ def test_a_hand_is_what_its_lesson_says(preset):
 
 
 def test_a_kept_rule_is_kept_by_a_player():
-    [kept] = [preset for preset in presets.PRESETS if preset.kind == "kept-rule"]
-    assert any(o.kept and not o.success for o in kept.outcomes.values())
-    assert "counts face cards by the other rule" in kept.note
+    for preset in presets.PRESETS:
+        if preset.kind == "kept-rule":
+            assert any(o.kept and not o.success for o in preset.outcomes.values())
+            assert "counts face cards by the other rule" in preset.note
+
+
+def test_a_search_has_a_try_that_missed():
+    [preset] = [preset for preset in presets.PRESETS if preset.kind == "search"]
+    [shown] = [
+        e
+        for e in recordings("gp-l")
+        if e.player == presets.PLAYERS["RL"]
+        and [rank for rank, _ in e.task.deal["cards"]] == preset.cards.split()
+        and e.task.rule["faces"] == preset.rule
+    ]
+    assert " no" in shown.attempts[0].fields["thought"] and shown.attempts[0].verdict.success
 
 
 @pytest.mark.parametrize("actions", ACTIONS)

@@ -97,6 +97,18 @@ def test_cards_and_maps_are_stored_as_pictures_of_themselves():
     assert output.metadata["image/png"]["alt"] == "Red & blue; red"
 
 
+@pytest.mark.browser
+def test_a_thought_is_open_in_its_picture():
+    markup = (
+        "<style>div { height: 60px; background: #f00 }</style>"
+        '<details class="lk-folded"><summary>Thought</summary><div></div></details>'
+    )
+    output = nbformat.v4.new_output("display_data", {"text/html": markup})
+    script.make_static(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))
+    with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as picture:
+        assert (255, 0, 0) in [colour for _, colour in picture.convert("RGB").getcolors(10_000)]
+
+
 @pytest.mark.slow(reason="runs each of the notebooks")
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 def test_it_runs_from_a_fresh_kernel_in_its_fast_setting(path):

@@ -1,6 +1,7 @@
 """``scripts/bundle.py``: cards in words, and what is refused before a player is replaced."""
 
 import json
+import re
 import runpy
 import stat
 from pathlib import Path
@@ -20,6 +21,18 @@ SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "bundle.py")
 def test_the_readme_of_a_bundled_player_is_what_its_card_says(card):
     written = SCRIPT["readme"](json.loads(card.read_text(encoding="utf-8")))
     assert written == (card.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_the_tiny_model_says_what_the_cards_say():
+    page = (Path(__file__).parents[2] / "docs" / "tiny-model.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `tiny:(gp-l/[\w-]+)` \| (\d.*) \|$", page, re.MULTILINE)
+    assert [name for name, _ in rows] == ["gp-l/init", "gp-l/sft", "gp-l/sft-thoughts", "gp-l/rl"]
+    for name, cells in rows:
+        card = json.loads((BUNDLED / name / "card.json").read_text(encoding="utf-8"))
+        sampled, greedy = card["sampled"], card["results"]
+        told = [sampled["id"], sampled["rule-ood"], greedy["rule-ood"], sampled["rule-ood"]["number_right"]]
+        spans = [(100 * rate["value"], *(100 * end for end in rate["ci95"])) for rate in told]
+        assert cells.split(" | ") == [f"{value:.1f}% [{low:.1f}, {high:.1f}]" for value, low, high in spans]
 
 
 @pytest.mark.parametrize(

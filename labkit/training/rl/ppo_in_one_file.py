@@ -65,7 +65,8 @@ from labkit.players.registry import resolve_checkpoint
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run; the defaults are those of ``configs/experiments/gp-l/rl.yaml``."""
+    """Settings of a run. The defaults are those of ``configs/experiments/gp-l/rl.yaml``, which besides samples at
+    temperature 0.6, warms up, holds the policy close to the Init by a KL, and trains in bf16."""
 
     model: str = "tiny:gp-l/init"
     """The checkpoint to start from."""
@@ -73,10 +74,10 @@ class Settings:
     """The game; one whose episodes are text."""
     seed: int = 0
     """Of the deals, the sampling noise and the order of minibatches."""
-    updates: int = 28
-    episodes: int = 256
+    updates: int = 30
+    episodes: int = 192
     """Episodes of an update."""
-    max_new_tokens: int = 64
+    max_new_tokens: int = 192
     """Longest answer, in tokens."""
     gamma: float = 0.9
     """Discount from turn to turn."""
@@ -90,9 +91,9 @@ class Settings:
     """The value loss's c."""
     epochs: int = 1
     """Passes over the episodes of an update."""
-    minibatches: int = 2
+    minibatches: int = 4
     """Optimizer steps in a pass."""
-    lr: float = 1.5e-4
+    lr: float = 2e-4
     critic_lr: float = 3e-3
     """Learning rate of the value head."""
     grad_clip: float = 1.0
