@@ -12,7 +12,7 @@
 # **By the end you will have seen** a language model play a card game, a verifier judge it, and one changed word of
 # the rules turn a right answer into a wrong one.
 #
-# *For* anyone with a first course in machine learning. *Time*: 10 minutes; the cells run in seconds on a laptop.
+# *For* anyone with a first course in machine learning. *Time*: 10 minutes; the cells run in a minute on a laptop.
 #
 # The game is **GeneralPoints** (from *SFT Memorizes, RL Generalizes*, [arXiv
 # 2501.17161](https://arxiv.org/abs/2501.17161)): four cards, one formula, and the result has to be 24.
@@ -86,18 +86,26 @@ check("tour.formula", attempt)
 # %% [markdown]
 # ## A model plays
 #
-# `tiny:gp-l/init` is a language model with under a million parameters that was trained for this lab and comes with
-# it. It knows some arithmetic, and a few steps of supervised fine-tuning (**SFT**) have taught it the answer format.
+# `tiny:gp-l/init` is a language model with 1.2 million parameters that was trained for this lab and comes with it. Its
+# pre-training taught it to search: before the formula it writes a **thought**, in which it joins two numbers at a time
+# and says what is left. A try that misses 24 ends in `no`. A few steps of supervised fine-tuning (**SFT**) have set it
+# this task.
+#
+# Its answers are **sampled** (*temperature* 0.6): each token is drawn at random, likely ones more often. Always taking
+# the likeliest token (temperature 0) suits this player less: it would make the tries that missed again.
 
 # %%
 from labkit.play import play
 from labkit.players.registry import load
 
-player = load("tiny:gp-l/init")
+player = load("tiny:gp-l/init", temperature=0.6)
 hand = gp.task(hand=["K", "6", "2", "4"])  # J, Q and K count as 10
 EpisodeViewer([play(hand, player)]).static()
 
 # %% [markdown]
+# Open *Thought* in an answer: each line is a try, and the tries that missed are grey. The verifier judges the formula
+# and ignores the thought.
+#
 # ## One word changes
 #
 # Under a new rule J counts as 11, Q as 12 and K as 13. The model has been fine-tuned on the old rule only, and the
@@ -122,12 +130,12 @@ reveal("tour.king", kings.get(number[0] if number else None, kings[None]))
 # %% [markdown]
 # Look at *number* in each attempt, and at the line that judges the same answer **under the other rule**.
 #
-# One hand proves nothing. On 150 deals that fine-tuning has not seen (the `dev` split), with a 95% interval:
+# One hand proves nothing. On 100 deals that fine-tuning has not seen (the `dev` split), with a 95% interval:
 
 # %%
 from labkit.evaluation import evaluate
 
-results = {suite: evaluate(player, "gp-l", suite, split="dev", episodes=150) for suite in ("id", "rule-ood")}
+results = {suite: evaluate(player, "gp-l", suite, split="dev", episodes=100) for suite in ("id", "rule-ood")}
 for suite, result in results.items():
     one = result.details["within"]["1"]
     low, high = result.ci95
@@ -145,12 +153,12 @@ EpisodeViewer(results["rule-ood"].episodes)
 # %% [markdown]
 # ## What would change my mind
 #
-# A tiny model recalls rather than searches: its answers show how *it* was trained, not what a model of eleven billion
-# parameters would do. The questions carry over; the numbers do not.
+# A tiny model searches in the one way that its pre-training taught: its answers show how *it* was trained, not what a
+# model of eleven billion parameters would do. The questions carry over; the numbers do not.
 #
 # **Next**
 # * `make app` plays the same game in the browser.
-# * `labkit eval gp-l --player tiny:gp-l/init --suite id,rule-ood --episodes all` plays every hand there is.
+# * `labkit eval gp-l --player tiny:gp-l/init --temperature 0.6 --suite id,rule-ood --episodes all` plays every hand.
 # * Read: section 3 (sequential revision) and section 4.1 (GeneralPoints) of the paper.
 
 # %%

@@ -351,7 +351,7 @@ class OldRule:
 from labkit.evaluation import evaluate
 from labkit.players.registry import load
 
-players = [Random(), Expert(), OldRule(), load("tiny:gp-l/init")]
+players = [Random(), Expert(), OldRule(), load("tiny:gp-l/init", temperature=0.6)]
 deals = 40 if FAST else 200
 results = {
     (player.name, suite): evaluate(player, "gp-l", suite, split="dev", episodes=deals, attempts=1)
@@ -362,9 +362,10 @@ for (name, suite), result in results.items():
     print(f"{name:15} {suite:9} {result.value:6.1%}   [{low:5.1%}, {high:6.1%}]   n = {result.n}, one attempt each")
 
 # %% [markdown]
-# The last player is a small language model that comes with the lab: pre-trained from nothing on arithmetic, games and
-# walks, then shown a few expert answers under the trained rule (**SFT**, supervised fine-tuning). It is what SFT and
-# RL start from in the later notebooks.
+# The last player is a small language model that comes with the lab: pre-trained from nothing on arithmetic, rules and
+# searches, then shown a few expert answers under the trained rule (**SFT**, supervised fine-tuning). Before its formula
+# it writes a *thought*, in which it tries steps. It is what SFT and RL start from in the later notebooks. Its answers
+# are sampled at temperature 0.6.
 
 # %%
 figure = go.Figure(layout={
@@ -474,8 +475,9 @@ for player in players:
 #
 # ## What would change my mind
 #
-# * Hands are a closed world: 1,820, of which a small model can *recall* many. A right answer on a hand from
-#   `train` is no evidence of search; `unseen` hands, which no training stage has met, are the sharper test.
+# * Hands are a closed world: 1,820, of which a small model can *recall* many. This model's pre-training had no four
+#   numbers that make 24, but fine-tuning repeats the hands of `train`: there a right answer is no evidence of search.
+#   `unseen` hands, which no training stage has met, are the sharper test.
 # * The changed rule keeps everything else: same cards, same format, same operations. A model that passes has read one
 #   sentence, no more.
 # * A success rate hides how a model fails; two models with equal rates may need opposite remedies.
@@ -483,7 +485,7 @@ for player in players:
 #
 # **Next**
 # * [03_sequential_revision](03_sequential_revision.ipynb): what the second attempt is worth.
-# * `labkit eval gp-l --player tiny:gp-l/init --suite id,rule-ood --episodes all` plays every hand there is;
+# * `labkit eval gp-l --player tiny:gp-l/init --temperature 0.6 --suite id,rule-ood --episodes all` plays every hand;
 #   `labkit play gp-l --faces J=5,Q=5,K=5` makes a rule of your own.
 # * Read: section 4.1 and appendix A of the paper; *Alice in Wonderland* ([arXiv
 #   2406.02061](https://arxiv.org/abs/2406.02061)), on small changes that break large models; *GSM-Symbolic* ([arXiv
@@ -494,5 +496,5 @@ for player in players:
 import platform
 from importlib.metadata import version
 
-print(f"deals: seed 0, split dev, {deals} of each suite; players: temperature 0")
+print(f"deals: seed 0, split dev, {deals} of each suite; the model: temperature 0.6")
 print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())

@@ -15,7 +15,7 @@
 #
 # *For* anyone who knows what a gradient step is; policy gradients are introduced where they are used. The game is in
 # [notebook 01](01_general_points.ipynb), attempts and feedback in [03](03_sequential_revision.ipynb). *Time*: 60
-# minutes; all cells together run in well under a minute on two CPU cores, offline. *You will be able to*
+# minutes; all cells together run in about a minute on two CPU cores, offline. *You will be able to*
 #
 # * say which tokens of a dialogue carry loss, and why the others do not;
 # * compute returns and **GAE** over turns, and explain what γ and λ trade;
@@ -38,14 +38,14 @@ from labkit.play import play_many
 from labkit.players.registry import load
 from labkit.views.widgets.episodes import EpisodeViewer
 
-player = load("tiny:gp-l/init", temperature=1.0, max_new_tokens=64, device="cpu")
-deals = islice(game("gp-l").tasks("id", "train"), 96)
+player = load("tiny:gp-l/init", temperature=1.0, device="cpu")
+deals = islice(game("gp-l").tasks("id", "train"), 60)
 played = sorted(play_many(deals, player, key=(0,)), key=lambda one: one.index)
 one = min(played, key=lambda one: (not one.episode.success, abs(len(one.episode.attempts) - 3), one.index))
 EpisodeViewer([one.episode]).static()
 
 # %% [markdown]
-# This is our episode: one of 96 that a small language model played, the first that succeeded at its third attempt (or
+# This is our episode: one of 60 that a small language model played, the first that succeeded at its third attempt (or
 # the nearest to that). In the words of reinforcement learning, each answer is an **action** (or each token is: we will
 # see both), its verdict gives a **reward**, and the model's distribution over tokens is the **policy**.
 #
@@ -89,8 +89,9 @@ def heat(row, logp_N):
 heat(row, row.logp)
 
 # %% [markdown]
-# The format is certain; the policy chooses at the numbers after `formula`. Remember this when all tokens of an answer
-# get the same credit.
+# The format is certain; the policy chooses at the steps of its thought, where it decides which numbers to join, and
+# after a miss, where it decides whether to go on. The formula only copies the last try. Remember this when all tokens
+# of an answer get the same credit.
 #
 # ## Log-probabilities
 #
@@ -182,7 +183,7 @@ def first_states(rollout):
 
 
 others = [p for p in played if p is not one]
-(train_KD, train_K), (test_KD, test_K) = first_states(gather(others[:64])), first_states(gather(others[64:]))
+(train_KD, train_K), (test_KD, test_K) = first_states(gather(others[:40])), first_states(gather(others[40:]))
 optimizer = torch.optim.AdamW(policy.value_head.parameters(), lr=3e-3, weight_decay=0.1)
 for _ in range(20):
     loss = objectives.value_loss(policy.value_head(train_KD), None, train_K, None).mean()
@@ -198,7 +199,7 @@ print("values of our turns:", value_K.round(3))
 
 # %% [markdown]
 # **Explained variance** is 1 for a critic that predicts every return, 0 for one that always predicts the mean, and
-# below 0 for a worse one. Expect little: 64 episodes are few, and whether a sampled answer is right is mostly luck. Fit
+# below 0 for a worse one. Expect little: 40 episodes are few, and whether a sampled answer is right is mostly luck. Fit
 # for 200 steps instead of 20, and the two numbers diverge: the critic memorises its own episodes.
 #
 # ## GAE: between the critic and what happened
@@ -505,7 +506,7 @@ from dataclasses import replace
 from labkit.players.checkpoint import Checkpoint
 
 moved = replace(player.bundle, model=copy.deepcopy(stepped).float())
-again = Checkpoint(moved, name="after one step", temperature=1.0, max_new_tokens=64)
+again = Checkpoint(moved, name="after one step", temperature=1.0)
 fresh = gather(play_many([one.episode.task] * 8, again, key=(1,)))
 batch8 = collate(fresh.rows, player.bundle.pad_id)
 places = batch8["sampled"][:, 1:]
@@ -677,8 +678,8 @@ for k in range(len(reward_K)):
           f"   of its tokens {token.min():.3f} to {token.max():.3f} ({share:.0%} clipped)")
 
 # %% [markdown]
-# A turn's ratio is a product over dozens of tokens, so it leaves [0.8, 1.2] much sooner than most token ratios do.
-# Unless steps are tiny, an answer has no gradient left after one step of `ppo-turn`. The authors' learning rate is
+# A turn's ratio is a product over a hundred tokens and more, so it leaves [0.8, 1.2] much sooner than most token ratios
+# do. Unless steps are tiny, an answer has no gradient left after one step of `ppo-turn`. The authors' learning rate is
 # 1e-6.
 #
 # ## What would change my mind
@@ -687,7 +688,7 @@ for k in range(len(reward_K)):
 #   averages out: a step of the same size has a better direction.
 # * The agreement shows that the library computes these formulas, not that they are the best choice. Whether the kind of
 #   credit matters is an experiment: same deals, several seeds.
-# * The critic is fitted on 64 episodes of a tiny model. Values of a real run are better, and change with the policy.
+# * The critic is fitted on 40 episodes of a tiny model. Values of a real run are better, and change with the policy.
 #
 # **Next**
 # * [06_ppo_scaling](06_ppo_scaling.ipynb): the same with hundreds of episodes, for many updates. `labkit train
@@ -701,5 +702,5 @@ for k in range(len(reward_K)):
 import platform
 from importlib.metadata import version
 
-print(f"episode {one.index} of 96: suite id, split train, seed 0; noise keyed by (0, episode, attempt); critic seed 0")
+print(f"episode {one.index} of 60: suite id, split train, seed 0; noise keyed by (0, episode, attempt); critic seed 0")
 print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())
