@@ -13,7 +13,7 @@
 # how much of the gain comes from the verifier's *feedback* and how much from trying again.
 #
 # *For* anyone who has seen [the tour](00_tour.ipynb); the game and its verdicts are in
-# [notebook 01](01_general_points.ipynb). *Time*: 40 minutes; all cells together run in about a minute on two CPU
+# [notebook 01](01_general_points.ipynb). *Time*: 40 minutes; all cells together run in a few minutes on two CPU
 # cores, offline. *You will be able to*
 #
 # * write down the messages that a model reads before its third attempt;
@@ -34,7 +34,7 @@ from labkit.envs import game, judge, prompt, start
 from labkit.exercises import check
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
-HANDS, ATTEMPTS = (40 if FAST else 200), 5
+HANDS, ATTEMPTS = (16 if FAST else 100), 5
 gp = game("gp-l")
 
 # %%
@@ -42,17 +42,18 @@ from labkit.play import play_many
 from labkit.players.registry import load
 from labkit.views.widgets.episodes import EpisodeViewer
 
-player = load("tiny:gp-l/init", temperature=1.0, max_new_tokens=64)
-first = [played.episode for played in play_many(islice(gp.tasks("id", "dev"), 48), player)]
+player = load("tiny:gp-l/init", temperature=0.6)
+first = [played.episode for played in play_many(islice(gp.tasks("id", "dev"), 24), player)]
 shown = min(first, key=lambda e: (not e.success, abs(len(e.attempts) - 3), e.task.index))
 EpisodeViewer([shown, *(e for e in first if e is not shown)])
 
 # %% [markdown]
 # One card is one attempt: the answer, the verdict, and the feedback in quotation marks. The player is
-# `tiny:gp-l/init`, a small language model that comes with the lab. It **samples**: each token is drawn from its
-# distribution as it is (*temperature* 1), so that a second try can differ from the first.
+# `tiny:gp-l/init`, a small language model that comes with the lab. Before its formula it writes a *thought*, which you
+# can open: a try a line, misses in grey. It **samples**: each token is drawn from its distribution, sharpened a little
+# (*temperature* 0.6), so that a second attempt can differ from the first.
 #
-# With a live kernel, page through all 48: which feedback is followed by a better answer, which by the same one?
+# With a live kernel, page through all 24: which feedback is followed by a better answer, which by the same one?
 
 # %% [markdown]
 # ## The dialogue grows
@@ -210,7 +211,7 @@ assert len({tuple(tries[0].answer for tries in hands) for hands in conditions.va
 # 0), as models are usually evaluated.
 
 # %%
-greedy = load("tiny:gp-l/init", max_new_tokens=64)
+greedy = load("tiny:gp-l/init")
 likeliest = evaluate(greedy, "gp-l", "id", split="dev", episodes=HANDS, attempts=ATTEMPTS)
 conditions["greedy, with feedback"] = [e.attempts for e in likeliest.episodes]
 
@@ -274,8 +275,8 @@ reveal("revision.fresh", in_words(difference(conditions["feedback"], conditions[
 # only: the interval shows how large a difference is still possible.
 #
 # Where the interval of *feedback − fresh samples* contains zero, a curve that rises with the attempts does not show
-# revision: five independent answers rise too. That is no surprise for a model that was never rewarded for using
-# feedback.
+# revision: five independent answers rise too. This model met dialogues of one to five wrong answers in its
+# pre-training, but it was never rewarded for using feedback.
 #
 # ## The same wrong answer again
 #
@@ -454,8 +455,9 @@ check("sequential_revision.expected_return", expected_return)
 # %% [markdown]
 # ## What would change my mind
 #
-# * The tiny model was fine-tuned on single answers. A model trained *on* revision, by RL with five attempts or by SFT
-#   on dialogues with mistakes, may use the feedback: run these controls on it. Only `player` has to change.
+# * The tiny model was fine-tuned on single answers. A model that was trained *on* revision, by RL with five attempts
+#   or by SFT on dialogues with mistakes, may use the feedback more: run these controls on it (`tiny:gp-l/rl` is one).
+#   Only `player` has to change.
 # * Another hand's feedback is often half true ("the formula equals 22, not 24" fits many wrong answers). A sharper
 #   control would give feedback that is always false.
 # * At other temperatures the balance differs: independent samples gain from noise, a dialogue suffers from it.
@@ -464,7 +466,7 @@ check("sequential_revision.expected_return", expected_return)
 # **Next**
 # * [05_ppo_by_hand](05_ppo_by_hand.ipynb): how rewards of several attempts become a training signal;
 #   [09_revision_scaling](09_revision_scaling.ipynb): more attempts in training.
-# * `labkit eval gp-l --player tiny:gp-l/init --attempts 10` gives it ten.
+# * `labkit eval gp-l --player tiny:gp-l/init --temperature 0.6 --attempts 10` gives it ten.
 # * Read: section 3 and figure 10 of the paper; *Large language models cannot self-correct reasoning yet* ([arXiv
 #   2310.01798](https://arxiv.org/abs/2310.01798)); *Training language models to self-correct via reinforcement
 #   learning* ([arXiv 2409.12917](https://arxiv.org/abs/2409.12917)); *Large language monkeys* ([arXiv
@@ -474,5 +476,5 @@ check("sequential_revision.expected_return", expected_return)
 import platform
 from importlib.metadata import version
 
-print(f"{HANDS} hands of suite id, split dev, seed 0; noise keyed by (0, hand, attempt)")
+print(f"{HANDS} hands of suite id, split dev, seed 0; temperature 0.6; noise keyed by (0, hand, attempt)")
 print("labkit", version("labkit"), "| torch", version("torch"), "| Python", platform.python_version())

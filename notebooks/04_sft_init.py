@@ -14,7 +14,7 @@
 # *format*, *rule* and *right answer* moves first, how much learning signal RL would have, and what more steps cost.
 #
 # *For* anyone who has seen [the tour](00_tour.ipynb) and knows what a gradient step is. *Time*: 45 minutes; all cells
-# together run in about a minute and a half on two CPU cores, offline. *You will be able to*
+# together run in a few minutes on two CPU cores, offline. *You will be able to*
 #
 # * say which tokens of a dialogue the loss of SFT sees, and compute it;
 # * separate an answer's validity from its correctness, in the verdicts of a verifier;
@@ -33,7 +33,7 @@ from labkit.exercises import check
 FAST = os.environ.get("LABKIT_FAST") == "1"
 ROOT = Path("..")  # the folder of the repository
 STEPS = (10, 40) if FAST else (1, 4, 10, 20, 40, 80)  # of SFT, at which we measure
-DEALS, SAMPLES = (16, 4) if FAST else (48, 8)  # hands, and sampled answers to each
+DEALS, SAMPLES = (8, 4) if FAST else (32, 8)  # hands, and sampled answers to each
 
 # %%
 from IPython.display import display
@@ -48,9 +48,11 @@ for name in ("tiny:base", "tiny:gp-l/init"):
     display(EpisodeViewer([play(hand, load(name))]).static())
 
 # %% [markdown]
-# The first answer is that of `tiny:base`, which has never seen this prompt. It is a small **base model**: a network
+# The first answer is that of `tiny:base`, which has never been set this task. It is a small **base model**: a network
 # that was trained to predict the next token of a large mixture of texts. The second is that of `tiny:gp-l/init`, the
-# same network after the few steps of SFT that this notebook repeats. (J, Q and K count as 10.)
+# same network after the few steps of SFT that this notebook repeats. (J, Q and K count as 10.) Open *Thought* in an
+# answer: the model tries steps before it writes its formula, as its pre-training taught, and tries that missed are
+# grey.
 #
 # One hand is an example, not a rate. So we **sample**: several answers to each of many hands, each token drawn from the
 # model's distribution as it is (*temperature* 1). That is how RL will play.
@@ -73,7 +75,7 @@ for name in ("tiny:base", "tiny:gp-l/init"):
 from labkit.views.widgets.predict import predict, reveal
 
 SIZES = ["fewer than a third", "a third to two thirds", "more than two thirds"]
-predict("The base has never seen this prompt. How many answers are legal formulas in JSON?", SIZES, key="init.base")
+predict("The base has never been set this task. How many answers are legal formulas in JSON?", SIZES, key="init.base")
 
 # %%
 from labkit.evaluation import Estimate, evaluate
@@ -84,7 +86,7 @@ FUNNEL = ("readable", "legal", "valid", "right")
 
 def measure(name):
     """Rates over sampled answers to hands of training: the funnel and the learning signal."""
-    player = load(str(name), temperature=1.0, max_new_tokens=64)
+    player = load(str(name), temperature=1.0)
     result = evaluate(player, "gp-l", "id", split="train", episodes=DEALS, attempts=1, samples=SAMPLES)
     groups = {}
     for episode in result.episodes:
@@ -177,10 +179,12 @@ print(f"the run {training.run.id} goes on to {STEPS[-1]} steps")
 # %% [markdown]
 # ## What SFT sees
 #
-# An example is a dialogue: the task's prompt, and the answer of an **expert**, a solver that knows all solutions and
-# gives one of the simplest. The network predicts every token from those before it; the **loss** is the cross-entropy,
-# $-\log p$ of the actual token (in **nats**, since the logarithm is natural), *averaged over the tokens of the answer
-# only*. The prompt is not to be imitated, so its tokens carry no loss: this is the **loss mask**.
+# An example is a dialogue: the task's prompt, and the answer of an **expert**, a solver that knows all solutions. With
+# `thought: true` the expert also tells a search before its formula: some tries that miss, then one that reaches 24. The
+# network predicts every token from those before it; the **loss** is the cross-entropy, $-\log p$ of the actual token
+# (in **nats**, since the logarithm is natural), *averaged over the tokens of the answer only*. The prompt is not to be
+# imitated, so its tokens carry no loss: this is the **loss mask**. In a thought, the choice of a step that led to
+# nothing carries none either.
 
 # %%
 import numpy as np
@@ -191,19 +195,20 @@ from labkit.training.sft.data import expert_dialogues
 
 base, init = load("tiny:base").bundle, load("tiny:gp-l/init").bundle
 tokenizer = base.tokenizer
-held_out = encode(tokenizer, expert_dialogues("gp-l", 64, split="dev", seed=1))
+THINKS = {"thought": recipe["thought"]}  # the expert of the Init's recipe
+held_out = encode(tokenizer, expert_dialogues("gp-l", 64, split="dev", seed=1, **THINKS))
 
 
 @torch.no_grad()
 def token_losses(bundle, example):
-    """Cross-entropy of the tokens of the answer, in nats, each given all tokens before it."""
+    """Cross-entropy of the tokens that carry loss, in nats, each given all tokens before it."""
     ids = torch.from_numpy(example.ids)
     logp_TV = bundle.model(ids[None]).logits[0].float().log_softmax(-1)
     loss_T = -logp_TV[:-1].gather(1, ids[1:, None])[:, 0]  # the token at t + 1 is predicted at t
     return loss_T.numpy()[example.loss[1:]]
 
 
-example = next(e for e in held_out if '"K"' in tokenizer.decode(e.ids))
+example = next(e for e in held_out if '"K"' in tokenizer.decode(e.ids) and not e.loss[e.loss.argmax() :].all())
 print(f"{len(example.ids)} tokens, of which {example.loss.sum()} carry loss")
 
 # %%
@@ -212,10 +217,14 @@ from IPython.display import HTML
 from labkit.views.markup import text
 
 
-def painted(ids, losses, label):
-    """Tokens shaded by their loss."""
-    spans = []
-    for i, loss in zip(ids, losses, strict=True):
+def painted(example, losses, label):
+    """The tokens of the answer, shaded by their loss; grey where they carry none."""
+    begin, spans, left = int(example.loss.argmax()), [], iter(losses)
+    for i, learnt in zip(example.ids[begin:], example.loss[begin:], strict=True):
+        if not learnt:
+            spans.append(f'<span style="color: #767676">{text(tokenizer.decode([int(i)]))}</span>')
+            continue
+        loss = next(left)
         dark = min(1.0, loss / 2)
         style = f"background: rgba(213,94,0,{dark:.2f}); color: {'white' if dark > 0.7 else 'inherit'}; padding: 2px"
         number = f"<sub>{loss:.1f}</sub>" if loss > 0.3 else ""
@@ -224,16 +233,17 @@ def painted(ids, losses, label):
     return f'<p style="font-family: monospace; line-height: 2.1"><b>{total}</b><br>{" ".join(spans)}</p>'
 
 
-prompt = tokenizer.decode(example.ids[~example.loss])
+prompt = tokenizer.decode(example.ids[: int(example.loss.argmax())])
 grey = f'<p style="font-family: monospace; color: #767676"><b>no loss</b><br>{text(prompt)}</p>'
 rows = {"base": base, f"after {recipe['steps']} steps": init}
-lines = [painted(example.ids[example.loss], token_losses(m, example), name) for name, m in rows.items()]
+lines = [painted(example, token_losses(m, example), name) for name, m in rows.items()]
 HTML(grey + "".join(lines))
 
 # %% [markdown]
-# Dark tokens have a high loss; the small number is the loss in nats. Brackets, quotation marks and keys are paler than
-# what the model has to *decide*: the numbers of the cards, and the formula. A few steps cannot teach arithmetic; see
-# which of the dark tokens became paler. The next cell does the same for many held-out examples, field by field:
+# Dark tokens have a high loss; the small number is the loss in nats; grey tokens carry none. Brackets, quotation marks
+# and keys are paler than what the model has to *decide*: the steps of the search. Which step is tried first is a free
+# choice, so its loss stays above 0; what a step comes to is not. See which of the dark tokens became paler. The next
+# cell does the same for many held-out examples, field by field:
 
 # %%
 def parts(example):
@@ -241,12 +251,13 @@ def parts(example):
     written, fields = "", []
     for i in example.ids[example.loss]:
         written += tokenizer.decode([int(i)])
-        fields.append("formula" if '"formula' in written else "number" if '"number' in written else "cards")
+        fields.append(next((f for f in ("formula", "thought", "number") if f'"{f}' in written), "cards"))
     return np.array(fields)
 
 
-for part in ("cards", "number", "formula"):
-    before, after = ([token_losses(m, e)[parts(e) == part].mean() for e in held_out] for m in (base, init))
+for part in ("cards", "number", "thought", "formula"):
+    having = [e for e in held_out if (parts(e) == part).any()]  # a hand that needs fractions has no thought
+    before, after = ([token_losses(m, e)[parts(e) == part].mean() for e in having] for m in (base, init))
     change = mean([float(a - b) for b, a in zip(before, after, strict=True)])
     low, high = change.ci95
     print(f"{part:8} {np.mean(before):.3f} → {np.mean(after):.3f} nats a token   change {change.value:+.3f} "
@@ -339,7 +350,7 @@ check("sft_init.answer_loss", answer_loss)
 # %%
 from labkit.compute import Meter
 
-batch = encode(tokenizer, expert_dialogues("gp-l", recipe["batch_size"]))
+batch = encode(tokenizer, expert_dialogues("gp-l", recipe["batch_size"], **THINKS))
 tokens, size = sum(len(e.ids) for e in batch), Meter.of(base.model).parameters
 by_hand = 6 * size * tokens
 learnt = sum(int(e.loss.sum()) for e in batch)
@@ -373,7 +384,8 @@ RunDashboard(run, metrics=["nll", "grad_norm"]).static()
 # The loss of the *training* examples falls from the first step. Until hands repeat, each batch is new, so this loss is
 # unbiased. It does not show whether sampled answers are right. (`labkit runs show` prints these numbers;
 # [docs/metrics.md](../docs/metrics.md) explains them.) Is this really the Init that comes with the lab? The same seed
-# and the same recipe should give the same weights, up to rounding that differs between kinds of processor:
+# and the same recipe should give the same weights, up to rounding: the bundled weights, the base's too, are kept in
+# half precision.
 
 # %%
 repeated = load(str(run.checkpoint(recipe["steps"]))).bundle.model
@@ -492,30 +504,26 @@ check("sft_init.chance_of_both", chance_of_both)
 # %% [markdown]
 # ## Longer SFT
 #
-# The lab has checkpoints of a much longer SFT from the Init (`configs/experiments/gp-l/sft.yaml`): `sft@N` is N steps
-# after the Init, `sft` the last. How large is the signal there, on training hands?
+# The lab has two players that were trained much longer, from the Init: one on the expert's **thoughts**, as here, and
+# one on **bare answers** without thoughts, as the paper's are (`configs/experiments/gp-l/sft.yaml`). How large is the
+# signal in the second, on training hands?
 
 # %%
 WAYS = ["more", "no difference can be seen", "fewer"]
-predict(f"At the end of long SFT, against step {STEPS[-1]}: hands with right and wrong answers", WAYS, key="init.long")
+predict(f"After long SFT on bare answers, against step {STEPS[-1]}: groups with both kinds", WAYS, key="init.long")
 
 # %%
-from labkit.players.registry import players
-
-known = [one.spec for one in players(ROOT / "runs") if one.spec.startswith("tiny:gp-l/sft")]
-known.sort(key=lambda spec: int(spec.partition("@")[2] or 10**9))  # without @, the last
-long = known[-1:] if FAST else known[:: max(1, len(known) // 2)][:2] + known[-1:]
-for spec in dict.fromkeys(long):
-    measured[spec.rpartition("/")[2]] = measure(spec)
+LONG = {"thoughts": "tiny:gp-l/sft-thoughts", "bare": "tiny:gp-l/sft"}
+for name, spec in LONG.items():
+    measured[name] = measure(spec)
 plot(("valid", "right", "right and wrong"), "From the base to long SFT, hands of the training split, 95% intervals")
 
 # %%
-if known:
-    short, far = (one["right and wrong"] for one in (measured[str(STEPS[-1])], list(measured.values())[-1]))
-    print(f"right and wrong: {short.value:.0%} [{short.ci95[0]:.0%}, {short.ci95[1]:.0%}] after {STEPS[-1]} steps, "
-          f"{far.value:.0%} [{far.ci95[0]:.0%}, {far.ci95[1]:.0%}] at the end of SFT")
-    apart = far.ci95[0] > short.ci95[1] or far.ci95[1] < short.ci95[0]
-    reveal("init.long", WAYS[1] if not apart else WAYS[0] if far.value > short.value else WAYS[2])
+short, far = (measured[name]["right and wrong"] for name in (str(STEPS[-1]), "bare"))
+print(f"right and wrong: {short.value:.0%} [{short.ci95[0]:.0%}, {short.ci95[1]:.0%}] after {STEPS[-1]} steps, "
+      f"{far.value:.0%} [{far.ci95[0]:.0%}, {far.ci95[1]:.0%}] after SFT on bare answers")
+apart = far.ci95[0] > short.ci95[1] or far.ci95[1] < short.ci95[0]
+reveal("init.long", WAYS[1] if not apart else WAYS[0] if far.value > short.value else WAYS[2])
 
 # %%
 line = np.linspace(0, 1, 101)
@@ -540,30 +548,31 @@ figure
 #
 # ## An Init that is too long: the loss on held-out hands
 #
-# We measure the loss on the expert's answers to hands of the training split, to held-out hands (`dev`), and to
-# held-out hands under the *changed* rule (J = 11, Q = 12, K = 13, as the prompt says) that no SFT has seen:
+# We measure the loss on the expert's answers, with thoughts, to hands of the training split, to held-out hands (`dev`),
+# and to held-out hands under the *changed* rule (J = 11, Q = 12, K = 13, as the prompt says) that no SFT has seen. The
+# player that was trained on bare answers writes no thoughts, so this loss would say nothing about it.
 
 # %%
 SETS = {"trained hands": ("id", "train"), "held-out hands": ("id", "dev"), "changed rule": ("rule-ood", "dev")}
 COLOURS = {"trained hands": "#767676", "held-out hands": "#0072B2", "changed rule": "#D55E00"}
 answers = {
-    name: encode(tokenizer, expert_dialogues("gp-l", len(held_out), suite=suite, split=split, seed=1))
+    name: encode(tokenizer, expert_dialogues("gp-l", len(held_out), suite=suite, split=split, seed=1, **THINKS))
     for name, (suite, split) in SETS.items()
 }
-specs = ["tiny:base", *(run.checkpoint(step) for step in STEPS), *dict.fromkeys(long)]
+specs = {"0": "tiny:base", **{str(step): run.checkpoint(step) for step in STEPS}, "thoughts": LONG["thoughts"]}
 figure = go.Figure(layout={
     "title": f"Loss on the expert's answers, {len(held_out)} of each kind, 95% intervals", "template": "plotly_white",
     "height": 380, "xaxis": {"title": "steps of SFT", "type": "category"},
     "yaxis": {"title": "nats a token", "rangemode": "tozero"},
 })
 losses = {name: [] for name in SETS}
-for spec in specs:
+for spec in specs.values():
     bundle = load(str(spec)).bundle
     for name, examples in answers.items():
         losses[name].append(mean([float(token_losses(bundle, e).mean()) for e in examples]))
 for name, curve in losses.items():
     bars = {"array": [p.ci95[1] - p.value for p in curve], "thickness": 1}
-    figure.add_scatter(x=list(measured), y=[p.value for p in curve], name=name, error_y=bars, line_color=COLOURS[name])
+    figure.add_scatter(x=list(specs), y=[p.value for p in curve], name=name, error_y=bars, line_color=COLOURS[name])
 figure
 
 # %% [markdown]
@@ -573,14 +582,13 @@ figure
 # and wrong elsewhere; in the paper's Figure 19, RL does not repair such a model.
 #
 # So a rule of thumb for the length of an Init: *stop as soon as most groups contain a right answer*. RL can learn the
-# rest by itself. (The lab's own Init stopped when success on held-out hands no longer rose.)
+# rest by itself.
 #
 # ## The other game
 #
 # The same questions for V-IRL in text (`virl-l`, [notebook 02](02_virl.ipynb)): it has routes in place of hands, and an
 # answer is a step. With one attempt a route ends at the first wrong step, so rewards differ where samples end at
-# different steps. Its Init is even shorter, and starts from an earlier checkpoint of the base's pre-training
-# (`tiny:virl-l/base`).
+# different steps. Its Init is even shorter, and starts from another base (`tiny:virl-l/base`).
 
 # %%
 def measure_virl(name):
@@ -609,7 +617,8 @@ for name in (virl_init["model"], "tiny:virl-l/init", "tiny:virl-l/sft"):
 #
 # The paper's Figure 9 runs RL from the base model: it learns at none of three learning rates, since hardly any answer
 # is readable. Is it so here? Compare the *base's* share of hands whose rewards differ with the share after the Init,
-# and then look at the stored runs of RL from the base.
+# and then look at the stored runs of RL from a base. They are of the lab's first one, `tiny:recall/base`, which recalls
+# formulas instead of searching for them.
 
 # %%
 from labkit.replication import Archive
@@ -630,11 +639,11 @@ _ = show_figure(ROOT / "configs/figures/09.yaml", Archive([ROOT / "results"]))
 # ## What would change my mind
 #
 # * The signal shows whether RL *can* learn, not whether it will: that takes training, as in [06](06_ppo_scaling.ipynb).
-# * One recipe, one seed, a model of under a million parameters. The number of steps does not carry over; the
+# * One recipe, one seed, a model of about a million parameters. The number of steps does not carry over; the
 #   measurements do.
-# * The long SFT starts from the Init with a new optimizer and other settings of Adam, so the two parts of an axis are
-#   not one curve. For one curve, train longer with the Init's recipe: `labkit train configs/experiments/gp-l/init.yaml
-#   --set steps=500`.
+# * The long SFT starts from the Init with a new optimizer and other settings of Adam, and one of the two has other
+#   answers, so an axis is not one curve. For one curve, train longer with the Init's recipe: `labkit train
+#   configs/experiments/gp-l/init.yaml --set steps=500`.
 # * All answers were sampled at temperature 1 on hands of the training split, as RL samples; *greedy* answers (always
 #   the likeliest token) on held-out hands are another measurement (`labkit eval gp-l --player tiny:gp-l/init --split
 #   dev`).

@@ -14,7 +14,7 @@
 # goes.
 #
 # *For* anyone who has followed [one PPO update by hand](05_ppo_by_hand.ipynb), or takes it on trust. *Time*: 60
-# minutes; all cells together train for two or three minutes on two CPU cores, offline. *You will be able to*
+# minutes; all cells together train for some five minutes on two CPU cores, offline. *You will be able to*
 #
 # * start, follow and stop a training run, and read its curves: what is healthy, and what is not;
 # * compare two methods at equal compute, with a paired interval;
@@ -34,11 +34,11 @@ from labkit.exercises import check
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
 ROOT = Path("..")  # the folder of the repository
-SETTING = "fast" if FAST else "class"  # or "full": the config as it is, some ten minutes
+SETTING = "fast" if FAST else "class"  # or "full": the config as it is, some twenty minutes
 SETTINGS = {
-    "fast": ["updates=2", "episodes=16", "probe.every=2", "probe.episodes=12", "probe.attempts=2"],
-    "class": ["updates=4", "probe.every=4", "probe.episodes=120", "probe.suites=[id]"],
-    "full": [],
+    "fast": ["updates=2", "episodes=16", "max_new_tokens=128", "probe={every: 2, episodes: 8, suites: [id]}"],
+    "class": ["updates=4", "probe={every: 4, episodes: 60, attempts: 5, temperature: 0.6, suites: [id]}"],
+    "full": ["probe={every: 5, episodes: 200, attempts: 5, temperature: 0.6, suites: [id, rule-ood]}"],
 }
 
 # %%
@@ -57,7 +57,7 @@ show(dashboard.widget(), {"text/plain": static, "text/html": f"<p><em>({static})
 # %% [markdown]
 # That is a run of **PPO** from `tiny:gp-l/init` (a tiny model after [a short SFT](04_sft_init.ipynb)), in a separate
 # process. With a live kernel the curves grow as it trains; choose another x axis, click on a point to see its episodes,
-# press *Stop* to end the run. It takes about a minute. Meanwhile:
+# press *Stop* to end the run. It takes two or three minutes. Meanwhile:
 #
 # ## What an update is
 #
@@ -131,7 +131,7 @@ check("ppo_scaling.smoothed", smoothed)
 #
 # * read once when it is **played**;
 # * read once more for each **scoring** pass: one for the policy's own log-probabilities and the critic's values before
-#   the update; and one by the initial policy, if a penalty (`kl` in the config, 0 here) holds the policy close to it;
+#   the update; and one by the initial policy, since a penalty (`kl` in the config) holds the policy close to it;
 # * **trained** on, once in every epoch.
 #
 # **Exercise 2.** FLOPs of an update with `scored` scoring passes and `epochs` epochs.
@@ -295,9 +295,10 @@ for suite in suites:
         reveal("scaling.gains", GAINS[2] if not seen else GAINS[0] if gap.value > 0 else GAINS[1])
 
 # %% [markdown]
-# (`id`: hands under the trained rule.) Read the intervals, not only the numbers: after a minute of training with one
-# seed, the answer may well be "no difference can be seen". It also depends on the length of training: SFT copies an
-# expert, so it may be ahead early and fall behind later. The stored curves below show this.
+# (`id`: hands under the trained rule.) Read the intervals, not only the numbers: after a few minutes of training with
+# one seed, the answer may well be "no difference can be seen". It also depends on what SFT copies: here it is an expert's
+# bare formulas, so a model that searches unlearns to search, and gains on hands that it knows by heart only. The stored
+# curves below show this.
 #
 # **Exercise 3.** Compute a paired interval yourself. You get, for the same hands in the same order, whether each was
 # solved before and after; return the change and its normal 95% interval: mean ± 1.96 standard errors of the
@@ -486,8 +487,9 @@ check("ppo_scaling.choose_rate", choose_rate)
 # </details>
 
 # %% [markdown]
-# The next figures show the grids behind the lab's recipes for GeneralPoints and V-IRL; the ring marks the setting of
-# the config:
+# The next figures show such grids, for GeneralPoints and V-IRL; the ring marks the setting of the config. On
+# GeneralPoints they are of the lab's first base, `tiny:recall/base`, which recalls formulas instead of searching for
+# them. (`docs/experiment-log.md` has the grids of the present one.)
 
 # %%
 for name in ("grid", "grid-virl-l"):
@@ -534,7 +536,8 @@ _ = show_figure(ROOT / "configs/figures/05-longer.yaml", archive)
 # * *Equal compute* favours a method that does not play. Equal *time* would be another comparison, equal numbers of
 #   expert answers a third (RL needs none).
 # * An interval over hands says nothing about other seeds of training; that of Figure 5 does.
-# * The tiny model saw arithmetic and rules in its pre-training. Part of RL's gain here was prepared there.
+# * The tiny model learnt to search, and to read any rule, in its pre-training. RL's gain here was prepared there: PPO
+#   makes it search longer.
 #
 # **Next**
 # * [07_rule_ood](07_rule_ood.ipynb): the same checkpoints under the changed rule, hand by hand;

@@ -15,7 +15,8 @@
 #
 # *For* those who have done [notebook 03](03_sequential_revision.ipynb): **sequential revision**, where a player
 # answers, gets feedback and answers again, and **pass@k**, the probability that at least one of *k* independent samples
-# is right. *Time*: 45 minutes; all cells together run in two minutes on two CPU cores, offline. *You will be able to*
+# is right. *Time*: 45 minutes; all cells together run in some ten minutes on two CPU cores, offline. *You will be able
+# to*
 #
 # * read a curve of success within *k* attempts, and separate the effects of hands and dialogue;
 # * count the **FLOPs** (arithmetic operations) of a dialogue, with and without a KV cache;
@@ -40,12 +41,13 @@ from labkit.players.registry import load
 from labkit.views.palette import color_of, rgba
 from labkit.views.widgets.predict import predict, reveal
 
-SETTING = "class"  # "full": more hands and samples, and sampling of all three players; about 20 minutes
+SETTING = "class"  # "full": more hands and samples, and fresh samples of all three players; an hour
 FAST, FULL = os.environ.get("LABKIT_FAST") == "1", SETTING == "full"
 ATTEMPTS, RULES = 10, ("id", "rule-ood")
 PLAYERS = ("tiny:gp-l/init", "tiny:gp-l/sft", "tiny:gp-l/rl")
-HANDS = 12 if FAST else 400 if FULL else 100
-SAMPLES = 12 if FAST else 40 if FULL else 20
+TEMPERATURE = 0.6
+HANDS = 6 if FAST else 200 if FULL else 40
+SAMPLES = 10 if FAST else 40 if FULL else 20
 
 # %% [markdown]
 # ## Part 1: attempts at test time
@@ -53,8 +55,9 @@ SAMPLES = 12 if FAST else 40 if FULL else 20
 # There are three players: **Init**, a tiny model after a [short supervised fine-tuning](04_sft_init.ipynb), and the
 # same model after more fine-tuning (**SFT**) or reinforcement learning (**RL**, by [PPO](05_ppo_by_hand.ipynb)). They
 # play the same held-out `dev` hands, under the trained rule (`id`: J, Q and K count as 10) and the changed one
-# (`rule-ood`: 11, 12 and 13). **Greedy** play takes the likeliest token each time. An attempt does not depend on how
-# many may follow, so one evaluation with ten attempts contains all smaller numbers.
+# (`rule-ood`: 11, 12 and 13). They **sample** (temperature 0.6): a player that searches needs variety, and at
+# temperature 0 it would make the tries that missed again. An attempt does not depend on how many may follow, so one
+# evaluation with ten attempts contains all smaller numbers.
 
 # %%
 SHARES = ["less than half", "half to nine tenths", "more than nine tenths"]
@@ -78,9 +81,8 @@ def play(asked, **settings):
             clear_output(wait=True)
             print(f"{spec} on {rule}: {done} of {total}; about {gone / share * (1 - share):.0f} s left for this cell")
 
-    temperature = settings.pop("temperature", 0.0)
     for spec, rule in asked:
-        player = load(spec, temperature=temperature, max_new_tokens=64)
+        player = load(spec, temperature=TEMPERATURE)
         results[spec, rule] = evaluate(
             player, "gp-l", rule, split="dev", episodes=HANDS, batch=64, progress=progress, **settings
         )
@@ -88,7 +90,7 @@ def play(asked, **settings):
     return results
 
 
-greedy = play([(spec, rule) for spec in PLAYERS for rule in RULES], attempts=ATTEMPTS)
+talked = play([(spec, rule) for spec in PLAYERS for rule in RULES], attempts=ATTEMPTS)
 
 
 # %%
@@ -113,20 +115,21 @@ def curve(figure, rule, xs, estimates, name, color, dash="solid"):
 
 
 KS = range(1, ATTEMPTS + 1)
-figure = panels(f"Success within k greedy attempts, {HANDS} hands, 95% intervals")
-for (spec, rule), result in greedy.items():
+figure = panels(f"Success within k attempts, {HANDS} hands, 95% intervals")
+for (spec, rule), result in talked.items():
     curve(figure, rule, KS, [*result.details["within"].values()], spec, color_of(spec))
 figure
 
 # %%
-within = {key: [e.value for e in r.details["within"].values()] for key, r in greedy.items()}
+within = {key: [e.value for e in r.details["within"].values()] for key, r in talked.items()}
 two = within["tiny:gp-l/rl", "rule-ood"][1] / (within["tiny:gp-l/rl", "rule-ood"][-1] or 1)
 print(f"within 2, as a share of within {ATTEMPTS}: {two:.0%}")
 reveal("two", SHARES[(two >= 0.5) + (two > 0.9)])
 
 # %% [markdown]
 # Success within *k* never falls with *k*, so a rise alone shows little. Ask how fast it rises, and for which player. RL
-# trained with up to five attempts, SFT on single answers. Beyond five, dialogues are longer than any in their training.
+# trained with up to five attempts, SFT on single answers. Beyond five, dialogues are longer than any in their training;
+# and an answer that no longer fits into the model's context of 2,048 tokens is empty.
 #
 # Move the slider to a number of attempts, and read the sentences: how much does the last attempt add?
 
@@ -144,8 +147,8 @@ def gain(result, k):
 
 def bars(k):
     """Success within k attempts, player by player."""
-    figure = panels(f"Success within {k} greedy attempt{'s' * (k > 1)}, 95% intervals", x="")
-    for (spec, rule), result in greedy.items():
+    figure = panels(f"Success within {k} attempt{'s' * (k > 1)}, 95% intervals", x="")
+    for (spec, rule), result in talked.items():
         rate = result.details["within"][str(k)]
         error = {"array": [rate.ci95[1] - rate.value], "arrayminus": [rate.value - rate.ci95[0]]}
         figure.add_bar(x=[spec.rpartition("/")[2]], y=[rate.value], error_y=error, marker_color=color_of(spec),
@@ -156,7 +159,7 @@ def bars(k):
 def words(k):
     """The gain of the k-th attempt in words, with its 95% interval."""
     rows = []
-    for (spec, rule), result in greedy.items():
+    for (spec, rule), result in talked.items():
         added = gain(result, k)
         low, high = (100 * bound for bound in added.ci95)
         rows.append(f"{spec} on {rule}: attempt {k} adds {100 * added.value:.1f} points [{low:.1f}, {high:.1f}]")
@@ -217,9 +220,8 @@ check("revision_scaling.chance_of_attempt", chance_of_attempt)
 # </details>
 
 # %% [markdown]
-# Now let the players **sample** (temperature 1), as RL does in training: once as dialogues of up to ten attempts, and
-# once as fresh samples, independent answers to the first prompt, without feedback. The first attempt of a dialogue is
-# the first of the samples, token for token.
+# Beside the dialogues we need **fresh samples**: independent answers to the first prompt, without feedback, at the same
+# temperature. The first attempt of a dialogue is the first of the samples, token for token.
 
 # %%
 VERDICTS = ["the dialogue solves more", "no difference can be seen", "fresh samples solve more"]
@@ -228,8 +230,7 @@ predict("RL's player, changed rule: ten attempts in a dialogue, or ten fresh sam
 # %%
 COMPARED = PLAYERS if FULL else PLAYERS[-1:]
 asked = [(spec, rule) for spec in COMPARED for rule in RULES]
-talked = play(asked, attempts=ATTEMPTS, temperature=1.0)
-fresh = play(asked, attempts=1, samples=SAMPLES, temperature=1.0)
+fresh = play(asked, attempts=1, samples=SAMPLES)
 
 
 # %%
@@ -246,7 +247,7 @@ def right_of(result):
     return np.array([sum(a.verdict.success for a in tries) for tries in by_hand(result)])
 
 
-figure = panels(f"Success within k sampled answers, {HANDS} hands, 95% intervals", x="answers")
+figure = panels(f"Success within k answers, {HANDS} hands, 95% intervals", x="answers")
 DASH = dict(zip(PLAYERS, ("dash", "dashdot", "solid"), strict=True))
 for key in asked:
     name, rule = key[0].rpartition("/")[2], key[1]
@@ -332,12 +333,10 @@ def repeats(result, n):
 
 
 figure = panels("Attempts that repeat an earlier formula, 95% intervals", y="of the n-th attempts", x="n-th attempt")
-lines = [(key, greedy[key], "greedy", "solid") for key in greedy]
-lines += [(key, talked[key], "sampled", "dash") for key in asked]
-for (spec, rule), result, how, dash in lines:
+for (spec, rule), result in talked.items():
     rates = {n: repeats(result, n) for n in KS[1:]}
     rates = {n: rate for n, rate in rates.items() if rate.value is not None}
-    curve(figure, rule, [*rates], [*rates.values()], f"{spec.rpartition('/')[2]}, {how}", color_of(spec), dash)
+    curve(figure, rule, [*rates], [*rates.values()], spec.rpartition("/")[2], color_of(spec))
 figure
 
 # %%
@@ -351,7 +350,7 @@ def again(tries):
     return Trials(sum(f in wrong[:n] for n, f in enumerate(wrong) if n), max(0, len(wrong) - 1))
 
 
-for name, results in (("greedy dialogue", greedy), ("sampled dialogue", talked), ("fresh samples", fresh)):
+for name, results in (("dialogue", talked), ("fresh samples", fresh)):
     for key, result in results.items():
         rate = share(map(again, by_hand(result)))
         low, high = rate.ci95
@@ -476,7 +475,7 @@ def of_samples(result, kept):
 
 
 # %%
-figure = panels(f"Success over FLOPs a hand, sampled, {HANDS} hands", x="GFLOP a hand, up to k answers")
+figure = panels(f"Success over FLOPs a hand, {HANDS} hands", x="GFLOP a hand, up to k answers")
 for key in asked:
     for kept, dash in ((True, "solid"), (False, "dot")):
         for what, color, (won, cost) in (
@@ -544,7 +543,8 @@ for key in asked:
 #
 # Figure 10 of the paper trains RL with 1, 3, 5 and 10 attempts at a hand, and compares growth of success under the
 # changed rule at **equal training compute**. Every player is measured in the same way, whatever it was trained with.
-# Our numbers come from stored runs; where some are missing, a line gives the command that makes them.
+# Our numbers come from stored runs; where some are missing, a line gives the command that makes them. The runs start
+# from the lab's first Init, `tiny:recall/init`, which recalls formulas instead of searching for them.
 
 # %%
 trainings = ["1 attempt", "3 attempts", "5 attempts", "10 attempts", "no telling them apart"]
@@ -605,8 +605,8 @@ import tempfile
 from labkit.dispatch.local import BackgroundRun
 from labkit.views.widgets.dashboard import RunDashboard
 
-UPDATES = {1: 4, 5: 1} if FAST else {1: 30, 5: 10} if FULL else {1: 10, 5: 3}
-short = [f"episodes={16 if FAST else 64}", "probe=null", "save_every=1000"]
+UPDATES = {1: 4, 5: 1} if FAST else {1: 30, 5: 10} if FULL else {1: 8, 5: 2}
+short = [f"episodes={8 if FAST else 48}", "probe=null", "save_every=1000", *["max_new_tokens=96"] * FAST]
 folder = tempfile.mkdtemp()
 runs = {
     n: BackgroundRun("../configs/experiments/gp-l/rl.yaml", out=folder, device="cpu",
@@ -649,8 +649,8 @@ for n, run in runs.items():
 #
 # * *One temperature, one size.* Fresh samples need randomness: at lower temperatures their curve falls. A large model
 #   that reads feedback well may reverse the comparison. Put another player into `PLAYERS`.
-# * *Lengths of training.* The base model's pre-training has revision dialogues of a few attempts, none of ten. A curve
-#   that flattens at the training length shows that, not a limit of verification.
+# * *Lengths of training.* The base model's pre-training has dialogues of one to five wrong answers, none of ten. A
+#   curve that flattens at the training length shows that, not a limit of verification.
 # * *FLOPs are not time.* Fresh samples run in parallel; attempts wait for each other. Memory for keys and values is not
 #   counted either.
 # * *Growth from where?* Figure 10 counts from an Init. A player trained with one attempt and measured with five is
@@ -660,7 +660,8 @@ for n, run in runs.items():
 # **Next**
 # * [06_ppo_scaling](06_ppo_scaling.ipynb): training compute; [10_when_rl_fails](10_when_rl_fails.ipynb): when it does
 #   not help.
-# * `labkit figures 10 --run` makes the runs; `labkit eval gp-l --player tiny:gp-l/rl --attempts 10` plays ten attempts.
+# * `labkit figures 10 --run` makes the runs; `labkit eval gp-l --player tiny:gp-l/rl --temperature 0.6 --attempts 10`
+#   plays ten attempts.
 # * Read: section 5.5 and figure 10 of the paper; *Large language monkeys* ([arXiv
 #   2407.21787](https://arxiv.org/abs/2407.21787)) on repeated sampling; *Scaling LLM test-time compute optimally*
 #   ([arXiv 2408.03314](https://arxiv.org/abs/2408.03314)) on revision against sampling; Chen et al. ([arXiv

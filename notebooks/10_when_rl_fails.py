@@ -14,7 +14,7 @@
 # there is no learning signal, and you will tell these apart by their curves.
 #
 # *For* anyone who has seen [PPO by hand](05_ppo_by_hand.ipynb) or [at work](06_ppo_scaling.ipynb); the game is in
-# [notebook 01](01_general_points.ipynb). *Time*: 50 minutes; all cells together run in about two minutes on two CPU
+# [notebook 01](01_general_points.ipynb). *Time*: 50 minutes; all cells together run in some five minutes on two CPU
 # cores, offline. *You will be able to*
 #
 # * read a dashboard: return, success, entropy, KL, and what each looks like when things break;
@@ -32,18 +32,18 @@ import tempfile
 from labkit.exercises import check
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
-SETTING = "class"  # "full": the configs' own sizes, ten minutes a run and more
+SETTING = "class"  # "full": the configs' own sizes, twenty minutes a run and more
 SIZE = ["episodes=48", "batch=48", "attempts=3", "probe=null"] if SETTING == "class" else []
 HANDS, SAMPLES = (24, 8) if SETTING == "class" else (200, 16)
 if FAST:
-    SIZE, HANDS = ["episodes=12", "batch=12", "attempts=2", "probe=null", "max_new_tokens=48"], 6
+    SIZE, HANDS = ["episodes=12", "batch=12", "attempts=2", "probe=null", "max_new_tokens=96"], 4
 CONFIG, OUT = "../configs/experiments/gp-l/rl.yaml", tempfile.mkdtemp()
 
 # %% [markdown]
 # ## What healthy looks like
 #
 # First a run that did well, for comparison: PPO on GeneralPoints from `tiny:gp-l/init` (the **Init**: a tiny model
-# after [a short SFT](04_sft_init.ipynb)), some ten minutes of training, stored in `results/`.
+# after [a short SFT](04_sft_init.ipynb)), some twenty minutes of training, stored in `results/`.
 
 # %%
 from IPython.display import HTML, display
@@ -80,7 +80,7 @@ else:
 from labkit.dispatch.local import BackgroundRun
 
 UPDATES = 5 if FAST else 8
-hot = BackgroundRun(CONFIG, [*SIZE, "name=hot-rl", f"updates={UPDATES}", "lr=0.01"], out=OUT, device="cpu")
+hot = BackgroundRun(CONFIG, [*SIZE, "name=hot-rl", f"updates={UPDATES}", "lr=0.01", "warmup=0"], out=OUT, device="cpu")
 print(f"learning rate {hot.run.config['lr']:g} in place of {recipe['lr']:g}")
 
 # %%
@@ -195,7 +195,7 @@ check("when_rl_fails.stops_after", stops_after)
 FORM = {"correct": 1, "wrong_value": 1, "wrong_numbers": 1, "illegal_formula": 1, "unreadable": -1, "exhausted": 0}
 UPDATES_FORM = 3 if FAST else 6
 reward = "reward={" + ", ".join(f"{name}: {value}" for name, value in FORM.items()) + "}"
-settings = [*SIZE, "name=form-rl", f"updates={UPDATES_FORM}", "model=tiny:gp-l/rl", "lr=0.0005", reward]
+settings = [*SIZE, "name=form-rl", f"updates={UPDATES_FORM}", "model=tiny:gp-l/rl", "lr=0.0005", "warmup=0", reward]
 form = BackgroundRun(CONFIG, settings, out=OUT, device="cpu")
 
 # %%
@@ -305,7 +305,7 @@ from labkit.players.registry import load
 
 def groups(spec, temperature=1.0):
     """The episodes of each hand, several samples of one attempt, on hands that RL trains on."""
-    player = load(spec, temperature=temperature, max_new_tokens=64, device="cpu")
+    player = load(spec, temperature=temperature, device="cpu")
     played = evaluate(player, "gp-l", "id", split="train", episodes=HANDS, samples=SAMPLES, attempts=1).episodes
     by_hand = {}
     for episode in played:
@@ -343,7 +343,7 @@ signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft"
 # %% [markdown]
 # ## RL without SFT before it
 #
-# `tiny:base` has not been fine-tuned on the game's prompt. The paper finds that RL from there does not learn, at any of
+# `tiny:base` has not been fine-tuned on the task. The paper finds that RL from there does not learn, at any of
 # three learning rates: the base model's answers do not even follow the format, so nothing is ever rewarded. Look at the
 # row of `tiny:base` above: is that so here? The share of groups in which some reward differs decides it.
 
@@ -351,13 +351,15 @@ signals([(spec, 1.0) for spec in ("tiny:base", "tiny:gp-l/init", "tiny:gp-l/sft"
 _ = show_figure("../configs/figures/09.yaml", ARCHIVE)
 
 # %% [markdown]
-# If ours *does* rise where the paper's did not, that does not contradict the paper: our base has seen the answer's
-# format in pre-training, under other prompts, so some of its answers are readable, and rewards differ. RL does not need
-# SFT as such; it needs an initial policy that *sometimes samples* better answers.
+# These runs start from the lab's first base, `tiny:recall/base`, which recalls formulas instead of searching for them.
+# If ours *does* rise where the paper's did not, that does not contradict the paper: both our bases have seen the
+# answer's format in pre-training, under other prompts, so some of its answers are readable, and rewards differ. RL does
+# not need SFT as such; it needs an initial policy that *sometimes samples* better answers.
 #
 # ## RL after too much SFT
 #
-# The opposite case: SFT was trained until success under the changed rule fell. Can RL bring it back?
+# The opposite case: SFT was trained until success under the changed rule fell. Can RL bring it back? (Again from the
+# first base.)
 
 # %%
 BACK = ["yes, to where Init was", "in part", "no"]
@@ -365,7 +367,8 @@ predict("RL from an over-fitted SFT player: does success under the CHANGED rule 
 
 # %%
 data = show_figure("../configs/figures/19.yaml", ARCHIVE)
-about = {f.claim.than: f.on_these_deals for f in findings(data) if f.claim.curve == "RL from SFT 800"} if data else {}
+latest = data.figure.plan.curves[-1].name if data else ""  # RL from the longest SFT
+about = {f.claim.than: f.on_these_deals for f in findings(data) if f.claim.curve == latest} if data else {}
 # The claims are the paper's: since its own start it does not rise, and it stays below where SFT began.
 if about.get("start") in ("agrees", "disagrees"):
     below = about["origin"] == "agrees"
@@ -376,12 +379,12 @@ else:
 # %% [markdown]
 # Where could a signal come from? RL deals the *trained* rule only. Under it every face card counts as 10, so a player
 # that reads the rule and one that does not earn the same. If success under the changed rule does come back, the player
-# must still read the rule. Does it? Where a rate below hardly differs between the two players, the reading of the rule
-# was not lost:
+# must still read the rule. Does it? Here is the present SFT player beside its Init: where a rate hardly differs between
+# the two, the reading of the rule was not lost.
 
 # %%
 for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
-    player = load(spec, temperature=1.0, max_new_tokens=64, device="cpu")
+    player = load(spec, temperature=1.0, device="cpu")
     result = evaluate(player, "gp-l", "rule-ood", split="dev", episodes=HANDS, samples=SAMPLES, attempts=1)
     for name, words in {"number_right": "numbers translated", "faces_as_ten": "face cards written as 10"}.items():
         print(f"{spec:15} {words:24} {rate_text(result.details[name])}")
@@ -389,8 +392,9 @@ for spec in ("tiny:gp-l/init", "tiny:gp-l/sft"):
 # %% [markdown]
 # ## Learning rate and KL, in steps
 #
-# Disease 1 was an extreme case. The stored grid has smaller steps: learning rates and weights of the KL penalty side by
-# side, under the trained rule and under the changed one. The ring marks the setting of the config.
+# Disease 1 was an extreme case. The stored grid (of the first base) has smaller steps: learning rates and weights of
+# the KL penalty side by side, under the trained rule and under the changed one. The ring marks the setting of the
+# config.
 
 # %%
 _ = show_figure("../configs/figures/grid.yaml", ARCHIVE)
