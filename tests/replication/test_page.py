@@ -294,5 +294,5 @@ def test_the_repositorys_results_are_what_the_script_makes_of_the_stored_runs(mo
 
 def test_the_repositorys_stored_runs_are_small_and_hold_no_weights():
     files = [p for p in (REPOSITORY / "results").rglob("*") if p.is_file()]
-    assert sum(p.stat().st_size for p in files) < 30_000_000
+    assert sum(p.stat().st_size for p in files) < 36_000_000
     assert not [p for p in files if p.suffix in (".safetensors", ".pt", ".bin")]
