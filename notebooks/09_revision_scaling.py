@@ -551,8 +551,9 @@ trainings = ["1 attempt", "3 attempts", "5 attempts", "10 attempts", "no telling
 predict("At equal compute: which training gains most under the changed rule?", trainings, key="training")
 
 # %%
+from labkit.counting import counted
 from labkit.replication import Archive, load_plan
-from labkit.replication.findings import count, findings
+from labkit.replication.findings import findings
 from labkit.replication.missing import how_many, missing_jobs
 from labkit.replication.series import common_compute, growth
 from labkit.replication.stored import collect
@@ -568,7 +569,7 @@ for line in plan.curves:
     if measured:
         low, high = (100 * bound for bound in measured.change.ci95)
         ours = f"{100 * measured.change.value:+5.1f} [{low:+5.1f}, {high:+5.1f}] at {measured.flops / 1e12:.1f} TFLOP"
-        ours += f", {count(measured.seeds, 'seed')}"
+        ours += f", {counted(measured.seeds, 'seed')}"
     print(f"{line.name:12} the paper {paper:+5.2f}   ours {ours}")
 if missing := missing_jobs(plan, archive):
     print(f"{how_many(missing)} missing; `labkit figures 10 --run` makes them")

@@ -141,8 +141,8 @@ def readme(card: dict[str, Any]) -> str:
 
 def _length(config: dict[str, Any], steps: int) -> str:
     if config["stage"] == "rl":
-        return f"{steps} of {counted(config['updates'], 'update')} of {counted(config['episodes'], 'episode')}"
-    return f"{steps} of {counted(config['steps'], 'step')} of {counted(config['batch_size'], 'dialogue')}"
+        return f"{steps:,} of {counted(config['updates'], 'update')} of {counted(config['episodes'], 'episode')}"
+    return f"{steps:,} of {counted(config['steps'], 'step')} of {counted(config['batch_size'], 'dialogue')}"
 
 
 def _tables(cell: str, results: dict[str, Any]) -> list[str]:

@@ -171,7 +171,7 @@ def test_a_curve_is_evaluated_at_its_own_temperature_in_each_cell(tmp_path):
     for asked, expected in (({}, [1.0, 1.0]), (0.2, [0.2, 0.2]), ({"gp-l": 0.6}, [0.6, 1.0])):
         figure = load_plan(_plan(tmp_path, curves=[there | {"temperature": asked}], **plan))
         assert [figure.evaluation_of(curve).temperature for curve in figure.curves] == expected
-    with pytest.raises(UsageError, match="greater than or equal to 0"):
+    with pytest.raises(UsageError, match="must be at least 0"):
         load_plan(_plan(tmp_path, curves=[there | {"temperature": {"gp-l": -1}}], **plan))
 
 

@@ -10,7 +10,7 @@ from labkit.training import stages
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", [p for p in CONFIGS if "stage" in p.read_text()], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [p for p in CONFIGS if "\nstage: " in p.read_text()], ids=lambda p: p.stem)
 def test_it_parses_and_fixes_its_seed(path):
     config = stages.parse(read(path), str(path))
     assert callable(stages.runner(config.stage))
