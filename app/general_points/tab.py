@@ -47,7 +47,7 @@ class GeneralPointsTab(Tab[GeneralPointsHandlers]):
 
     def _deal(self) -> None:
         parts = self.parts
-        with gr.Row(elem_classes="app-chips"):
+        with gr.Row(elem_classes="app-chips app-presets"):
             for chip, preset in zip(CHIPS, PRESETS, strict=True):
                 parts[chip] = gr.Button(preset.label, size="sm", min_width=0)
         with gr.Row(elem_classes="app-fields app-nowrap"):

@@ -325,7 +325,7 @@ def test_the_link_brings_the_deal_back_and_the_file_holds_the_episode(visit):
     # The address that was opened holds the same keys.
     page.get_by_text("Link copied.").or_(page.get_by_text("The address bar holds the link.")).first.wait_for()
     assert {k: v[0] for k, v in parse_qs(urlsplit(page.url).query).items()} == {
-        "tab": "gp", "temperature": "0", "cards": "K 3 8 8", "rule": "ten", "seed": "9", "players": "trap,nasty",
+        "tab": "gp", "temperature": "0.6", "cards": "K 3 8 8", "rule": "ten", "seed": "9", "players": "trap,nasty",
     }  # fmt: skip
     with page.expect_download() as download:
         press(page, "Export JSON")
