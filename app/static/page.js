@@ -95,7 +95,7 @@ window.labkit = {
     element.addEventListener("focusout", (event) => {
       if (event.target.isConnected && event.relatedTarget) focused = null;
     });
-    watch("value", () => {
+    const settle = () => {
       const fold = element.querySelector("[data-fold]");
       if (fold) fold.open = unfolded;
       const same = [...element.querySelectorAll("[data-pick]")].find((part) => part.dataset.pick === focused);
@@ -104,7 +104,10 @@ window.labkit = {
       const now = episode?.dataset.opened ?? "";
       if (now && now !== opened) episode.scrollIntoView({ block: "start" });
       opened = now;
-    });
+    };
+    watch("value", settle);
+    // The value may have come before this script did.
+    settle();
   },
 
   // A photograph goes to the server as text of the page's own event: no upload, no file. Larger ones stay here.

@@ -181,6 +181,24 @@ def test_nothing_scrolls_sideways(visit):
         assert page.evaluate("document.documentElement.scrollWidth") == width, width
 
 
+def test_a_phone_shows_the_table_first_and_the_bars_on_request(visit):
+    page = visit("tab=inspect&cell=gp-l", width=390, height=844)
+    bars = page.locator("[data-facet='Player']")
+    expect(bars).not_to_be_visible()
+    box = rows(page).first.bounding_box()
+    assert box["y"] + box["height"] <= 844
+    page.locator("summary", has_text="Filters").click()
+    expect(bars).to_be_visible()
+    bar(page, "Player", "random").click()
+    expect(found(page)).to_contain_text("25 of ")
+    expect(bars).to_be_visible()
+    page.locator("summary", has_text="Filters").click()
+    rows(page).first.click()
+    opened = page.locator(".app-opened")
+    expect(opened).to_be_in_viewport()
+    assert opened.bounding_box()["width"] <= 390
+
+
 def test_two_runs_are_compared_and_two_episodes_open_side_by_side(visit):
     page = visit("tab=inspect&run=b-random&other=a-expert")
     expect(page.get_by_label("Compare with")).to_have_value("a-expert · 25")
