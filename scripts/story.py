@@ -39,8 +39,8 @@ def sure(chapter: Chapter, suite: str) -> dict[str, dict[str, float]]:
         if shown and field:
             answer = shown.episode.positions[field.position].attempts[0].answer
             opened = fork(shown.episode, 0, field.position)
-            said = choices(registry.load(spec, device="cpu"), opened, answer, field.span, field.candidates)
-            found[title] = {candidate: round(p, 4) for candidate, p in said.items()}
+            probabilities = choices(registry.load(spec, device="cpu"), opened, answer, field.span, field.candidates)
+            found[title] = {candidate: round(p, 4) for candidate, p in probabilities.items()}
     return found
 
 
@@ -76,11 +76,11 @@ def row(name: str, spec: str, temperature: float, result: Mapping[str, Any]) -> 
 
 def held_out(splits: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     """The headline number over all splits but the one of training."""
-    kept = [said for split, said in splits.items() if split != "train"]
+    kept = [share for split, share in splits.items() if split != "train"]
     if len(kept) == 1:
         return kept[0]
-    n = sum(said["n"] for said in kept)
-    value = sum(said["value"] * said["n"] for said in kept) / n
+    n = sum(share["n"] for share in kept)
+    value = sum(share["value"] * share["n"] for share in kept) / n
     return {"value": value, "n": n, "ci95": list(wilson(value, n))}
 
 

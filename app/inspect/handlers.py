@@ -20,6 +20,7 @@ from app.shared import settings
 from app.shared.catalogue import public
 from app.shared.html import busy, note
 from app.shared.settings import FieldError
+from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.runs import Run
 from labkit.runs.index import Facet, Index, Pair, Unit
@@ -68,10 +69,10 @@ class InspectHandlers:
         chosen, wrong = link.read(query, InspectSettings())
         if chosen.store and chosen.store not in self.stores:
             chosen, wrong = replace(chosen, store=""), [*wrong, "store"]
-        said = ""
+        message = ""
         if wrong:
-            said = note(f"Ignored an invalid link parameter ({', '.join(wrong)}); using the default.", "void")
-        return {**self._fields(chosen), **self.show(chosen), "notice": said, "filled": FILLED}
+            message = note(f"Ignored an invalid link parameter ({', '.join(wrong)}); using the default.", "void")
+        return {**self._fields(chosen), **self.show(chosen), "notice": message, "filled": FILLED}
 
     def store(self, chosen: InspectSettings) -> Store | None:
         """The folder of runs that is shown: the one chosen, else the first."""
@@ -94,12 +95,14 @@ class InspectHandlers:
         """Everything, as the settings say."""
         store = self.store(chosen)
         if store is None:
-            said = note("There is no stored run yet. Run “labkit eval” or notebook 04, then reload this page.", "void")
-            return {**self._blank(chosen), "found": said}
+            message = note(
+                "There is no stored run yet. Run “labkit eval” or notebook 04, then reload this page.", "void"
+            )
+            return {**self._blank(chosen), "found": message}
         index = store.index(PATIENCE)
         if index is None:
-            said = note(store.said) if store.failed else busy(store.said)
-            return {**self._blank(chosen), "found": said, "timer": gr.Timer(active=not store.failed)}
+            message = note(store.message) if store.failed else busy(store.message)
+            return {**self._blank(chosen), "found": message, "timer": gr.Timer(active=not store.failed)}
         try:
             return {"problem": "", **self._drawn(chosen, store, index)}
         except FieldError as error:
@@ -178,8 +181,8 @@ class InspectHandlers:
                 for which, found in zip((("A", "player"), ("B", "other_player")), players, strict=True)
                 if len(found) > 1
             ]
-            said = note("Several players played in a run. Choose the ones to compare.", "void")
-            return {**nothing, "found": said, "compared": "".join(several), "bars": bars}
+            message = note("Several players played in a run. Choose the ones to compare.", "void")
+            return {**nothing, "found": message, "compared": "".join(several), "bars": bars}
         comparison = compared(*sides)
         if comparison is None:
             return {**nothing, "found": note("The two have no deal in common under these conditions."), "bars": bars}
@@ -226,7 +229,7 @@ class InspectHandlers:
     def _bars(chosen: InspectSettings, index: Index, unit: Unit) -> str:
         """The bars of each field: counted without the field's own condition, so that other values can be chosen."""
 
-        def counted(field: str, without: InspectSettings) -> tuple[list[Facet], list[Facet] | None]:
+        def facets_of(field: str, without: InspectSettings) -> tuple[list[Facet], list[Facet] | None]:
             other = index.select(**without.other_where).facet(field) if chosen.other else None
             return index.select(**without.where).facet(field), other
 
@@ -234,10 +237,10 @@ class InspectHandlers:
         for field, title in TITLES.items():
             # Of two runs each has players of its own.
             if field != "player" or not chosen.other:
-                found, others = counted(field, chosen.without(field))
+                found, others = facets_of(field, chosen.without(field))
                 shown.append(Bars(field, title, found, unit, html.values(chosen, field), others))
         for name in sorted(html.by_trait(index.select(run=chosen.run or None).facet("trait"))):
-            found, others = counted("trait", chosen.without("trait", name))
+            found, others = facets_of("trait", chosen.without("trait", name))
             of_name = None if others is None else html.by_trait(others).get(name, [])
             named = html.by_trait(found).get(name, [])
             shown.append(Bars("trait", html.title_of(name), named, unit, html.values(chosen, "trait", name), of_name))
@@ -297,6 +300,9 @@ class InspectHandlers:
             rows = index.select(**chosen.where).rows(unit="episode", limit=MOST_DEALS)
         except FieldError as error:
             return {"carrier": "", "problem": note(str(error))}
+        if len({row.cell for row in rows}) > 1:
+            message = "These deals are of several cells; choose a cell first, since “labkit eval” plays one."
+            return {"carrier": "", "problem": note(message)}
         wanted: dict[tuple[str, str], set[int]] = {}
         for row in rows:
             wanted.setdefault((row.run, row.name), set()).add(row.episode)
@@ -307,11 +313,10 @@ class InspectHandlers:
             if number in numbers
         ]
         lines = list(dict.fromkeys(tasks))
-        said = f"{len(lines):,} deals saved; “labkit eval --deals FILE” plays them."
-        if len({row.cell for row in rows}) > 1:
-            said = "These deals are of several cells; choose a cell first, since “labkit eval” plays one."
-            return {"carrier": "", "problem": note(said)}
-        return {"carrier": "".join(f"{line}\n" for line in lines), "problem": note(said, "plain")}
+        message = f"{counted(len(lines), 'deal')} saved. “labkit eval --deals FILE” plays such a file."
+        if len(rows) == MOST_DEALS:
+            message += f" It is of the first {counted(MOST_DEALS, 'episode')}."
+        return {"carrier": "".join(f"{line}\n" for line in lines), "problem": note(message, "plain")}
 
 
 def _stored(place: str, store: Store, index: Index) -> str:
@@ -327,8 +332,8 @@ def _stored(place: str, store: Store, index: Index) -> str:
     try:
         tokens = StoredTokens(Run(store.root / run)).of(episode)
     except UsageError as error:
-        said = note(f"The stored tokens cannot be shown: {public(str(error))}", "void")
-        return html.stored_html(place, episode, (), said)
+        message = note(f"The stored tokens cannot be shown: {public(str(error))}", "void")
+        return html.stored_html(place, episode, (), message)
     return html.stored_html(place, episode, tokens)
 
 

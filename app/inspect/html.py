@@ -12,6 +12,7 @@ from typing import Any
 from app.inspect.pairs import KINDS, Comparison
 from app.inspect.settings import FLAGS, InspectSettings, split
 from labkit import envs
+from labkit.counting import counted
 from labkit.envs.games import row_of, rows
 from labkit.episode import Episode, Verdict
 from labkit.errors import UsageError
@@ -124,11 +125,11 @@ def found_html(attempts: int, episodes: int, everything: int, running: Collectio
     """How much was found, and whether more is coming."""
     live = ""
     if running:
-        which = next(iter(running)) if len(running) == 1 else f"{len(running)} runs"
-        live = f" {Mark('▶', 'live', 'ok').html()} {text(which)} goes on; this page follows it."
+        which = f"{next(iter(running))} goes" if len(running) == 1 else f"{counted(len(running), 'run')} go"
+        live = f" {Mark('▶', 'live', 'ok').html()} {text(which)} on, and this page follows."
     return (
-        f'<p class="lk app-found"><strong>{episodes:,}</strong> of {everything:,} episodes, '
-        f"{attempts:,} attempts{live}</p>"
+        f'<p class="lk app-found"><strong>{episodes:,}</strong> of {counted(everything, "episode")}, '
+        f"{counted(attempts, 'attempt')}{live}</p>"
     )
 
 
@@ -331,16 +332,16 @@ def opened_html(
     )
 
 
-def stored_html(place: str, episode: Episode, tokens: Sequence[Sequence[Token]], said: str = "") -> str:
+def stored_html(place: str, episode: Episode, tokens: Sequence[Sequence[Token]], notice: str = "") -> str:
     """A stored episode as the game's tab shows it.
 
     Args:
         place: where it is stored.
-        said: HTML above it.
+        notice: HTML above it.
     """
     run, name, number = place.rsplit("/", 2)
     where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}</p>'
-    return f"{where}{said}{episode_html(episode, tokens)}"
+    return f"{where}{notice}{episode_html(episode, tokens)}"
 
 
 def values(chosen: InspectSettings, field: str, trait: str = "") -> list[str]:

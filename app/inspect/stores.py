@@ -27,7 +27,7 @@ class Store:
         self._index: Index | None = None
         self._begun = False
         self._lock, self._over = threading.Lock(), threading.Event()
-        self.said = "Reading the stored episodes …"
+        self.message = "Reading the stored episodes …"
         """What the page says as long as there is no index."""
         self.failed = False
 
@@ -44,12 +44,12 @@ class Store:
         try:
             self._index = Index(self.root, progress=self._progress)
         except UsageError as error:
-            self.said, self.failed = public(str(error)), True
+            self.message, self.failed = public(str(error)), True
         finally:
             self._over.set()
 
     def _progress(self, read: int, total: int) -> None:
-        self.said = f"Reading the stored episodes, once: {read // 10**6:,} of {total // 10**6:,} MB …"
+        self.message = f"Reading the stored episodes, once: {read // 10**6:,} of {total // 10**6:,} MB …"
 
     def running(self) -> set[str]:
         """The ids of the runs that go on."""

@@ -163,13 +163,13 @@ def bars(chapter: Chapter, suite: str, field: Field, choices: Mapping[str, float
     this, other = _rules(suite)
     likeliest = max(choices.keys() - {field.right, field.other}, key=lambda c: choices[c])
     shown = [(field.right, this, "ok"), (field.other, other, "bad"), (likeliest, "", "plain")]
-    items = [_bar(chapter.short(c), said, tone, choices[c]) for c, said, tone in shown]
+    items = [_bar(chapter.short(c), rule, tone, choices[c]) for c, rule, tone in shown]
     items.append(_bar("anything else", "", "plain", max(0.0, 1 - sum(choices[c] for c, _, _ in shown))))
     return f'<ul class="app-bars" aria-label="How probable each choice was">{"".join(items)}</ul>'
 
 
-def _bar(name: str, said: str, tone: str, p: float) -> str:
-    tag = f" <small>{said}</small>" if said else ""
+def _bar(name: str, rule: str, tone: str, p: float) -> str:
+    tag = f" <small>{rule}</small>" if rule else ""
     return (
         f'<li class="lk-{tone}" style="--app-p: {p:.1%}"><span>{text(name)}{tag}</span>'
         f'<i aria-hidden="true"></i><b>{percent(p)}</b></li>'

@@ -79,11 +79,11 @@ def _read() -> dict[str, Numbers]:
     stored = json.loads((files(__package__) / "story.json").read_text(encoding="utf-8"))
     return {
         cell: Numbers(
-            said["temperature"],
-            said["choices"],
-            {suite: tuple(map(_row, rows)) for suite, rows in said["rows"].items()},
+            found["temperature"],
+            found["choices"],
+            {suite: tuple(map(_row, rows)) for suite, rows in found["rows"].items()},
         )
-        for cell, said in stored.items()
+        for cell, found in stored.items()
     }
 
 

@@ -101,7 +101,7 @@ def test_everything_is_shown_first_and_a_click_on_a_bar_filters(handlers):
     assert len(opened(shown)) == 6
     toggled = handlers.pick(InspectSettings(), '["toggle", "category", "unreadable"]')
     assert counts(toggled) == (1, 6, 1) and opened(toggled) == ["rule-ood 2"]
-    assert toggled["category"] == "unreadable"
+    assert toggled["category"] == "unreadable" and "1</strong> of 6 episodes, 1 attempt<" in toggled["found"]
     # The bars of the same field still offer the other verdicts.
     assert bars(toggled, "Verdict")["correct"] == 4
     again = handlers.pick(replace(InspectSettings(), category="unreadable"), '["toggle", "category", "unreadable"]')
