@@ -33,7 +33,7 @@ from labkit.exercises import check
 FAST = os.environ.get("LABKIT_FAST") == "1"
 ROOT = Path("..")  # the folder of the repository
 STEPS = (10, 40) if FAST else (1, 4, 10, 20, 40, 80)  # of SFT, at which we measure
-DEALS, SAMPLES = (8, 4) if FAST else (32, 8)  # hands, and sampled answers to each
+DEALS, SAMPLES = (10, 4) if FAST else (32, 8)  # hands, and sampled answers to each
 
 # %%
 from IPython.display import display

@@ -32,7 +32,7 @@ class InspectTab:
         parts: dict[str, Any] = {name: gr.State(settings.default(InspectSettings, name)) for name in self.fields}
         self.parts = parts
         parts["notice"] = html(live=True)
-        with gr.Row(elem_classes="app-fields"):
+        with gr.Row(elem_classes="app-fields app-sift"):
             names = list(self.handlers.stores)
             parts["store"] = gr.Dropdown(
                 names, value=next(iter(names), None), label=self.label("store"), min_width=100, visible=len(names) > 1
@@ -51,7 +51,7 @@ class InspectTab:
                 ["episode", "attempt"], value="episode", label=self.label("unit"), min_width=130
             )
         parts["problem"] = html(live=True)
-        with gr.Row(elem_classes="app-chips app-foot"):
+        with gr.Row(elem_classes="app-chips app-foot app-sifted"):
             parts["found"] = html(live=True)
             self.copy = gr.Button("Copy link", size="sm", min_width=0)
             self.save = gr.Button("Save these deals", size="sm", min_width=0)

@@ -90,6 +90,11 @@ def found(page: Page) -> Locator:
     return page.locator(".app-found")
 
 
+def told(count: int) -> str:
+    """What the page says when it shows all of ``count`` episodes."""
+    return f"{count} of {count} episode{'s' if count > 1 else ''},"
+
+
 def test_a_failure_is_found_by_bars_and_opens_as_its_turn_cards(visit, live):
     page = visit("tab=inspect")
     # 25 deals twice, a walk, and the run that goes on.
@@ -132,13 +137,13 @@ def test_the_link_brings_every_choice_back(visit):
 def test_model_text_stays_text_and_a_live_run_is_followed(visit, live):
     page = visit("tab=inspect&run=d-going")
     before = going(live)
-    expect(found(page)).to_contain_text(f"{before} of {before} episodes")
+    expect(found(page)).to_contain_text(told(before))
     expect(found(page)).to_contain_text("d-going goes on")
     rows(page).first.click()
     assert page.locator(".app-opened .lk-answer").inner_text() == NASTY
     assert page.title() == "labkit" and page.locator(".app-opened img").count() == 0
     live.add_episodes("id", [script("one", "two")])
-    expect(found(page)).to_contain_text(f"{before + 1} of {before + 1} episodes")
+    expect(found(page)).to_contain_text(told(before + 1))
     # What was open stays open.
     expect(page.locator(".app-opened .lk-answer")).to_have_count(1)
 
