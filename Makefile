@@ -27,17 +27,18 @@ export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: help install app lab test test-all lint notebooks solutions results bench clean check-python
+.PHONY: help install app lab test test-all lint notebooks class solutions results bench clean check-python
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make install    make .venv with everything but the browser (TORCH_INDEX=ADDRESS for another torch)'
 	@echo 'make app        open the app on 127.0.0.1:7860 (ARGS="..." are passed on)'
-	@echo 'make lab        open JupyterLab on the notebooks'
+	@echo 'make lab        open JupyterLab on your own copies of the notebooks in class/ (a copy is never overwritten)'
 	@echo 'make test       run the tests but for the slow ones; ends within 15 minutes on two cores'
 	@echo 'make test-all   run those and then the slow ones, which run every notebook'
 	@echo 'make lint       check style, formatting and types with ruff and mypy'
-	@echo 'make notebooks  run every notebook and store its results'
+	@echo 'make notebooks  run the notebooks that changed and store their results, for authors'
+	@echo 'make class      make a folder to hand out: this repository, with notebooks that hold no results'
 	@echo 'make solutions  write the notebooks with their exercises solved to solutions/, for teachers'
 	@echo 'make results    write RESULTS.md and its pictures from the runs in results/'
 	@echo 'make bench      time the solver, the verifier, play, training and street views'
@@ -48,9 +49,12 @@ install: $(STAMP)
 app: $(STAMP)
 	$(BIN)/labkit app $(ARGS)
 
+# The root is the repository, so that links from a notebook to docs/ and results/ can be followed.
 lab: $(STAMP)
+	$(BIN)/python scripts/class_copies.py
 	$(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/configs/jupyterlab \
-	  --LabApp.extension_manager=readonly --ServerApp.root_dir=$(CURDIR)/notebooks $(ARGS)
+	  --LabApp.extension_manager=readonly --ServerApp.root_dir=$(CURDIR) \
+	  --LabApp.default_url=/lab/tree/class/00_tour.ipynb $(ARGS)
 
 # Two workers, since each loads torch. One that dies is not replaced: its successor would begin with the test
 # that killed it.
@@ -71,6 +75,9 @@ lint: $(STAMP)
 # Each notebook is its .py file, run in a fresh kernel; ARGS="00_tour" runs only that one.
 notebooks: $(STAMP)
 	$(BIN)/python scripts/notebooks.py $(ARGS)
+
+class: $(STAMP)
+	$(BIN)/python scripts/class_copies.py --stick build/labkit-class $(ARGS)
 
 solutions: $(STAMP)
 	$(BIN)/python scripts/notebooks.py --solved solutions $(ARGS)

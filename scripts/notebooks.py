@@ -5,8 +5,12 @@ reader trusts a notebook, run no scripts and strip ``<style>`` and ``<svg>``. So
 figure and in the place of HTML that needs either, drawn by Chromium. Widgets and their state are not stored: a widget
 is shown without a kernel by the static form in its output.
 
-    python scripts/notebooks.py [NAME ...]
+    python scripts/notebooks.py                             those whose source or bundled players have changed
+    python scripts/notebooks.py NAME ...                    these, changed or not
     python scripts/notebooks.py --solved DIR [NAME ...]     for teachers: not executed, the solutions in their places
+
+An output that differs from the stored one only in run ids, times and last digits is left as it is stored, so that a
+diff shows what changed. ``scripts/class_copies.py`` makes the copies for learners.
 
 An exercise is a code cell tagged ``exercise`` that holds a stub, a later one that calls ``check("MODULE.NAME", ...)``,
 and the next markdown cell with folded hints and a solution; :func:`exercises` finds them.
@@ -18,6 +22,7 @@ import argparse
 import ast
 import base64
 import copy
+import hashlib
 import html
 import io
 import json
@@ -36,6 +41,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+PLAYERS = Path(__file__).parents[1] / "labkit" / "bundled"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -56,6 +62,9 @@ _LABEL = re.compile(r'aria-label="([^"]*)"')
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 _MARKUP = re.compile(r"<[^>]*>")
 _FOLDED = re.compile(r"<details><summary>(Hint|Solution)[^<]*</summary>(.*?)</details>", re.DOTALL)
+_RUN = re.compile(r"\b\d{8}-\d{6}-")
+"""The date and time in the name of a run."""
+_NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -83,6 +92,50 @@ def source(path: Path) -> NotebookNode:
         cell.id = f"{path.stem}-{number}"
         cell.metadata.pop("lines_to_next_cell", None)
     return notebook
+
+
+def digest(notebook: NotebookNode) -> str:
+    """A digest of the cells without their outputs."""
+    return hashlib.sha256(json.dumps([(c.cell_type, c.source) for c in notebook.cells]).encode()).hexdigest()[:16]
+
+
+def made_from(notebook: NotebookNode, players: Path = PLAYERS) -> str:
+    """A digest of what a notebook's outputs depend on: its cells, and the bundled players of the games it names."""
+    found = hashlib.sha256(digest(notebook).encode())
+    code = "\n".join(cell.source for cell in notebook.cells)
+    for cell in sorted(set(re.findall(r"tiny:([a-z]+-[a-z]+)/", code))):
+        for path in sorted(players.glob(f"{cell}/**/*.safetensors")):
+            found.update(path.relative_to(players).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def keep_stored(fresh: NotebookNode, stored: NotebookNode) -> None:
+    """Give cells back the stored outputs that say the same as the fresh ones; see :func:`_settled`."""
+    before = {cell.source: cell.outputs for cell in stored.cells if cell.cell_type == "code"}
+    for cell in fresh.cells:
+        old = before.get(cell.source) if cell.cell_type == "code" else None
+        if old and [_settled(output) for output in old] == [_settled(output) for output in cell.outputs]:
+            cell.outputs = old
+
+
+def _settled(output: NotebookNode) -> Any:
+    """An output without what differs from one run to the next: times, run ids, pictures and last digits."""
+
+    def settle(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "seconds" in (value.get("meta") or ()):
+                return "a curve of seconds"
+            return {k: settle(v) for k, v in value.items() if not str(k).startswith("image/")}
+        if isinstance(value, list):
+            return [settle(one) for one in value]
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        if isinstance(value, str):
+            return _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", _RUN.sub("", value))
+        return value
+
+    shown = {**output.data, _PNG: None} if "data" in output else {"text": output.get("text")}
+    return settle({"type": output.output_type, **shown})
 
 
 def tagged(cell: NotebookNode, tag: str) -> bool:
@@ -244,21 +297,31 @@ def _words(title: Any) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of notebooks, like 02_virl; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="of notebooks, like 02_virl; default: the changed ones"
+    )
     parser.add_argument("--solved", type=Path, metavar="DIR", help="write notebooks with the exercises solved here")
     args = parser.parse_args()
     paths = [p for p in sorted(FOLDER.glob("[0-9]*.py")) if not args.names or p.stem in args.names]
     if missing := set(args.names) - {p.stem for p in paths}:
         parser.error(f"no notebook {', '.join(sorted(missing))} in {FOLDER}")
     for path in paths:
+        notebook, target = source(path), path.with_suffix(".ipynb")
         if args.solved:
             args.solved.mkdir(parents=True, exist_ok=True)
-            nbformat.write(solved(source(path)), args.solved / f"{path.stem}.ipynb")
+            nbformat.write(solved(notebook), args.solved / target.name)
+            continue
+        stored = nbformat.read(target, as_version=4) if target.exists() else None
+        made = made_from(notebook)
+        if stored and not args.names and stored.metadata.get("labkit", {}).get("made_from") == made:
+            print(f"{path.stem}: up to date", file=sys.stderr)
             continue
         began = time.time()
-        notebook = execute(source(path))
-        make_static(notebook)
-        nbformat.write(notebook, path.with_suffix(".ipynb"))
+        make_static(execute(notebook))
+        if stored:
+            keep_stored(notebook, stored)
+        notebook.metadata["labkit"] = {"made_from": made}
+        nbformat.write(notebook, target)
         print(f"{path.stem}: {time.time() - began:.0f} s", file=sys.stderr)
 
 

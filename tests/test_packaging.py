@@ -27,6 +27,7 @@ TARGETS = (
     "test-all",
     "lint",
     "notebooks",
+    "class",
     "solutions",
     "results",
     "bench",

@@ -1,10 +1,9 @@
-"""A notebook in a real JupyterLab, in a real browser: all cells run, and a slider moves its figure."""
+"""A class copy in a real JupyterLab, in a real browser: nothing is answered, all cells run, and work is kept."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cost import PATIENCE
+from tests.notebooks.test_class_copies import class_copies
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 expect = pytest.importorskip("playwright.sync_api").expect
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOK = "05_ppo_by_hand"
+SOURCE = ROOT / "notebooks" / "05_ppo_by_hand.py"
 BARS = "plot => plot.calcdata.map(bars => bars.map(bar => bar.s))"
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
-    """The address of a JupyterLab in a folder of its own, since Lab saves what it has run."""
-    (tmp_path / "notebooks").mkdir()
-    shutil.copy(ROOT / "notebooks" / f"{NOTEBOOK}.ipynb", tmp_path / "notebooks")
+    """The address of a class copy in a JupyterLab whose root is a folder of its own."""
+    class_copies.fill(tmp_path / "class", [SOURCE])
     for folder in ("configs", "results"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     # Cells off the screen are in the page too, where the test looks for them.
@@ -59,7 +58,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
             except OSError:
                 assert server.poll() is None and monotonic() < end, (tmp_path / "lab.log").read_text()
                 sleep(0.5)
-        yield f"{url}/tree/notebooks/{NOTEBOOK}.ipynb"
+        yield f"{url}/tree/class/{SOURCE.stem}.ipynb"
     finally:
         server.terminate()
         server.wait()
@@ -67,11 +66,12 @@ def lab(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.slow(reason="starts JupyterLab and runs a notebook in it")
 @pytest.mark.browser
-def test_run_all_and_a_slider(lab: str, chromium: Browser) -> None:
+def test_a_class_copy_is_run_saved_and_kept(lab: str, chromium: Browser, tmp_path: Path) -> None:
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(1000 * PATIENCE)
     page.goto(lab)
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    assert page.locator(".jp-OutputArea-output").count() == 0, "a result stands below its question"
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     # Lab stops at an error, so a last cell with a number says that none was met.
@@ -95,4 +95,14 @@ def test_run_all_and_a_slider(lab: str, chromium: Browser) -> None:
         assert monotonic() < end, "the figure does not follow its slider"
         sleep(0.2)
     assert now[0] == errors
+
+    copy = tmp_path / "class" / f"{SOURCE.stem}.ipynb"
+    page.keyboard.press("Control+s")
+    end = monotonic() + PATIENCE
+    while not (saved := copy.read_text(encoding="utf-8")).count('"output_type"'):
+        assert monotonic() < end, "the notebook is not saved"
+        sleep(0.2)
     page.close()
+    # A second start: what Lab saved counts as a copy of the same source, and stays.
+    assert class_copies.fill(copy.parent, [SOURCE]) == []
+    assert copy.read_text(encoding="utf-8") == saved

@@ -116,6 +116,41 @@ def test_it_runs_from_a_fresh_kernel_in_its_fast_setting(path):
     assert all(c.execution_count for c in notebook.cells if c.cell_type == "code")
 
 
+def one_output(text: str, figure: dict, picture: str) -> nbformat.NotebookNode:
+    data = {"application/vnd.plotly.v1+json": figure, "image/png": picture, "text/plain": text}
+    cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("display_data", data)])
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+def test_times_run_ids_and_last_digits_make_no_difference_to_a_stored_notebook():
+    def curves(run: str, success: float, seconds: float) -> dict:
+        return {"data": [{"meta": [run, "success"], "y": [success]}, {"meta": [run, "seconds"], "y": [seconds]}]}
+
+    stored = one_output("mean 0.123456 of 20260101-120000-rl", curves("20260101-120000-rl", 0.5, 3.0), "old")
+    again = one_output("mean 0.123457 of 20260202-130000-rl", curves("20260202-130000-rl", 0.5, 4.0), "new")
+    script.keep_stored(again, stored)
+    assert again.cells[0].outputs == stored.cells[0].outputs
+    for text, success in (("mean 0.13 of 20260101-120000-rl", 0.5), ("mean 0.123456 of 20260101-120000-rl", 0.6)):
+        changed = one_output(text, curves("20260101-120000-rl", success, 3.0), "new")
+        script.keep_stored(changed, stored)
+        assert changed.cells[0].outputs[0].data["image/png"] == "new"
+
+
+def test_a_notebook_is_made_again_when_its_cells_or_its_players_change(tmp_path):
+    weights = tmp_path / "gp-l" / "init" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"old")
+    plays, reads = (
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]) for code in ("load('tiny:gp-l/init')", "1")
+    )
+    before = [script.made_from(n, tmp_path) for n in (plays, reads)]
+    assert [script.made_from(n, tmp_path) for n in (plays, reads)] == before
+    weights.write_bytes(b"new")
+    assert script.made_from(plays, tmp_path) != before[0] and script.made_from(reads, tmp_path) == before[1]
+    reads.cells[0].source = "2"
+    assert script.made_from(reads, tmp_path) != before[1]
+
+
 @pytest.mark.browser
 def test_a_figure_is_stored_with_a_picture():
     figure = {"data": [{"type": "scatter", "x": [0, 1], "y": [0, 1]}], "layout": {"height": 300}}
