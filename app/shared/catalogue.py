@@ -6,15 +6,19 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from labkit.errors import UsageError
 from labkit.players import Player, registry
 from labkit.players.base import Answer, Request
+from labkit.players.checkpoint import Checkpoint
 from labkit.players.registry import PlayerInfo
 
 CONSOLE = logging.getLogger("app")
+T = TypeVar("T")
 STAGES = ("init", "sft", "rl")
 """The bundled checkpoints of a cell that are compared, in this order."""
 
@@ -114,6 +118,17 @@ class Seated:
             return self._player.answer(turns)
         with self._lock:
             return self._player.answer(turns)
+
+    def ask(self, question: Callable[[Checkpoint], T]) -> T:
+        """Ask the model itself something, in its turn.
+
+        Raises:
+            UsageError: the player is not a model that was loaded here.
+        """
+        if not isinstance(self._player, Checkpoint):
+            raise UsageError(f"{self.name} is no model of this machine, so its tokens cannot be computed")
+        with self._lock or nullcontext():
+            return question(self._player)
 
 
 def _summary(info: PlayerInfo) -> str:

@@ -20,6 +20,7 @@ from app.shared.live import YOU, live
 from app.shared.recordings import recorded
 from app.shared.settings import FieldError
 from app.shared.stopping import Key, Line
+from app.shared.tokens import place_of, tokens_of
 from app.shared.window import S, Seat, Shown, Window, changed, same_deal
 from labkit import envs
 from labkit.episode import Episode, Task
@@ -304,6 +305,22 @@ class Handlers(Generic[S]):
             (index, "status"): html.status(seat, differs, running),
             (index, "turns"): html.turns(seat, differs, "" if running else self.EMPTY),
         }
+
+    def ask(self, window: Window[S], index: int, ask: object) -> Updates:
+        """The tokens of the answers of one position, when a card asks for them."""
+        seat = window.seats[index]
+        place = place_of(seat.episode, ask) if seat.episode else None
+        if seat.episode is None or place is None or index in self.line.running(window.session, self.TAB):
+            return {}
+        try:
+            task = self.drawn(window.settings)
+            seat = replace(seat, tokens=tokens_of(self.catalogue, seat.episode, place[0]))
+            return {(index, "turns"): self.seat(window, index, seat, task)[index, "turns"]}
+        except FieldError as error:
+            return self.beside(error)
+        except Exception as error:  # whatever a model does, the app goes on and says what happened
+            CONSOLE.debug("", exc_info=True)
+            return {(index, "status"): html.trouble(seat.player, error)}
 
     def badge(self, seat: Seat) -> str:
         """What kind of player sits there."""

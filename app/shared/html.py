@@ -135,7 +135,7 @@ def turns(seat: Seat, differs: Sequence[str], empty: str) -> str:
         return f'<p class="lk lk-empty app-empty">{text(empty)}</p>' if empty else ""
     if not seat.shown.episode.attempts:
         return ""
-    cards = turns_html(seat.shown.episode)
+    cards = turns_html(seat.shown.episode, seat.tokens, live=True)
     return f'<div class="lk lk-stale">{cards}</div>' if differs else cards
 
 

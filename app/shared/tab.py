@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -99,7 +99,7 @@ class Tab(Generic[H]):
             parts[index, "badge"] = html()
         parts[index, "status"] = html(live=True, script=self.listens("look"))
         self.stage(index)
-        parts[index, "turns"] = html(script="labkit.turns(element, watch);")
+        parts[index, "turns"] = html(script="labkit.turns(element, watch, trigger, 'ask');")
         parts[index, "shown"] = gr.State(None)
 
     def extra(self, index: int) -> None:
@@ -165,13 +165,17 @@ class Tab(Generic[H]):
         names = dict.fromkeys(outputs)
         return event(handle, self.inputs, [self.parts[name] for name in names], **(QUICK | options))
 
-    def sends(self, event: Any, handler: Any, name: str, outputs: list[Part]) -> None:
-        """Call the handler with the window and with what the page's script sends under a name."""
+    def sends(self, event: Any, handler: Any, name: str, outputs: list[Part], how: Mapping[str, Any] = QUICK) -> None:
+        """Call the handler with the window and with what the page's script sends under a name.
+
+        Args:
+            how: :data:`QUICK`, or :data:`PLAYERS` where a model is asked.
+        """
 
         def handle(data: gr.EventData, request: gr.Request, *values: Any) -> dict[Any, Any]:
             return self.named(handler(self.window(values, request), **{name: sent(data, name)}))
 
-        event(handle, self.inputs, [self.parts[part] for part in outputs], trigger_mode="always_last", **QUICK)
+        event(handle, self.inputs, [self.parts[part] for part in outputs], trigger_mode="always_last", **how)
 
     def named(self, updates: Updates) -> dict[Any, Any]:
         # Gradio takes an empty dictionary for a value.
@@ -199,6 +203,8 @@ class Tab(Generic[H]):
             pressed = partial(handlers.press, index=index)
             started = self.on(parts[index, "play"].click, pressed, [*seat, *self.controls])
             self.plays(started, index, handlers.run)
+            answers: list[Part] = [(index, "turns"), (index, "status"), *self.controls]
+            self.sends(parts[index, "turns"].ask, partial(handlers.ask, index=index), "ask", answers, PLAYERS)
         started = self.on(parts["all"].click, handlers.press_all, [*self.of_seats(), *self.controls])
         for index in range(SEATS):
             self.plays(started, index, handlers.run)

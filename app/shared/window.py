@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from app.shared.settings import Settings
 from labkit.episode import Episode, Task
+from labkit.evaluation.tokens import Token
 
 S = TypeVar("S", bound=Settings)
 
@@ -30,6 +32,8 @@ class Seat:
     shown: Shown | None = None
     step: int | None = None
     """Index of the position that is looked at; None follows the episode."""
+    tokens: Sequence[Sequence[Token]] = ()
+    """Those of each attempt, where they were asked for."""
 
     @property
     def episode(self) -> Episode | None:

@@ -37,17 +37,21 @@ window.labkit = {
     setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
   },
 
-  // Parts that a reader opened stay open when the next card comes in; arrow keys go from card to card.
-  turns(element, watch) {
-    const parts = () => [...element.querySelectorAll(".lk-turn details")];
+  // Parts that a reader opened stay open when the next card comes in; arrow keys go from card to card. A part that waits
+  // for the tokens of an answer asks for them when it is opened.
+  turns(element, watch, trigger, ask) {
+    const parts = () => [...element.querySelectorAll(".lk-turn details, .lk-repeated")];
     const place = (part) => {
+      if (part.matches(".lk-repeated")) return part.dataset.first;
       const card = part.closest(".lk-turn");
       return `${card.getAttribute("aria-label")}/${[...card.querySelectorAll("details")].indexOf(part)}`;
     };
     const open = new Set();
     element.addEventListener("toggle", (event) => {
       const part = event.target;
-      if (part.isConnected && part.closest(".lk-turn")) open[part.open ? "add" : "delete"](place(part));
+      if (!part.isConnected || !part.matches(".lk-turn details, .lk-repeated")) return;
+      open[part.open ? "add" : "delete"](place(part));
+      if (part.open && part.dataset.ask) trigger(ask, { ask: part.dataset.ask });
     }, true);
     watch("value", () => {
       for (const part of parts()) part.open = open.has(place(part));
@@ -55,7 +59,7 @@ window.labkit = {
     element.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step || !event.target.matches(".lk-turn")) return;
-      const cards = [...element.querySelectorAll(".lk-turn")];
+      const cards = [...element.querySelectorAll(".lk-turn")].filter((card) => card.checkVisibility());
       cards[cards.indexOf(event.target) + step]?.focus();
       event.preventDefault();
     });

@@ -96,7 +96,9 @@ class VIRLHandlers(Handlers[VIRLSettings]):
             (index, "step"): seat.step,
             (index, "status"): html.walk(seat, looked_at, differs, running) if episode else busy(running),
             (index, "stage"): html.stage(on_stage, at, told, plan=True),
-            (index, "turns"): html.turns(episode, answered, bool(differs)) if episode else _empty(running),
+            (index, "turns"): html.turns(episode, answered, bool(differs), seat.tokens, live=True)
+            if episode
+            else _empty(running),
         }
 
     def look(self, window: Window[VIRLSettings], index: int, step: object) -> Updates:

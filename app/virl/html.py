@@ -9,6 +9,7 @@ from app.shared.window import Seat
 from labkit.counting import counted
 from labkit.envs.virl.headings import ACTIONS
 from labkit.episode import Episode
+from labkit.evaluation.tokens import Token
 from labkit.views.markup import Mark, mark_of, signed, text
 from labkit.views.turns import ended_html, position_html, strip_html
 from labkit.views.virl import instruction_html, map_html, outcome_html, views_html
@@ -68,11 +69,21 @@ def stage(episode: Episode, at: int, answered: int | None, plan: bool) -> str:
     )
 
 
-def turns(episode: Episode, at: int | None, stale: bool) -> str:
-    """The turn cards of one step."""
+def turns(
+    episode: Episode,
+    at: int | None,
+    stale: bool,
+    tokens: Sequence[Sequence[Token]] = (),
+    live: bool = False,
+) -> str:
+    """The turn cards of one step.
+
+    Args:
+        tokens, live: as of :func:`labkit.views.turns.turns_html`.
+    """
     if at is None:
         return ""
-    cards = position_html(episode, at)
+    cards = position_html(episode, at, tokens, live=live)
     return f'<div class="lk lk-stale">{cards}</div>' if stale else cards
 
 

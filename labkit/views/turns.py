@@ -2,6 +2,9 @@
 
 The same markup stands in the app, in a notebook and on a static page; ``static/turns.css`` takes its colours
 from whichever of them it finds itself in. Whatever a player wrote is untrusted text and is shown as text.
+
+A page with a script of its own may ask for ``live`` cards. Such a card has a part that asks for the answer's tokens
+when it is opened: its ``data-ask`` is ``POSITION.ATTEMPT``.
 """
 
 from __future__ import annotations
@@ -9,16 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any
 
 from labkit import envs
 from labkit.counting import counted
 from labkit.envs.games import row_of
-from labkit.episode import Attempt, Episode, Message, Position, Sample
+from labkit.episode import Attempt, Episode, Message, Position, Sample, Verdict
 from labkit.views.base import Folded, View
 from labkit.views.markup import BAD, OK, Mark, details, mark_of, pre, shown_html, signed, text
-from labkit.views.tokens import Token, tokens_html
+from labkit.views.tokens import Token, asked_html, tokens_html
 
 
 def _view(episode: Episode) -> View:
@@ -30,13 +33,17 @@ def hand_html(episode: Episode, height: int = 96) -> str:
     return _view(episode).hand(episode, height)
 
 
-def turn_card(episode: Episode, position: int, attempt: int, tokens: Sequence[Token] = ()) -> str:
+def turn_card(
+    episode: Episode, position: int, attempt: int, tokens: Sequence[Token] = (), *, live: bool = False
+) -> str:
     """A card with one answer, its fields, verdict and reward.
 
     Args:
         position: index into ``episode.positions``.
         attempt: index into that position's attempts.
-        tokens: those of the answer, where they were stored; see :class:`labkit.views.tokens.StoredTokens`.
+        tokens: those of the answer, where they are known: stored (:class:`labkit.views.tokens.StoredTokens`) or
+            computed (:func:`labkit.evaluation.tokens.answer_tokens`).
+        live: for a page with a script.
 
     Raises:
         IndexError: no attempt has these indices.
@@ -53,31 +60,37 @@ def turn_card(episode: Episode, position: int, attempt: int, tokens: Sequence[To
         f"<header>{mark.html()}<span>{title}</span>{_reward(this, total)}</header>"
         f"{_answer(episode, this)}{_fields(episode, here, this)}{_quoted(this.verdict.feedback)}"
         f"{_other_rule(episode, here, this)}{_tags(episode, this)}"
-        f"{_sample(this.sample)}{_inside(episode, position, attempt, tokens)}</article>"
+        f"{_sample(this.sample)}{_inside(episode, position, attempt, tokens, live)}</article>"
     )
 
 
-def turns_html(episode: Episode, tokens: Sequence[Sequence[Token]] = ()) -> str:
+def turns_html(episode: Episode, tokens: Sequence[Sequence[Token]] = (), *, live: bool = False) -> str:
     """All turn cards, in order; where there are several positions, each is a part that opens.
 
     Args:
-        tokens: those of each attempt, in order over all positions, where they were stored.
+        tokens: those of each attempt, in order over all positions, where they are known.
+        live: for a page with a script.
     """
-    parts = (_position(episode, p, tokens) for p, position in enumerate(episode.positions) if position.attempts)
+    parts = (_position(episode, p, tokens, live) for p, position in enumerate(episode.positions) if position.attempts)
     return f'<ol class="lk lk-turns">{"".join(parts)}</ol>'
 
 
-def position_html(episode: Episode, position: int) -> str:
+def position_html(
+    episode: Episode, position: int, tokens: Sequence[Sequence[Token]] = (), *, live: bool = False
+) -> str:
     """The turn cards of one position.
+
+    Args:
+        tokens, live: as of :func:`turns_html`.
 
     Raises:
         IndexError: no position has this index.
     """
-    return f'<ol class="lk lk-turns">{_cards(episode, position)}</ol>'
+    return f'<ol class="lk lk-turns">{_cards(episode, position, tokens, live)}</ol>'
 
 
-def _position(episode: Episode, position: int, tokens: Sequence[Sequence[Token]]) -> str:
-    cards, view = _cards(episode, position, tokens), _view(episode)
+def _position(episode: Episode, position: int, tokens: Sequence[Sequence[Token]], live: bool) -> str:
+    cards, view = _cards(episode, position, tokens, live), _view(episode)
     step = view.step(episode, position)
     if not step:
         return cards
@@ -91,11 +104,49 @@ def _position(episode: Episode, position: int, tokens: Sequence[Sequence[Token]]
     return f'<li><details class="lk-step"{opened}>{head}<ol class="lk-turns">{cards}</ol></details></li>'
 
 
-def _cards(episode: Episode, position: int, tokens: Sequence[Sequence[Token]] = ()) -> str:
-    attempts = range(len(episode.positions[position].attempts))
+def _cards(episode: Episode, position: int, tokens: Sequence[Sequence[Token]], live: bool) -> str:
+    """The cards of a position; failures that the verifier answers alike, one after the other, are folded."""
+    attempts = episode.positions[position].attempts
     before = sum(len(p.attempts) for p in episode.positions[:position])
-    return "".join(
-        f"<li>{turn_card(episode, position, a, tokens[before + a] if tokens else ())}</li>" for a in attempts
+    cards = [
+        f"<li>{turn_card(episode, position, n, tokens[before + n] if tokens else (), live=live)}</li>"
+        for n in range(len(attempts))
+    ]
+    shown = []
+    for (success, *_), places in groupby(range(len(attempts)), key=lambda n: _outcome(attempts[n].verdict)):
+        first, *again = places
+        shown.append(cards[first])
+        if again and not success:
+            folded = "".join(cards[n] for n in again)
+            shown.append(f"<li>{_repeated(episode, position, again, folded)}</li>")
+    return "".join(shown)
+
+
+def _outcome(verdict: Verdict) -> tuple[bool, str, str]:
+    return verdict.success, verdict.category, verdict.feedback
+
+
+def _repeated(episode: Episode, position: int, again: Sequence[int], cards: str) -> str:
+    """One line for failures that repeat the one before them.
+
+    Args:
+        again: indices of the attempts.
+        cards: their cards.
+    """
+    here = episode.positions[position]
+    last = here.attempts[again[-1]]
+    numbers = f"Attempt {again[0] + 1}" if len(again) == 1 else f"Attempts {again[0] + 1} to {again[-1] + 1}"
+    verb = "fails" if len(again) == 1 else "fail"
+    others = [here.attempts[n].other_rule for n in again]
+    label = f"would be correct under {_view(episode).other_rule_label(here)}"
+    kept = f" {OK._replace(word=label).html()}" if all(other and other.success for other in others) else ""
+    line = (
+        f"{numbers} {verb} as attempt {again[0]} did {mark_of(last.verdict).html()}{kept} "
+        f"<q>{text(last.verdict.feedback)}</q>"
+    )
+    return (
+        f'<details class="lk-repeated" data-first="{position}.{again[0]}"><summary>{line}</summary>'
+        f'<ol class="lk-turns">{cards}</ol></details>'
     )
 
 
@@ -147,14 +198,14 @@ def _attempt(number: int, attempt: Attempt) -> str:
     return f'<li class="lk-{tone}">{number} {shown} {signed(attempt.reward)}</li>'
 
 
-def episode_html(episode: Episode, tokens: Sequence[Sequence[Token]] = ()) -> str:
+def episode_html(episode: Episode, tokens: Sequence[Sequence[Token]] = (), *, live: bool = False) -> str:
     """A whole episode: who played what, the hand, the summary, the turn cards.
 
     Args:
-        tokens: those of each attempt, in order over all positions, where they were stored.
+        tokens, live: as of :func:`turns_html`.
     """
     who = f"<strong>{text(episode.player or 'nobody')}</strong> on {text(episode.task.id)}"
-    turns = turns_html(episode, tokens) if episode.attempts else '<p class="lk-empty">No answer yet.</p>'
+    turns = turns_html(episode, tokens, live=live) if episode.attempts else '<p class="lk-empty">No answer yet.</p>'
     return (
         f'<section class="lk lk-episode" aria-label="Episode {text(episode.task.id)}">'
         f"<p>{who} · {text(_view(episode).setting(episode))}</p>"
@@ -246,16 +297,18 @@ def _sample(sample: Sample | None) -> str:
     return f'<p class="lk-sample">{" · ".join(parts)}</p>'
 
 
-def _inside(episode: Episode, position: int, attempt: int, tokens: Sequence[Token]) -> str:
+def _inside(episode: Episode, position: int, attempt: int, tokens: Sequence[Token], live: bool) -> str:
     """What lies behind the answer: its tokens, the dialogue that led to it, its characters, its record."""
     this = episode.positions[position].attempts[attempt]
+    place = f"{position}.{attempt}"
+    sampled = this.sample is not None and this.sample.logp is not None
     sent = envs.prompt(envs.fork(episode, attempt, position))
     known = len(sent) - 2 if attempt else 0
     messages = "".join(_message(episode, m, new=n >= known) for n, m in enumerate(sent))
     count = f"{len(sent)} messages, the last 2 new" if attempt else "1 message"
     return (
         '<div class="lk-inside">'
-        + tokens_html(tokens)
+        + (tokens_html(tokens) or (asked_html(place) if live and sampled else ""))
         + details(f"Prompt as sent ({count})", messages)
         + details("Raw answer", pre(json.dumps(this.answer)))
         + details("Record", pre(json.dumps(asdict(this), ensure_ascii=False, indent=1)))

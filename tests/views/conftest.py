@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-VOID = {"img", "br"}
+VOID = {"img", "br", "input"}
 
 
 @dataclass

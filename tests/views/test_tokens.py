@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 
 import pytest
 
@@ -18,11 +17,36 @@ def test_each_token_tells_its_probability_and_doubt_is_darker(parse):
     shown = parse(tokens_html([Token("<b>", math.log(0.25)), Token("\n", 0.0), Token(" 24", math.log(0.9))]))
     spans = shown.all("span")
     assert [span.text for span in spans] == ["<b>", "\n", " 24"]
-    assert [span.attributes["title"] for span in spans] == ["p 0.25", "p 1", "p 0.9"]
+    assert [span.attributes["data-told"] for span in spans] == ["'<b>' p 0.25", "'\\n' p 1", "' 24' p 0.9"]
+    assert all(span.attributes["tabindex"] == "0" for span in spans)
     # As dark as the probability is below 1.
-    assert [re.search(r"\d+", span.attributes["style"])[0] for span in spans] == ["75", "0", "10"]
+    assert [span.attributes["style"] for span in spans] == [f"--lk-probability: {n}%" for n in (75, 0, 10)]
     assert "lowest 0.25: '<b>'" in shown.all("summary")[0].text
-    assert tokens_html([]) == ""
+    # With one number there is nothing to choose.
+    assert not shown.all("form") and tokens_html([]) == ""
+
+
+def test_a_choice_says_which_of_several_numbers_is_the_colour(parse):
+    first = Token(
+        "10", math.log(0.5), entropy=0.5, value=-2.0, advantage=1.0, others=(("<13>", 0.4), ("1", 0.05), ("2", 1e-4))
+    )
+    second = Token("+", 0.0, entropy=2.0, value=1.0, advantage=-4.0)
+    shown = parse(tokens_html([first, second]))
+    radios = shown.all("input")
+    assert [radio.attributes["value"] for radio in radios] == ["probability", "entropy", "value", "advantage"]
+    assert ["checked" in radio.attributes for radio in radios] == [True, False, False, False]
+    one, two = (span.attributes for span in shown.all("pre")[0].all("span"))
+    told = "'10' p 0.5 · entropy 0.50 nats · value −2.00 · advantage +1.00 · instead: '<13>' 0.4, '1' 0.05"
+    assert one["data-told"] == told
+    # 0.5 of the highest entropy, 2; the largest value is 2, the largest advantage 4; what is above 0 has a tone of its
+    # own.
+    assert one["style"] == (
+        "--lk-probability: 50%; --lk-entropy: 25%; --lk-value: 100%; --lk-advantage: 25%; "
+        "--lk-advantage-tone: var(--lk-ok)"
+    )
+    assert two["style"].split("; ")[1:] == [
+        "--lk-entropy: 100%", "--lk-value: 50%", "--lk-value-tone: var(--lk-ok)", "--lk-advantage: 100%",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("player", ["tiny:gp-l/init", "mine=tiny:gp-l/sft"])

@@ -145,6 +145,42 @@ def test_an_answer_for_the_other_rule_is_called_out(episode, parse):
     assert not parse(turn_card(no_faces, 0, 0)).all(".lk-other"), "without a face card the rules agree"
 
 
+def test_failures_that_repeat_the_one_before_are_one_line(parse):
+    # With J = 10: 8+8+3+10 = 29 three times, in two orders, then unreadable, then right.
+    task = game("gp-l").task(hand=["8", "J", "3", "8"])
+    played = start(task, "a model")
+    for formula in ("8+8+3+10", "8+8+3+10", "10+8+8+3"):
+        played = judge(played, answer([8, 10, 3, 8], formula))
+    played = judge(judge(played, "?"), answer([8, 10, 3, 8], "(10*8-8)/3"))
+    page = parse(turns_html(played))
+    [folded] = page.all(".lk-repeated")
+    line = " ".join(folded.all("summary")[0].text.split())
+    assert line.startswith("Attempts 2 to 3 fail as attempt 1 did ✗ wrong value") and "equals 29" in line
+    assert "open" not in folded.attributes and len(folded.all("article")) == 2
+    # Everything is still there, in order.
+    assert [card.attributes["aria-label"].split(":")[0] for card in page.all("article")] == [
+        f"Attempt {n} of 5" for n in range(1, 6)
+    ]
+    assert len(page.parts[0].parts) == 4, "the first, the fold, the unreadable one, the right one"
+
+
+def test_a_folded_line_says_that_the_answers_keep_to_the_other_rule(parse):
+    # (10*8-8)/3 = 24 where J counts as 10.
+    old = answer([8, 10, 3, 8], "(10*8-8)/3")
+    played = start(game("gp-l").task(hand=TRUTH["cards"], faces=TRUTH["faces"]))
+    for _ in range(2):
+        played = judge(played, old)
+    line = parse(turns_html(played)).all(".lk-repeated")[0].all("summary")[0].text
+    assert "Attempt 2 fails as attempt 1 did" in line and "would be correct under J, Q, K = 10" in line
+
+
+def test_a_live_card_asks_for_the_tokens_of_a_sampled_answer(episode, parse):
+    page = parse(turns_html(episode, live=True))
+    # Only the second answer was sampled.
+    assert [part.attributes["data-ask"] for part in page.all("details") if "data-ask" in part.attributes] == ["0.1"]
+    assert "data-ask" not in turns_html(episode)
+
+
 def test_the_prompt_is_the_dialogue_with_its_new_part_marked(episode, parse):
     page = parse(turn_card(episode, 0, 2))
     messages = page.all(".lk-message")
