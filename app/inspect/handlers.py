@@ -12,7 +12,7 @@ import gradio as gr
 
 from app import link
 from app.inspect import html
-from app.inspect.html import Bars
+from app.inspect.html import Bars, Opened
 from app.inspect.pairs import compared, kind_of
 from app.inspect.settings import DEAL, FACETS, SORTS, TOGGLED, InspectSettings, split
 from app.inspect.stores import Store
@@ -24,6 +24,7 @@ from labkit.counting import counted
 from labkit.errors import UsageError
 from labkit.runs import Run
 from labkit.runs.index import Facet, Index, Pair, Unit
+from labkit.views.parting import parting_html
 from labkit.views.tokens import StoredTokens
 
 Updates = dict[str, Any]
@@ -259,10 +260,14 @@ class InspectHandlers:
             episodes = [_stored(place, store, index) for place in wanted]
         except UsageError as error:
             return note(public(str(error)))
+        between = ""
+        if len(episodes) == 2:
+            first, second = episodes
+            between = parting_html((first.episode, second.episode), (first.tokens, second.tokens))
         at = next((n for n, place in enumerate(places) if place[0] == chosen.open), None)
         before = places[at - 1] if at else None
         after = places[at + 1] if at is not None and at + 1 < len(places) else None
-        return html.opened_html(chosen, episodes, before, after)
+        return html.opened_html(chosen, [one.html() for one in episodes], before, after, between)
 
     def pick(self, chosen: InspectSettings, picked: object) -> Updates:
         """A click on a bar, a row, a page or a condition."""
@@ -319,8 +324,8 @@ class InspectHandlers:
         return {"carrier": "".join(f"{line}\n" for line in lines), "problem": note(message, "plain")}
 
 
-def _stored(place: str, store: Store, index: Index) -> str:
-    """A stored episode.
+def _stored(place: str, store: Store, index: Index) -> Opened:
+    """A stored episode, with its tokens where they were stored.
 
     Raises:
         UsageError: there is none.
@@ -333,8 +338,8 @@ def _stored(place: str, store: Store, index: Index) -> str:
         tokens = StoredTokens(Run(store.root / run)).of(episode)
     except UsageError as error:
         message = note(f"The stored tokens cannot be shown: {public(str(error))}", "void")
-        return html.stored_html(place, episode, (), message)
-    return html.stored_html(place, episode, tokens)
+        return Opened(place, episode, (), message)
+    return Opened(place, episode, tokens)
 
 
 def _within(chosen: InspectSettings, total: int) -> InspectSettings:

@@ -310,13 +310,18 @@ def _pages(page: int, total: int, size: int) -> str:
 
 
 def opened_html(
-    chosen: InspectSettings, episodes: Sequence[str], before: Sequence[Any] | None, after: Sequence[Any] | None
+    chosen: InspectSettings,
+    episodes: Sequence[str],
+    before: Sequence[Any] | None,
+    after: Sequence[Any] | None,
+    between: str = "",
 ) -> str:
     """What is open: an episode, or two side by side, with buttons to their neighbours in the table.
 
     Args:
         episodes: HTML of each.
         before, after: what a click opens: place, page and, of two, the place of the second; None for nothing.
+        between: HTML above two episodes.
     """
     buttons = "".join(
         f'<button type="button" {pick("open", *where)}>{label}</button>'
@@ -327,21 +332,27 @@ def opened_html(
     two = " data-two" if len(episodes) > 1 else ""
     return (
         f'<div class="lk app-opened" data-opened="{text(chosen.open)}"{two}><div class="app-opened-head">{buttons}'
-        f'<button type="button" {pick("close")}>Close</button></div>'
+        f'<button type="button" {pick("close")}>Close</button></div>{between}'
         f'<div class="app-episodes">{"".join(f"<div>{one}</div>" for one in episodes)}</div></div>'
     )
 
 
-def stored_html(place: str, episode: Episode, tokens: Sequence[Sequence[Token]], notice: str = "") -> str:
-    """A stored episode as the game's tab shows it.
+@dataclass(frozen=True)
+class Opened:
+    """A stored episode that is open."""
 
-    Args:
-        place: where it is stored.
-        notice: HTML above it.
-    """
-    run, name, number = place.rsplit("/", 2)
-    where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}</p>'
-    return f"{where}{notice}{episode_html(episode, tokens)}"
+    place: str
+    """Where it is stored."""
+    episode: Episode
+    tokens: Sequence[Sequence[Token]]
+    notice: str = ""
+    """HTML above it."""
+
+    def html(self) -> str:
+        """As the game's tab shows it."""
+        run, name, number = self.place.rsplit("/", 2)
+        where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}</p>'
+        return f"{where}{self.notice}{episode_html(self.episode, self.tokens)}"
 
 
 def values(chosen: InspectSettings, field: str, trait: str = "") -> list[str]:

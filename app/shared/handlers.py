@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Generic
 
 import gradio as gr
@@ -20,7 +21,7 @@ from app.shared.live import YOU, live
 from app.shared.recordings import recorded
 from app.shared.settings import FieldError
 from app.shared.stopping import Key, Line
-from app.shared.tokens import place_of, tokens_of
+from app.shared.tokens import place_of, tokens_of, tokens_there
 from app.shared.window import S, Seat, Shown, Window, changed, same_deal
 from labkit import envs
 from labkit.episode import Episode, Task
@@ -117,7 +118,8 @@ class Handlers(Generic[S]):
             task = self.drawn(window.settings)
         except FieldError as error:
             return {**notes, **self.beside(error)}
-        return {**notes, **self.deal(window, task), **self.seats(window, task), **self.own_side(window, task)}
+        shown = {**self.deal(window, task), **self.seats(window, task), **self.own_side(window, task)}
+        return {**notes, **shown, "parting": ""}
 
     def seats(self, window: Window[S], task: Task) -> Updates:
         """The seats that are on the screen."""
@@ -154,6 +156,8 @@ class Handlers(Generic[S]):
         return {
             **{(i, "place"): gr.update(visible=i < window.count) for i in range(SEATS)},
             "all": gr.update(visible=window.count > 1),
+            "part": gr.update(visible=window.count > 1),
+            "parting": "",
         }
 
     def sit(self, window: Window[S]) -> Updates:
@@ -172,7 +176,7 @@ class Handlers(Generic[S]):
         except FieldError as error:
             return self.beside(error)
         seat = self.with_recording(window.seats[index], task)
-        return {(index, "badge"): self.badge(seat), **self.seat(window, index, seat, task)}
+        return {(index, "badge"): self.badge(seat), **self.seat(window, index, seat, task), "parting": ""}
 
     # Playing
 
@@ -292,6 +296,8 @@ class Handlers(Generic[S]):
         return {
             **{name: gr.update(interactive=not running) for name in self.FROZEN},
             "all": gr.update(value="Stop all" if running else "Play all"),
+            "part": gr.update(interactive=not running),
+            **({"parting": ""} if running else {}),
         }
 
     def key(self, window: Window[S], index: int) -> Key:
@@ -321,6 +327,13 @@ class Handlers(Generic[S]):
         except Exception as error:  # whatever a model does, the app goes on and says what happened
             CONSOLE.debug("", exc_info=True)
             return {(index, "status"): html.trouble(seat.player, error)}
+
+    def part(self, window: Window[S]) -> Updates:
+        """Where the answers of the players side by side part, with the probabilities that their models give."""
+        played = [seat.episode for seat in window.seats[: window.count] if seat.episode and seat.episode.attempts]
+        if self.line.running(window.session, self.TAB):
+            return {}
+        return {"parting": html.partings(played, partial(tokens_there, self.catalogue))}
 
     def badge(self, seat: Seat) -> str:
         """What kind of player sits there."""

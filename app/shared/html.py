@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import combinations
 
 from app.shared.catalogue import public
-from app.shared.window import Seat
+from app.shared.window import Seat, same_deal
 from labkit.counting import counted
 from labkit.episode import Episode
 from labkit.errors import UsageError
+from labkit.evaluation.tokens import Token
 from labkit.players.registry import BUILT_IN, PlayerInfo
 from labkit.views.markup import Mark, mark_of, signed, text
+from labkit.views.parting import parting_html
 from labkit.views.turns import summary_html, turns_html
 
 KINDS = {"tiny": "bundled model", "run": "trained here"}
@@ -137,6 +140,18 @@ def turns(seat: Seat, differs: Sequence[str], empty: str) -> str:
         return ""
     cards = turns_html(seat.shown.episode, seat.tokens, live=True)
     return f'<div class="lk lk-stale">{cards}</div>' if differs else cards
+
+
+def partings(episodes: Sequence[Episode], tokens: Callable[[Episode, Episode], Sequence[Sequence[Token]]]) -> str:
+    """Where the answers of each two players on the same deal part.
+
+    Args:
+        tokens: of the first episode, at the answer where the two part.
+    """
+    pairs = [(one, other) for one, other in combinations(episodes, 2) if same_deal(one.task, other.task)]
+    if not pairs:
+        return note("Two players must have played the same deal; press Play all first.", "void")
+    return "".join(parting_html(pair, (tokens(*pair), tokens(*pair[::-1]))) for pair in pairs)
 
 
 def own_verdict(own: Episode | None) -> str:

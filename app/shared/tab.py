@@ -42,6 +42,8 @@ class Tab(Generic[H]):
     """The parts that fill a :class:`Window` besides the settings and the seats."""
     DEAL: tuple[str, ...]
     """The parts that show the task."""
+    SEVERAL: tuple[str, ...] = ("all", "part", "parting")
+    """The parts that are for several players."""
 
     def __init__(self, handlers: H) -> None:
         self.handlers = handlers
@@ -80,8 +82,13 @@ class Tab(Generic[H]):
             "Play all", variant="primary", size="md", min_width=90, visible=False, elem_classes="app-play"
         )
 
+        self.parts["part"] = gr.Button(
+            "Where do they part?", size="md", min_width=90, visible=False, elem_classes="app-small"
+        )
+
     def seats(self) -> None:
         """The seats, side by side."""
+        self.parts["parting"] = html(live=True)
         with gr.Row(elem_classes="app-seats"):
             for index in range(SEATS):
                 with gr.Column(min_width=260, visible=index == 0, elem_classes="app-seat") as place:
@@ -148,7 +155,7 @@ class Tab(Generic[H]):
     @property
     def controls(self) -> list[Part]:
         """The fields, and what is written beside them."""
-        return [*dict.fromkeys((*self.fields, *self.handlers.NOTES.values(), *self.handlers.FROZEN, "all"))]
+        return [*dict.fromkeys((*self.fields, *self.handlers.NOTES.values(), *self.handlers.FROZEN, *self.SEVERAL))]
 
     @property
     def everything(self) -> list[Part]:
@@ -205,6 +212,7 @@ class Tab(Generic[H]):
             self.plays(started, index, handlers.run)
             answers: list[Part] = [(index, "turns"), (index, "status"), *self.controls]
             self.sends(parts[index, "turns"].ask, partial(handlers.ask, index=index), "ask", answers, PLAYERS)
+        self.on(parts["part"].click, handlers.part, ["parting"], queue=True, **PLAYERS)
         started = self.on(parts["all"].click, handlers.press_all, [*self.of_seats(), *self.controls])
         for index in range(SEATS):
             self.plays(started, index, handlers.run)
@@ -222,7 +230,7 @@ class Tab(Generic[H]):
         def done(request: gr.Request) -> dict[Any, Any]:
             return self.named(self.handlers.freeze(request.session_hash or ""))
 
-        frozen = [self.parts[name] for name in (*self.handlers.FROZEN, "all")]
+        frozen = [self.parts[name] for name in (*self.handlers.FROZEN, *self.SEVERAL)]
         started.then(run, self.inputs, outputs, **PLAYERS).then(done, None, frozen, **QUICK)
 
     def _in_the_browser(self) -> None:

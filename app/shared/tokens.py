@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app.shared.catalogue import Catalogue
 from labkit.episode import Episode
-from labkit.evaluation.tokens import Token, answer_tokens
+from labkit.errors import UsageError
+from labkit.evaluation.tokens import Token, answer_tokens, parting
 
 
 def place_of(episode: Episode, sent: object) -> tuple[int, int] | None:
@@ -28,3 +29,12 @@ def tokens_of(catalogue: Catalogue, episode: Episode, position: int) -> list[lis
     before = sum(len(p.attempts) for p in episode.positions[:position])
     behind = len(episode.attempts) - before - len(found)
     return [*([] for _ in range(before)), *found, *([] for _ in range(behind))]
+
+
+def tokens_there(catalogue: Catalogue, episode: Episode, other: Episode) -> list[list[Token]]:
+    """The tokens of an episode at the answer where it parts from another; none where its player has none."""
+    found = parting(episode, other)
+    try:
+        return tokens_of(catalogue, episode, found.position) if found else []
+    except UsageError:
+        return []

@@ -22,6 +22,7 @@ class StoryTab(Tab[StoryHandlers]):
     """Builds the tab where it is made; :meth:`wire` connects it once the whole page stands."""
 
     SEAT = ("shown", "status", "turns")
+    SEVERAL = ("all",)
 
     def __init__(self, catalogue: Catalogue, line: Line) -> None:
         super().__init__(StoryHandlers(catalogue, line))

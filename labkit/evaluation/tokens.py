@@ -6,7 +6,10 @@ into later, as long as its player can be loaded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from math import exp
+from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.envs import fork, game, prompt
@@ -97,3 +100,37 @@ def answer_tokens(
 
 def _text(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
     return tokenizer.decode([token], clean_up_tokenization_spaces=False)
+
+
+class Parting(NamedTuple):
+    """Where two players on the same deal say something different for the first time."""
+
+    position: int
+    attempt: int
+    """Index into the attempts of the position."""
+    number: int
+    """Index into all attempts of an episode."""
+    at: int
+    """Characters of this answer that both have said alike."""
+
+
+def parting(one: Episode, other: Episode) -> Parting | None:
+    """Where the answers of two episodes part; None where they do not, or where the players were asked different things.
+
+    After it the dialogues differ, and later answers cannot be compared token by token.
+    """
+    number = 0
+    for position, (here, there) in enumerate(zip(one.positions, other.positions, strict=False)):
+        if (here.prompt, here.picture) != (there.prompt, there.picture):
+            return None
+        for attempt, (first, second) in enumerate(zip(here.attempts, there.attempts, strict=False)):
+            if first.answer != second.answer:
+                return Parting(position, attempt, number, len(commonprefix([first.answer, second.answer])))
+            number += 1
+    return None
+
+
+def token_at(tokens: Sequence[Token], at: int) -> Token | None:
+    """The token with the character ``at`` of an answer; where the answer ends there, the token that ends it."""
+    ends = accumulate(len(token.text) for token in tokens)
+    return next((token for token, end in zip(tokens, ends, strict=True) if end > at), None)

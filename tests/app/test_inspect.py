@@ -262,6 +262,9 @@ def test_two_episodes_of_a_deal_open_side_by_side(handlers, paired):
     row = next(p for p in picks(handlers.show(chosen), "table") if p[1] == "20260101-a/rule-ood/0")
     assert row == ["open", "20260101-a/rule-ood/0", 0, "20260102-b/rule-ood/0"]
     shown = handlers.pick(chosen, json.dumps(row))
+    # The first answer of one is for K = 10, of the other for K = 13.
+    parts = re.sub("<[^>]+>", "", shown["opened"].replace("&quot;", '"'))
+    assert 'part at attempt 1 after …rds": ["K", "6", "2", "4"], "number": [1.' in parts
     # Two attempts of the first player, one of the second.
     assert shown["opened"].count("lk-turn ") == 3 and shown["opened"].count("lk-episode") == 2
     assert ["open", "20260101-a/rule-ood/1", 0, "20260102-b/rule-ood/1"] in picks(shown, "opened")

@@ -13,6 +13,7 @@ from app.shared.catalogue import Catalogue
 from app.shared.stopping import Key, Line
 from app.shared.tokens import place_of
 from app.shared.window import Seat, Shown, Window
+from labkit.envs import judge, start
 from labkit.play import play
 from labkit.players import registry
 
@@ -52,6 +53,21 @@ def test_what_no_card_sends_changes_nothing(handlers, window, sent):
 def test_while_a_player_answers_nothing_else_is_asked(handlers, window):
     handlers.line.draw(Key("s", "gp", 0))
     assert handlers.ask(window, 0, "0.0") == {}
+
+
+def test_two_players_on_one_deal_part_at_a_token(handlers, window):
+    shown = window.seats[0].shown
+    first = shown.episode.attempts[0].answer
+    cut = judge(start(shown.episode.task, "someone"), first[:-10] + "?")
+    both = replace(window, seats=(*window.seats, Seat("someone", Shown(cut, "live"))), count=2)
+    said = handlers.part(both)["parting"]
+    assert said.count("<tr>") == 3 and "Their answers part at attempt 1" in said
+    # The model's own token has a probability; a player that is not on offer has none.
+    [own, other] = re.findall("<tr><th scope=.row.>.*?</tr>", said)
+    assert re.search(r"<td>[01](\.\d+)?</td>", own) and other.endswith("<td></td><td></td></tr>")
+    assert "press Play all" in handlers.part(window)["parting"]
+    handlers.line.draw(Key("s", "gp", 1))
+    assert handlers.part(both) == {}
 
 
 def test_a_player_without_tokens_says_so(catalogue, window):
