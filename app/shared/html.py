@@ -151,7 +151,8 @@ def partings(episodes: Sequence[Episode], tokens: Callable[[Episode, Episode], S
     pairs = [(one, other) for one, other in combinations(episodes, 2) if same_deal(one.task, other.task)]
     if not pairs:
         return note("Two players must have played the same deal; press Play all first.", "void")
-    return "".join(parting_html(pair, (tokens(*pair), tokens(*pair[::-1]))) for pair in pairs)
+    shown = "".join(parting_html(pair, (tokens(*pair), tokens(*pair[::-1]))) for pair in pairs)
+    return f'<div class="lk app-partings">{shown}</div>'
 
 
 def own_verdict(own: Episode | None) -> str:

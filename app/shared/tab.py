@@ -83,7 +83,7 @@ class Tab(Generic[H]):
         )
 
         self.parts["part"] = gr.Button(
-            "Where do they part?", size="md", min_width=90, visible=False, elem_classes="app-small"
+            "Where do they part?", size="md", min_width=90, visible=False, elem_classes="app-part"
         )
 
     def seats(self) -> None:

@@ -63,4 +63,8 @@ def _numbers(token: Token | None, other: Token | None) -> str:
     if token is None:
         return "<td></td><td></td>"
     of_other = dict(token.others).get(other.text) if other else None
-    return f"<td>{math.exp(token.logp):.3g}</td><td>{'' if of_other is None else f'{of_other:.3g}'}</td>"
+    return f"<td>{_probability(math.exp(token.logp))}</td><td>{'' if of_other is None else _probability(of_other)}</td>"
+
+
+def _probability(p: float) -> str:
+    return f"{p:.3g}" if p >= 0.001 else "under 0.001"
