@@ -22,7 +22,7 @@ LAYERS = (
     ("labkit.dispatch",),
     ("labkit.training",),
     ("labkit.evaluation",),
-    ("labkit.rollout",),
+    ("labkit.rollout", "labkit.whatif"),
     ("labkit.play",),
     ("labkit.players",),
     ("labkit.models", "labkit.runs"),

@@ -7,7 +7,9 @@ Source: "SFT Memorizes, RL Generalizes" (arXiv 2501.17161), section 4.1. ``gp-l`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from itertools import cycle
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -248,6 +250,25 @@ class GeneralPoints:
         """A bare formula in the answer format; its numbers stand in for ``number``."""
         cards = typed["cards"].replace(",", " ").split() if "cards" in typed else episode.position.state["cards"]
         return typed_answer(typed["formula"], cards)
+
+    def editable(self, task: Task) -> dict[str, str]:
+        """What a fork may change of a task (:mod:`labkit.whatif`), each as text."""
+        faces = task.rule["faces"]
+        rule = faces if isinstance(faces, str) else ",".join(f"{rank}={number}" for rank, number in faces.items())
+        return {"cards": " ".join(ranks_of(task.deal)), "rule": rule}
+
+    def edited(self, task: Task, name: str, text: str) -> Task:
+        """The task with other cards, in the suits that were dealt, or with another rule.
+
+        Raises:
+            UsageError: the text is no hand or no rule, or the cards are those of a photograph.
+        """
+        if name == "rule":
+            return replace(task, rule={**task.rule, "faces": cards.rule_name(text.strip())})
+        if task.picture and "photo" in task.picture:
+            raise UsageError("a photograph shows certain cards; change the rule, or play drawn cards")
+        suits = cycle(suit for _, suit in task.deal["cards"])
+        return replace(task, deal={"cards": [list(card) for card in zip(cards.parse_ranks(text), suits, strict=False)]})
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The picture of a recipe: the same pixels each time."""

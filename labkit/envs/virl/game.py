@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
 from random import Random
@@ -260,6 +261,24 @@ class VIRL:
         text = typed["action"]
         action = verifier.parse_action(text) or verifier.parse_action(f"turn_direction({text})")
         return json.dumps({"action": action.text if action else text}, ensure_ascii=False)
+
+    def editable(self, task: Task) -> dict[str, str]:
+        """What a fork may change of a task (:mod:`labkit.whatif`), each as text."""
+        return {"instruction": prompts.told(instruction_of(task), task.prompts), "rule": task.rule["actions"]}
+
+    def edited(self, task: Task, name: str, text: str) -> Task:
+        """The task with another section of the prompt in place of the instruction, or with another rule for turns.
+
+        The right action stays that of the route, whatever the instruction says.
+
+        Raises:
+            UsageError: there is no such rule, or the instruction holds a placeholder of a template.
+        """
+        if name == "rule":
+            return replace(task, rule={**task.rule, "actions": check_actions(text.strip())})
+        templates = {**(task.prompts or {}), "instruction": text}
+        check_prompts(templates)
+        return replace(task, prompts=templates)
 
     def draw(self, recipe: Mapping[str, Any]) -> Image:
         """The four views of a recipe: the same pixels each time."""

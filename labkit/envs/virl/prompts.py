@@ -175,16 +175,25 @@ def opening(
         lines.append(fill(templates["observed"], number=number, observation=seen))
         lines.append(fill(templates["acted"], number=number, action=done))
     lines.append(fill(templates["observed"], number=len(history) + 1, observation=now))
-    sentences = [fill(templates["sentence"], number=n, text=text) for n, text in enumerate(instruction, 1)]
     names = ["task", "instruction", "grid", f"actions_{actions}", "history", "format"]
     values = {
-        "instruction": "\n".join(sentences),
+        "instruction": _numbered(instruction, templates),
         "words": ", ".join(ACTIONS[actions]),
         "history": "\n".join(lines),
     }
     # Each section is filled by itself: a landmark's name may hold braces.
     parts = [fill(templates[name], **values) for name in names if picture or name != "grid"]
     return "\n".join(part for part in parts if part)
+
+
+def told(instruction: Sequence[str], prompts: Mapping[str, str] | None = None) -> str:
+    """The section of the prompt that gives the instruction."""
+    templates = merged(prompts)
+    return fill(templates["instruction"], instruction=_numbered(instruction, templates))
+
+
+def _numbered(instruction: Sequence[str], templates: Mapping[str, str]) -> str:
+    return "\n".join(fill(templates["sentence"], number=n, text=text) for n, text in enumerate(instruction, 1))
 
 
 def feedback(category: str, *, reason: str = "", prompts: Mapping[str, str] | None = None) -> str:
