@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._subclasses.fake_tensor import DynamicOutputShapeException
 
 from labkit.dispatch import memory, shapes, work
 from labkit.dispatch.host import GPU, GPUS, Host, Launch
 from labkit.dispatch.memory import Counted, Rows
+from labkit.dispatch.pictures import Sight, crossed, size
 from labkit.envs import game
 from labkit.errors import UsageError
 from labkit.models.sampling.cache import LIMIT
@@ -156,35 +158,40 @@ def _yaml(value: Any) -> str:
 def _plan(config: Any, launch: Launch, gpu: str | None, runs: Path, *, here: bool) -> Plan:
     if config.stage not in ("sft", "rl"):
         raise UsageError(f"plans are made for the stages sft and rl, not {config.stage}")
-    if game(config.cell).pictured:
-        raise UsageError(f"plans leave pictures out, and {config.cell} shows some; plan the text cell")
     device = None
     if launch.cuda:
         if gpu is None:
             raise UsageError(f"the host does not say which GPUs it has; add gpu: with one of {', '.join(GPUS)}")
         device = GPUS[gpu]
     shape = shapes.shape_of(config.model, runs)
-    todo, lengths = (work.of_rl if config.stage == "rl" else work.of_sft)(config, runs)
+    sight = Sight(config, runs) if game(config.cell).pictured else None
+    todo, lengths, shown = (work.of_rl if config.stage == "rl" else work.of_sft)(config, runs, sight)
     numbers = _Shape.of(shape)
     longest = lengths.longest
     if config.stage == "rl":
-        longest = min(max(longest, lengths.with_answers(config.max_new_tokens)), numbers.context)
+        longest = min(max(longest, round(lengths.with_answers(config.max_new_tokens).tokens)), numbers.context)
     batch = todo.rows / (config.minibatches if config.stage == "rl" else 1) / launch.processes
     rows = max(1, min(int(config.micro_batch_tokens // lengths.tokens), round(batch)))
     # A row is padded to the longest of its micro-batch; one that is longer than a micro-batch is one by itself.
     tokens = max(round(lengths.tokens), min(longest, max(config.micro_batch_tokens // rows, lengths.longest)))
-    chosen = round(rows * tokens * lengths.turns * lengths.answer / lengths.tokens)
+    chosen = round(rows * tokens * lengths.turns * lengths.trained / lengths.tokens)
     playing = min(config.batch, -(-config.episodes // launch.processes)) if config.stage == "rl" else 0
+    # A prompt shows what stands before the first answer.
+    first = tuple(picture for picture in shown if picture.span[1] <= lengths.prompt)
     half = launch.sharded and config.precision == "bf16" or getattr(config, "sampler", None) == "bfloat16"
     counted = _counted(
         config,
         runs,
-        Rows(rows, tokens, max(1, chosen)),
+        Rows(rows, tokens, max(1, chosen), shown),
         launch.sharded,
-        Rows(playing, round(lengths.prompt), 0) if playing else None,
+        Rows(playing, round(lengths.prompt), 0, first) if playing else None,
         torch.bfloat16 if half else torch.float32,
     )
-    parts = _parts(config, launch, counted, numbers, playing, longest, 2 if half else 4)
+    parts = _parts(config, launch, counted, numbers, playing, longest, crossed(shape, shown), 2 if half else 4)
+    if shown and not launch.cuda:
+        # Tensors of the pictures of all rows; beside a GPU they lie in the machine's memory.
+        held = round(size(shown) * todo.rows / (launch.processes if config.stage == "rl" else 1))
+        parts["pictures"] = dict.fromkeys(("play", "learn"), held)
     meter = todo.meter(counted.parameters, counted.trained, numbers.layers * numbers.width, lengths.tokens)
     return Plan(
         config=config.model_dump(mode="json"),
@@ -218,6 +225,8 @@ class _Shape:
     """Heads times the width of a head."""
     cached: int
     """Numbers that a token adds to the cache in each such layer."""
+    crossing: int
+    """Layers of cross-attention, which keep keys and values of pictures."""
     vocabulary: int
     context: int
 
@@ -230,6 +239,7 @@ class _Shape:
         return cls(
             layers=text.num_hidden_layers,
             attending=text.num_hidden_layers - len(across),
+            crossing=len(across),
             width=heads * size,
             cached=2 * size * (getattr(text, "num_key_value_heads", None) or heads),
             vocabulary=text.vocab_size,
@@ -246,20 +256,35 @@ def _counted(config: Any, runs: Path, rows: Rows, gathered: bool, sampled: Rows 
     """A count, which takes some seconds, made once."""
     shape = shapes.shape_of(config.model, runs)
     settings = [getattr(config, name, None) for name in _SETTINGS]
-    key = (shape.to_json_string(), repr(settings), repr((rows, gathered, sampled, dtype)))
+    shown = [tensor.shape for picture in rows.pictures for tensor in picture.inputs.values()]
+    key = (shape.to_json_string(), repr(settings), repr((rows, shown, gathered, sampled, dtype)))
     if key not in _known:
-        _known[key] = memory.count(partial(shapes.build, shape), config, rows, gathered, sampled, dtype)
+        try:
+            _known[key] = memory.count(partial(shapes.build, shape), config, rows, gathered, sampled, dtype)
+        except DynamicOutputShapeException:
+            raise UsageError(
+                f"{config.model} is of type {shape.model_type}, whose memory depends on what pictures show; plan "
+                "the text cell, or a model of another type"
+            ) from None
     return _known[key]
 
 
 def _parts(
-    config: Any, launch: Launch, counted: Counted, shape: _Shape, playing: int, longest: int, sampling: int
+    config: Any,
+    launch: Launch,
+    counted: Counted,
+    shape: _Shape,
+    playing: int,
+    longest: int,
+    crossed: int,
+    sampling: int,
 ) -> dict[str, dict[str, int]]:
     """Bytes of a process by part and phase.
 
     Args:
         playing: episodes side by side.
         longest: tokens of the longest dialogue.
+        crossed: tokens of its pictures that layers of cross-attention read.
         sampling: bytes of a number in the precision that answers are sampled in.
     """
     whole, trained, reached = 4 * counted.parameters, 4 * counted.trained, 4 * counted.reached
@@ -294,7 +319,8 @@ def _parts(
         add("sampler's copy", whole // 2, *PHASES)
     add("activations", counted.activations, "learn")
     if playing:
-        cache = playing * longest * shape.attending * shape.cached * sampling
+        kept = longest * shape.attending + crossed * shape.crossing
+        cache = playing * kept * shape.cached * sampling
         add("KV cache", cache, "play")
         add("prefix cache", min(cache, LIMIT), "play", "learn", "step")
         # Logits, their softmax in fp32 twice, and its sum in fp64 (`decode`); or what reading prompts needs.
@@ -331,10 +357,12 @@ def _seconds(
     if config.precision != "bf16":
         rate /= SLOW_FP32
     again = 2.0 * counted.parameters if config.activation_checkpointing else 0.0
-    found = {
-        "learn": todo.trained * (4.0 * counted.parameters + 2.0 * counted.trained + again) / rate,
-        "score": todo.scored * 2.0 * counted.parameters / rate,
-    }
+    learn = 4.0 * counted.parameters + 2.0 * counted.trained + again
+    read = 2.0 * counted.parameters
+    if lengths.pictures:
+        # Not a product of tokens and parameters: Mllama has one token for a picture, and its tower reads 6,404 patches.
+        learn, read = counted.operations / lengths.tokens, counted.operations_read / lengths.prompt
+    found = {"learn": todo.trained * learn / rate, "score": todo.scored * (read or learn / 3) / rate}
     if playing:
         share = -(-todo.rows // launch.processes)
         batches = max(1.0, share / playing)
@@ -343,7 +371,7 @@ def _seconds(
         token = max(moved / (READ_UTILISATION * gpu.bandwidth), LAUNCH * shape.layers)
         decode = todo.steps * batches * lengths.turns * lengths.answer * token
         reading = rate if sampling == 2 or config.precision != "bf16" else rate / SLOW_FP32
-        found["play"] = decode + todo.read * 2.0 * counted.parameters / reading
+        found["play"] = decode + todo.read * read / reading
     return found
 
 

@@ -83,7 +83,7 @@ def _bundle(
 ) -> ModelBundle:
     """The model with its tokenizer and chat template, checked against each other."""
     home = _tokenizer_folder(folder, root)
-    processor, blind = _processor(home, config, trust_remote_code) if _is_vlm(config) else (None, None)
+    processor, blind = processor_of(home, config, trust_remote_code) if _is_vlm(config) else (None, None)
     tokenizer = _tokenizer(home, processor, trust_remote_code)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
@@ -257,10 +257,14 @@ def _tokenizer(
     return tokenizer
 
 
-def _processor(
-    home: Path, config: dict[str, Any], trust_remote_code: bool
+def processor_of(
+    home: Path, config: dict[str, Any], trust_remote_code: bool = False
 ) -> tuple[transformers.ProcessorMixin | None, str | None]:
-    """The processor of a vision model; or None, and why there is none. Text needs none."""
+    """The processor of a vision model's folder; or None, and why there is none. Text needs none.
+
+    Args:
+        config: the model's ``config.json``.
+    """
     options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     if not any((home / name).is_file() for name in files.PROCESSOR):
         return None, f"it has no processor ({files.PROCESSOR[0]}), which lies beside the original model"

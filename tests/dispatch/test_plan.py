@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from functools import partial
@@ -15,12 +16,17 @@ import yaml
 from labkit import cli
 from labkit.config import read
 from labkit.dispatch import host as hosts
-from labkit.dispatch import memory, plan, shapes
+from labkit.dispatch import memory, pictures, plan, shapes, work
 from labkit.dispatch.host import GPU, Host, Launch
+from labkit.envs import game, prompt, start
 from labkit.errors import UsageError
-from labkit.players.registry import info
+from labkit.models.chat import encode_for
+from labkit.models.vision import picture_inputs
+from labkit.players.registry import info, load_bundle
 from labkit.training import stages, train
 from labkit.training.sft import fit
+from labkit.training.sft.data import expert_dialogues
+from tests import vision_models
 from tests.tiny_models import text_config
 
 ROOT = Path(__file__).parents[2]
@@ -91,12 +97,13 @@ def test_the_flops_of_a_plan_are_those_that_the_run_logs(tmp_path):
 
 
 def test_an_rl_plan_bounds_the_run_from_above(tmp_path):
-    # Answers are cut off before their thoughts end, and a plan has the expert's, which are a little longer.
-    small = {**RL, "updates": 1, "episodes": 16, "max_new_tokens": 32}
+    small = {**RL, "updates": 1, "episodes": 16, "max_new_tokens": 192}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(small))
     last = train(tmp_path / "c.yaml", out=tmp_path).metrics()[-1]
     found = planned(small)
     assert last["trained_tokens"] <= found.work.trained <= 3 * last["trained_tokens"]
+    # Init writes thoughts, as the expert of its SFT did; without them an answer is half as long.
+    assert found.lengths.answer == pytest.approx(last["rollout/answer_tokens"], rel=0.25)
     # Every dialogue is read or sampled once, and scored once for the critic.
     assert found.work.read + found.work.sampled == pytest.approx(found.work.scored, rel=0.001)
     assert found.lengths.turns == pytest.approx(5, abs=0.3)
@@ -124,18 +131,95 @@ print(steps[-1])
 """
 
 
+def _measured(config, tmp_path):
+    """Bytes that a process takes more for its second step."""
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-c", STEP, str(tmp_path / "c.yaml"), str(tmp_path / "runs")]
+    # Memory that is freed goes back to the system at once.
+    exact = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, env=exact).stdout)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
 @pytest.mark.parametrize("changes", [{}, {"activation_checkpointing": True}, {"precision": "bf16"}])
 def test_the_planned_memory_is_what_a_step_takes(tmp_path, changes):
     """Resident memory of a real process, which grows in the second step by that step alone."""
     config = {**SFT, "steps": 2, "mistakes": 1, **changes}
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-c", STEP, str(tmp_path / "c.yaml"), str(tmp_path / "runs")]
-    # Memory that is freed goes back to the system at once.
-    exact = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=exact)
-    found = planned(config)
-    assert 0.75 < int(done.stdout) / (found.parts["activations"]["learn"] + found.parts["gradients"]["learn"]) < 1.35
+    measured, found = _measured(config, tmp_path), planned(config)
+    assert 0.75 < measured / (found.parts["activations"]["learn"] + found.parts["gradients"]["learn"]) < 1.35
+
+
+def _seeing(family, tmp_path, **more):
+    """A tiny model that sees, and the config of an SFT on hands in pictures."""
+    folder = vision_models.FAMILIES[family](tmp_path / family)
+    return {**SFT, "model": str(folder), "cell": "gp-vl", "batch_size": 16, **more}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
+@pytest.mark.parametrize("changes", [{}, {"activation_checkpointing": True}])
+def test_the_planned_memory_of_pictures_is_what_a_step_takes(tmp_path, changes):
+    config = _seeing("mllama", tmp_path, batch_size=64, thought=True, **changes)
+    measured, found = _measured(config, tmp_path), planned(config)
+    assert 0.75 < measured / (found.parts["activations"]["learn"] + found.parts["gradients"]["learn"]) < 1.35
+
+
+@pytest.mark.parametrize("family", ["llava", "gemma3", "qwen2_5_vl", "qwen3_vl", "mllama"])
+def test_pictures_without_data_take_what_real_ones_take(family, tmp_path):
+    """Bytes and operations of the trainer's own pass over real pictures, and the tokens that it reads."""
+    config = stages.parse(_seeing(family, tmp_path, batch_size=4, micro_batch_tokens=10**6))
+    found = plan.plan(config)
+    bundle = load_bundle(config.model)
+    dialogues = expert_dialogues("gp-vl", 4, picture=bundle.reader.drawing)
+    examples = encode_for(bundle, dialogues, game("gp-vl").draw)
+    assert found.lengths.prompt == statistics.mean(int(e.loss.argmax()) for e in examples)
+    # All rows as long as the plan's: those of the longest of more hands.
+    most = max(len(e.ids) for e in examples)
+    batch = fit.collate(examples)
+    for parameter in bundle.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    module = fit.Predictor(bundle.model.train())
+    with memory.LiveBytes(module) as live, memory.Operations() as done:
+        shown = picture_inputs(bundle.model, batch["input_ids"], [e.pictures for e in examples])
+        module(**batch, **shown).sum().backward()
+    longer = found.lengths.longest / most
+    assert found.counted.activations == pytest.approx(live.peak * longer, rel=0.15)
+    assert found.counted.operations == pytest.approx(done.total / 4 * longer, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens", "crossed"),
+    [
+        # Four tiles of 560 pixels, each 40 x 40 patches and one more.
+        (ELEVEN, 1, 4 * 1601),
+        # 1,200 pixels are read as 43 x 43 squares of 28, or as 38 x 38 of 32.
+        ("Qwen/Qwen2.5-VL-7B-Instruct", 43 * 43, 0),
+        ("Qwen/Qwen3-VL-8B-Instruct", 38 * 38, 0),
+    ],
+)
+def test_a_picture_has_the_tokens_of_its_family(model, tokens, crossed):
+    sight = pictures.Sight(stages.parse({**SFT, "model": model, "cell": "gp-vl"}), Path("runs"))
+    hand = next(game("gp-vl").tasks("id", "train", picture={"size": 64}))
+    seen = sight.look(prompt(start(hand))[0].picture, 7)
+    assert seen.span == (7, 7 + tokens)
+    assert pictures.crossed(shapes.shape_of(model), [seen]) == crossed
+
+
+def test_a_model_that_reads_text_has_no_plan_for_pictures():
+    with pytest.raises(UsageError, match=r"llama|text"):
+        planned({**SFT, "cell": "gp-vl"})
+
+
+def test_a_checkpoint_writes_thoughts_if_its_last_sft_taught_them(tmp_path):
+    # Init learnt thoughts; RL and rejection sampling go on from there, and SFT on plain answers ends them.
+    runs = {"a": {"stage": "rl", "model": "tiny:gp-l/init"}, "b": {"stage": "sft", "samples": 8, "model": "run:a"}}
+    runs |= {"c": {"stage": "sft", "model": "run:a"}, "d": {"stage": "rl", "model": "someone/else"}}
+    for name, config in runs.items():
+        (tmp_path / name / "checkpoints/step-1").mkdir(parents=True)
+        (tmp_path / name / "checkpoints/step-1/config.json").write_text("{}")
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(config))
+        (tmp_path / name / "status.json").write_text('{"status": "finished"}')
+    assert {name for name in runs if work.thinks(f"run:{name}", tmp_path)} == {"a", "b"}
+    assert work.thinks("tiny:gp-l/rl", tmp_path) and not work.thinks("tiny:virl-l/init", tmp_path)
 
 
 def test_counting_without_data_counts_what_real_tensors_take():
@@ -157,6 +241,14 @@ def test_counting_without_data_counts_what_real_tensors_take():
         loss.backward()
     assert counted.activations == pytest.approx(live.peak, rel=0.05)
     assert counted.gradients == sum(4 * p.numel() for p in module.parameters())
+
+
+def test_operations_are_two_a_product_and_four_a_pair_of_tokens_in_attention():
+    query_BHTD = torch.randn(2, 3, 5, 4)
+    with memory.Operations() as forward:
+        torch.randn(6, 7) @ torch.randn(7, 8)
+        torch.nn.functional.scaled_dot_product_attention(query_BHTD, query_BHTD, query_BHTD)
+    assert forward.total == 2 * 6 * 7 * 8 + 2 * 3 * (4 * 5 * 5 * 4)
 
 
 def test_live_bytes_are_those_held_at_once():
@@ -274,7 +366,7 @@ def _check(path, to, said):
 def test_the_papers_configs_say_what_is_planned(monkeypatch):
     """Of each the first; all of them are compared by the slow test."""
     monkeypatch.chdir(ROOT)
-    assert len(PLANNED) == 12
+    assert len(PLANNED) == 14
     path, to, said = PLANNED[0]
     _check(path, to, said)
 

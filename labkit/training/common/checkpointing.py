@@ -27,7 +27,14 @@ def checkpoint_activations(model: nn.Module) -> None:
     Raises:
         UsageError: the model has no layers that support it, as in models with code of their own.
     """
-    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    # Mllama's vision tower has layers of another class, which the model names among those that are kept whole.
+    named = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+    stacked = {layer for module in model.modules() if isinstance(module, nn.ModuleList) for layer in module}
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, GradientCheckpointingLayer) or (module in stacked and type(module).__name__ in named)
+    ]
     if not layers:
         raise UsageError("activation_checkpointing: the model's layers do not support it; leave it out")
     for layer in layers:
