@@ -12,14 +12,18 @@ from labkit.errors import UsageError
 _S = TypeVar("_S", bound=Fields)
 
 
-def write(tab: str, settings: Fields, players: Sequence[str | None] = ()) -> str:
+def write(tab: str, settings: Fields, players: Sequence[str | None] = (), panel: Fields | None = None) -> str:
     """The query string that brings the same settings and players back.
+
+    Args:
+        panel: the fields of the panel that is open in the tab.
 
     Raises:
         FieldError: a field is invalid.
     """
     seated = {"players": ",".join(name for name in players if name)} if players else {}
-    return "?" + urlencode({"tab": tab} | values(settings) | seated, safe=",=:/@")
+    opened = values(panel) if panel else {}
+    return "?" + urlencode({"tab": tab} | values(settings) | opened | seated, safe=",=:/@")
 
 
 def read(query: Mapping[str, str], settings: _S) -> tuple[_S, list[str]]:

@@ -92,7 +92,9 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None) -> gr.Blo
 def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
     """How the page is served, wherever it is: no share, no telemetry, no run history, no files, no foreign Host."""
     static = files("app") / "static"
-    style, script = (static.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
+    style, panels, script = (
+        static.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "panels.css", "page.js")
+    )
     theme = gr.themes.Default(
         primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     ).set(
@@ -107,7 +109,7 @@ def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
         "footer_links": ["api", "settings"],
         "theme": theme,
         # Not as `css`, which gradio rewrites rule by rule: shorthands with variables do not survive that.
-        "head": f"<style>{stylesheet()}{style}</style><script>{script}</script>",
+        "head": f"<style>{stylesheet()}{style}{panels}</style><script>{script}</script>",
         "allowed_paths": [],
         "quiet": True,
         "app_kwargs": {"middleware": [Middleware(serving.Guard, hosts=serving.hosts_of(host))]},

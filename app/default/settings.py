@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -42,18 +43,29 @@ def settings_of(row: Row) -> type[Settings]:
         Raises:
             FieldError: a field is invalid.
         """
-        where = {"seed": self.value("seed"), "first": self.value("number")}
+        return next(dealt(self, first=self.value("number")))
+
+    def deals(self: Any, split: str) -> Iterator[Task]:
+        """The deals of a split, in the order that their seed gives.
+
+        Raises:
+            FieldError: there is none, or a field is invalid.
+        """
+        return dealt(self, split=split)
+
+    def dealt(self: Any, **where: Any) -> Iterator[Task]:
         chosen = {name: _typed(option, self.value(name)) for name, option in zip(own, options, strict=True)}
         given = {name: value for name, value in chosen.items() if value is not None}
+        attempts = self.value("attempts")
         try:
-            dealt = next(game(self.value("cell")).tasks(self.value("suite"), **where, **given))
+            found = game(self.value("cell")).tasks(self.value("suite"), seed=self.value("seed"), **where, **given)
+            yield from (replace(task, attempts=attempts) for task in found)
         except UsageError as error:
             raise FieldError("number", str(error)) from None
-        return replace(dealt, attempts=self.value("attempts"))
 
     number = float | None
     annotations = {"attempts": number, "cell": str, "suite": str, "number": number, **dict.fromkeys(own, str)}
-    body = {"__annotations__": annotations, "__module__": __name__, **fields, "task": property(task)}
+    body = {"__annotations__": annotations, "__module__": __name__, **fields, "task": property(task), "deals": deals}
     return dataclass(frozen=True)(type("GameSettings", (Settings,), body))
 
 

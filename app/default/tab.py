@@ -5,16 +5,17 @@ from __future__ import annotations
 import gradio as gr
 
 from app.default.handlers import DefaultHandlers
+from app.panels.tab import GameTab
 from app.shared import settings
 from app.shared.catalogue import Catalogue
 from app.shared.html import listed
 from app.shared.stopping import Line
-from app.shared.tab import Tab, html
+from app.shared.tab import html
 from labkit.envs import game
 from labkit.envs.games import Option, Row
 
 
-class DefaultTab(Tab[DefaultHandlers]):
+class DefaultTab(GameTab[DefaultHandlers]):
     """Deal, play with one to three players, answer by hand.
 
     Args:
@@ -48,6 +49,7 @@ class DefaultTab(Tab[DefaultHandlers]):
                 parts["own note"] = html(live=True)
                 parts["own turns"] = html(script="labkit.turns(element, watch);")
             with gr.Column(min_width=300, elem_classes="app-play-area"):
+                self.views()
                 with gr.Row(elem_classes="app-fields app-settings"):
                     self.table()
                     for name in ("attempts", "temperature"):

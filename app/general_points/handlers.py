@@ -55,6 +55,9 @@ class GeneralPointsHandlers(Handlers[GeneralPointsSettings]):
     def deal(self, window: Window[GeneralPointsSettings], task: Task) -> Updates:
         return {"hand": html.hand(task, solvable(task)), "keys": html.keys(task)}
 
+    def title(self, task: Task) -> str:
+        return " ".join(ranks_of(task.deal))
+
     def deal_next(self, window: Window[GeneralPointsSettings], step: int) -> Updates:
         """Deal the hand of a seed, ``step`` seeds further."""
         chosen = window.settings

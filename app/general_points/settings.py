@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
@@ -66,20 +67,29 @@ class GeneralPointsSettings(Settings):
             hand = [*zip(hand, cycle(KNOWN_SUITS[self.value("suits")]), strict=False)]
         return game(cell).task(hand=hand, faces=self.faces, **rules)
 
+    def deals(self, split: str) -> Iterator[Task]:
+        """The hands of a split, as a deck deals them under the rule and target.
+
+        Raises:
+            FieldError: no hand can reach the target, or a field is invalid.
+        """
+        suite = "rule-ood" if self.rule == "eleven-twelve-thirteen" else "id"
+        options = {name: self.value(name) for name in ("seed", "target", "attempts")} | {"faces": self.faces}
+        cell = self.value("cell")
+        if game(cell).pictured:
+            options["suits"] = self.value("suits")
+        try:
+            yield from game(cell).tasks(suite, split, **options)
+        except UsageError:
+            message = f"no four cards reach {options['target']} under this rule; choose another target"
+            raise FieldError("target", message) from None
+
     def dealt(self) -> GeneralPointsSettings:
         """The same settings with the ranks that the seed deals under their rule and target.
 
         Raises:
             FieldError: no hand can reach the target, or a field is invalid.
         """
-        suite = "rule-ood" if self.rule == "eleven-twelve-thirteen" else "id"
-        options = {"seed": self.value("seed"), "faces": self.faces, "target": self.value("target")}
-        cell = self.value("cell")
-        if game(cell).pictured:
-            options["suits"] = self.value("suits")
-        try:
-            task = next(game(cell).tasks(suite, **options))
-        except UsageError:
-            message = f"no four cards reach {options['target']} under this rule; choose another target"
-            raise FieldError("target", message) from None
+        # A wrong number of attempts does not keep anybody from a new hand.
+        task = next(replace(self, attempts=default(type(self), "attempts")).deals("all"))
         return replace(self, cards=" ".join(rank for rank, _ in task.deal["cards"]))

@@ -9,10 +9,11 @@ import gradio as gr
 from app.general_points.handlers import CHIPS, GeneralPointsHandlers
 from app.general_points.presets import PRESETS
 from app.general_points.settings import CELLS, CUSTOM, NUMBERS
+from app.panels.tab import GameTab
 from app.shared.catalogue import Catalogue
 from app.shared.handlers import Part
 from app.shared.stopping import Line
-from app.shared.tab import Tab, html
+from app.shared.tab import html
 
 RULES = [
     ("J, Q, K = 10 (trained)", "ten"),
@@ -25,11 +26,11 @@ SHOWN = [("in words", CELLS[0]), ("in a picture", CELLS[1])]
 SUITS = [("black (trained)", "black"), ("red", "red")]
 
 
-class GeneralPointsTab(Tab[GeneralPointsHandlers]):
+class GeneralPointsTab(GameTab[GeneralPointsHandlers]):
     """Builds the tab where it is made; :meth:`wire` connects it once the whole page stands."""
 
     DEAL = ("hand", "keys")
-    OWN = (*Tab.OWN, "hint")
+    OWN = (*GameTab.OWN, "hint")
 
     def __init__(self, catalogue: Catalogue, line: Line) -> None:
         super().__init__(GeneralPointsHandlers(catalogue, line))
@@ -78,6 +79,7 @@ class GeneralPointsTab(Tab[GeneralPointsHandlers]):
         parts["own turns"] = html(script="labkit.turns(element, watch);")
 
     def _play(self) -> None:
+        self.views()
         with gr.Row(elem_classes="app-fields app-settings"):
             self.table()
             for name in ("attempts", "temperature"):

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.inspect.pairs import KINDS, Comparison
 from app.inspect.settings import FLAGS, InspectSettings, split
+from app.shared.paired import sentence_html
 from labkit import envs
 from labkit.counting import counted
 from labkit.envs.games import row_of, rows
@@ -168,10 +169,7 @@ def table_html(found: Sequence[Row], chosen: InspectSettings, total: int, size: 
 
 def compared_html(found: Comparison, chosen: InspectSettings) -> str:
     """How two runs compare on the deals that both have played."""
-    test, change = found.test, found.change
-    low, high = change.ci95
-    p = "p &lt; 0.001" if test.p < 0.001 else f"p = {test.p:.2g}"
-    counts = found.counts
+    counts, difference = found.counts, found.difference
     labels = {"B": "only B solves", "A": "only A solves", "both": "both solve", "neither": "neither solves"}
     solved = split(chosen.solved)
     buttons = "".join(
@@ -179,13 +177,11 @@ def compared_html(found: Comparison, chosen: InspectSettings) -> str:
         f"{labels[kind]} <strong>{counts[kind]:,}</strong></button>"
         for kind in KINDS
     )
-    ties = counts["both"] + counts["neither"]
     return (
         '<section class="lk app-compare" aria-label="Two runs on the same deals">'
-        f"<p>{_rate('A', found.pairs[0].first, found.before)}</p>"
-        f"<p>{_rate('B', found.pairs[0].second, found.after)}</p>"
-        f"<p>B − A: <strong>{_points(change.value)}</strong> points [{_points(low)}, {_points(high)}] on {change.n:,} "
-        f"deals. B wins {counts['B']:,}, loses {counts['A']:,}, ties {ties:,}; {text(test.method)}: {p}.</p>"
+        f"<p>{_rate('A', found.pairs[0].first, difference.before)}</p>"
+        f"<p>{_rate('B', found.pairs[0].second, difference.after)}</p>"
+        f"{sentence_html('A', 'B', difference)}"
         f'<div class="app-conditions">{buttons}</div></section>'
     )
 
@@ -196,10 +192,6 @@ def _rate(side: str, row: Row, rate: Measured) -> str:
         f'<strong class="app-side-{side.lower()}">{side}</strong> {text(row.player)}, {text(row.run)}: solves '
         f"<strong>{100 * rate.value:.1f}%</strong> [{low}, {high}]"
     )
-
-
-def _points(change: float) -> str:
-    return f"{100 * change:+.1f}".replace("-", "−")
 
 
 def choose_html(side: str, field: str, players: Sequence[Facet]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from labkit.evaluation.metrics import Measured, Trials
-from labkit.evaluation.paired import Side, Test, change_of, side_of, test_of
+from app.shared.paired import Difference, difference
+from labkit.evaluation.metrics import Trials
 from labkit.runs.index import Pair, Selection
 
 KINDS = ("B", "A", "both", "neither")
@@ -19,16 +19,11 @@ def kind_of(pair: Pair) -> str:
     return {(True, True): "both", (True, False): "A", (False, True): "B"}.get((first, second), "neither")
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """The deals that both have played, and how they compare."""
 
     pairs: Sequence[Pair]
-    before: Measured
-    """Episodes that end in success, of the first; deals count alike."""
-    after: Measured
-    change: Measured
-    test: Test
+    difference: Difference
 
     @property
     def counts(self) -> dict[str, int]:
@@ -40,22 +35,18 @@ class Comparison:
 
 
 def compared(first: Selection, second: Selection) -> Comparison | None:
-    """The comparison of two selections of whole episodes; None where they have no deal in common.
-
-    The test is McNemar's exact one where each deal was played once (:func:`labkit.evaluation.paired.test`).
-    """
+    """The comparison of two selections of whole episodes; None where they have no deal in common."""
     pairs = first.pairs(second)
-    old = _side([(pair.deal, pair.first.status == "success") for pair in pairs])
-    new = _side([(pair.deal, pair.second.status == "success") for pair in pairs])
-    if old is None or new is None:
-        return None
-    return Comparison(pairs, old.estimate, new.estimate, change_of(old, new), test_of(old, new))
+    old = _trials([(pair.deal, pair.first.status == "success") for pair in pairs])
+    new = _trials([(pair.deal, pair.second.status == "success") for pair in pairs])
+    found = difference(old, new)
+    return Comparison(pairs, found) if found else None
 
 
-def _side(solved: Sequence[tuple[int, bool]]) -> Side | None:
-    """One player's trials; several samples of a deal are one entry."""
+def _trials(solved: Sequence[tuple[int, bool]]) -> list[Trials]:
+    """One player's trials, deal by deal; several samples of a deal are one entry."""
     trials: dict[int, Trials] = {}
     for deal, success in solved:
         so_far = trials.get(deal, Trials(0, 0))
         trials[deal] = Trials(so_far.hits + success, so_far.count + 1)
-    return side_of([*trials.values()], [1.0] * len(trials)) if trials else None
+    return [*trials.values()]

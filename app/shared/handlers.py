@@ -64,6 +64,10 @@ class Handlers(Generic[S]):
         """The task on the table."""
         raise NotImplementedError
 
+    def title(self, task: Task) -> str:
+        """What a deal is called in a list."""
+        return task.id
+
     def answer(self, chosen: S, own: Episode, typed: str) -> str:
         """What the person typed, as an answer.
 

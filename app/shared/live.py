@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,9 +33,8 @@ def live(
     """
     temperature, seed = settings.value("temperature"), settings.value("seed")
     player = catalogue.player(name or "", temperature, stopped)
-    if isinstance(task, Task) and task.picture is not None:
-        # Drawn at the size that the player's own processing leaves as it is.
-        task = replace(task, picture={**task.picture, **player.picture})
+    if isinstance(task, Task):
+        task = drawn_for(task, player.picture)
     before = None
     # As play_many keys the first task of a seed.
     for episode in stream(task, player, key=(seed, 0)):
@@ -47,6 +46,11 @@ def live(
         if halted:
             return
         before = episode
+
+
+def drawn_for(task: Task, picture: Mapping[str, int]) -> Task:
+    """The task with its picture, if it has one, at the size that a player's own processing leaves as it is."""
+    return task if task.picture is None else replace(task, picture={**task.picture, **picture})
 
 
 def _cut_off(episode: Episode) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import MISSING, dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -175,6 +175,14 @@ class Settings(Fields):
 
         Raises:
             FieldError: a field is invalid.
+        """
+        raise NotImplementedError
+
+    def deals(self, split: str) -> Iterator[Task]:
+        """The deals of a split under the rule that the settings describe, in the order that their seed gives.
+
+        Raises:
+            FieldError: there is none, or a field is invalid.
         """
         raise NotImplementedError
 

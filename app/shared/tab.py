@@ -79,7 +79,7 @@ class Tab(Generic[H]):
             scale=0,
         )
         self.parts["all"] = gr.Button(
-            "Play all", variant="primary", size="md", min_width=90, visible=False, elem_classes="app-play"
+            "Play all", variant="primary", size="md", min_width=90, visible=False, elem_classes="app-play app-play-all"
         )
 
         self.parts["part"] = gr.Button(
@@ -120,12 +120,9 @@ class Tab(Generic[H]):
         return ""
 
     def foot(self) -> None:
-        """The link, the file, and the hidden field that carries them to the page's script."""
-        with gr.Row(elem_classes="app-chips app-foot"):
-            self.copy = gr.Button("Copy link", size="sm", min_width=0)
-            self.save = gr.Button("Export JSON", size="sm", min_width=0)
-            self.copied = html(live=True)
-        self.parts["carrier"] = gr.Textbox(visible="hidden")
+        """The link and the file."""
+        self.carried = Foot()
+        self.parts["carrier"] = self.carried.carrier
 
     # Events
 
@@ -195,7 +192,7 @@ class Tab(Generic[H]):
         def opened(request: gr.Request) -> dict[Any, Any]:
             return self.named(handlers.open(dict(request.query_params)))
 
-        page.load(opened, None, [parts[name] for name in self.everything], **QUICK)
+        self.opened = page.load(opened, None, [parts[name] for name in self.everything], **QUICK)
         laid = [*self.DEAL, *self.controls, *self.of_seats(), *self.OWN]
         for name in self.fields:
             # A text field's `input` is not fired by a paste with the mouse; its `change` is.
@@ -216,7 +213,10 @@ class Tab(Generic[H]):
         started = self.on(parts["all"].click, handlers.press_all, [*self.of_seats(), *self.controls])
         for index in range(SEATS):
             self.plays(started, index, handlers.run)
-        self._in_the_browser()
+        self.carried.wire(
+            lambda event: self.on(event, handlers.link, ["carrier", *self.controls]),
+            lambda event: self.on(event, handlers.export, ["carrier"]),
+        )
 
     def plays(self, started: Any, index: int, handler: Callable[..., Iterator[Updates]]) -> None:
         """After an event, let a seat's player answer in its turn, and free the controls when it is done."""
@@ -233,13 +233,25 @@ class Tab(Generic[H]):
         frozen = [self.parts[name] for name in (*self.handlers.FROZEN, *self.SEVERAL)]
         started.then(run, self.inputs, outputs, **PLAYERS).then(done, None, frozen, **QUICK)
 
-    def _in_the_browser(self) -> None:
-        """Copy the link and save the file, which page.js does from what the carrier holds."""
-        carrier = self.parts["carrier"]
-        ready = self.on(self.copy.click, self.handlers.link, ["carrier", *self.controls])
-        ready.then(None, carrier, self.copied, js="labkit.copyLink", **QUICK)
-        ready = self.on(self.save.click, self.handlers.export, ["carrier"])
-        ready.then(None, carrier, None, js="labkit.save", **QUICK)
+
+class Foot:
+    """The buttons for the link and the file, and the hidden field that carries both to the page's script."""
+
+    def __init__(self) -> None:
+        with gr.Row(elem_classes="app-chips app-foot"):
+            self._copy = gr.Button("Copy link", size="sm", min_width=0)
+            self._save = gr.Button("Export JSON", size="sm", min_width=0)
+            self._copied = html(live=True)
+        self.carrier = gr.Textbox(visible="hidden")
+
+    def wire(self, link: Callable[[Any], Any], export: Callable[[Any], Any]) -> None:
+        """Copy the link and save the file, which page.js does from what the carrier holds.
+
+        Args:
+            link, export: connect an event to a handler that fills the carrier, and return what follows it.
+        """
+        link(self._copy.click).then(None, self.carrier, self._copied, js="labkit.copyLink", **QUICK)
+        export(self._save.click).then(None, self.carrier, None, js="labkit.save", **QUICK)
 
 
 def html(live: bool = False, script: str = "", value: str = "") -> gr.HTML:

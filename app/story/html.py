@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from app.shared.bars import Bar, figure
 from app.shared.html import ORIGINS, listed, no_room, note, spinner, spoken
 from app.shared.window import Shown
 from app.story.chapters import CHANGED, EARLY, TRAINED, Chapter, Field
@@ -224,7 +225,7 @@ def conclusion(chapter: Chapter, numbers: Numbers) -> str:
 def counts(chapter: Chapter, numbers: Numbers) -> str:
     """The shares of completed deals, with intervals, under both rules; what was measured besides, to be opened."""
     figures = "".join(
-        _figure(title, [(label, row.done.value, row.done.ci95, row.tally) for label, row in compared(numbers, suite)])
+        figure(title, [Bar(label, row.done, row.tally) for label, row in compared(numbers, suite)])
         for suite, title in ((TRAINED, "Trained rule"), (CHANGED, "Changed rule"))
     )
     note_below = (
@@ -239,15 +240,6 @@ def counts(chapter: Chapter, numbers: Numbers) -> str:
 def _tried(numbers: Numbers) -> str:
     tried = [f"{row.temperature:g}" for row in numbers.rows[CHANGED] if row.name == "Init"]
     return listed(tried, "and")
-
-
-def _figure(title: str, rows: Sequence[tuple[str, float, tuple[float, float], str]]) -> str:
-    items = "".join(
-        f'<li style="--app-method: {color_of(label)}; --app-p: {p:.1%}; --app-low: {low:.1%}; --app-high: {high:.1%}">'
-        f'<span>{text(label)}</span><i aria-hidden="true"></i><b>{p:.0%}</b> <small>{count}</small></li>'
-        for label, p, (low, high), count in rows
-    )
-    return f"<figure><figcaption>{title}</figcaption><ul>{items}</ul></figure>"
 
 
 def _table(numbers: Numbers) -> str:

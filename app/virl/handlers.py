@@ -65,6 +65,10 @@ class VIRLHandlers(Handlers[VIRLSettings]):
     def deal(self, window: Window[VIRLSettings], task: Task) -> Updates:
         return {}
 
+    def title(self, task: Task) -> str:
+        route = task.deal["route"]
+        return f"{route['start']['name']} → {route['destination']['name']}"
+
     def pick(self, window: Window[VIRLSettings]) -> Updates:
         """The route on which the finding shows, under the changed rule, with the players that were compared."""
         chosen = replace(VIRLSettings(), actions="relative", pace=window.settings.pace)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 from app.shared.settings import MOST_ATTEMPTS, FieldError, Parsed, Settings, Whole, Word, setting
 from app.virl.presets import PICKED
 from labkit.envs import game
-from labkit.envs.virl.city.cities import CITIES, city
+from labkit.envs.virl.city.cities import CITIES, TRAINING_CITY, city
 from labkit.envs.virl.city.routes import routes
 from labkit.envs.virl.game import WALKS
 from labkit.envs.virl.headings import ACTIONS
@@ -20,6 +20,8 @@ from labkit.errors import UsageError
 OFFERED = 20
 """Routes of each city; none of them is trained on."""
 CELLS = ("virl-l", "virl-vl")
+SUITES = {"absolute": "id", "relative": "rule-ood"}
+"""The suite that asks a rule in the training city."""
 PACES: Mapping[str, float] = {"slow": 1.2, "normal": 0.4, "at once": 0.0}
 """Seconds between two answers that are watched."""
 
@@ -70,6 +72,22 @@ class VIRLSettings(Settings):
         route = routes_of(city_of(name))[name]
         rules = {key: self.value(key) for key in ("actions", "walk", "attempts")}
         return game(self.value("cell")).task(route=route, **rules)
+
+    def deals(self, split: str) -> Iterator[Task]:
+        """The routes of a split in the training city; of another city those on offer, none of which is trained on.
+
+        Raises:
+            FieldError: there is no such route, or a field is invalid.
+        """
+        playing, name = game(self.value("cell")), self.value("city")
+        rules = {key: self.value(key) for key in ("actions", "walk", "attempts")}
+        if name != TRAINING_CITY:
+            yield from (playing.task(route=route, **rules) for route in routes_of(name).values())
+            return
+        try:
+            yield from playing.tasks(SUITES[rules["actions"]], split, seed=self.value("seed"), **rules)
+        except UsageError as error:
+            raise FieldError("city", str(error)) from None
 
     def in_city(self) -> VIRLSettings:
         """The same settings with a route of the chosen city.

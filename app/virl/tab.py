@@ -7,11 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from app.panels.tab import GameTab
 from app.shared.catalogue import Catalogue
 from app.shared.handlers import SEATS, Part
 from app.shared.html import note
 from app.shared.stopping import Line
-from app.shared.tab import Tab, html
+from app.shared.tab import html
 from app.virl.handlers import BEGIN, VIRLHandlers
 from app.virl.presets import PICKED
 from labkit.envs.virl.city.cities import CITIES, TRAINING_CITY
@@ -20,10 +21,10 @@ RULES = [("absolute: north … (trained)", "absolute"), ("relative: left, right 
 CELLS = [("in words", "virl-l"), ("in pictures", "virl-vl")]
 
 
-class VIRLTab(Tab[VIRLHandlers]):
+class VIRLTab(GameTab[VIRLHandlers]):
     """Builds the tab where it is made; :meth:`wire` connects it once the whole page stands."""
 
-    SEAT = (*Tab.SEAT, "one", "stage", "step")
+    SEAT = (*GameTab.SEAT, "one", "stage", "step")
     HELD = ("player", "shown", "step")
     PERSON = ("own", "step")
     DEAL = ()
@@ -67,6 +68,7 @@ class VIRLTab(Tab[VIRLHandlers]):
 
     def _play(self) -> None:
         parts = self.parts
+        self.views()
         with gr.Row(elem_classes="app-fields app-settings"):
             self.table()
             for name in ("attempts", "temperature", "seed"):

@@ -44,9 +44,10 @@ def test_only_three_functions_are_public(served):
 def test_players_have_one_queue_and_nothing_else_waits_in_it(served):
     functions = [f for f in served[0].fns.values() if all(event != "unload" for _, event in f.targets)]
     queued = [f for f in functions if f.queue]
-    # In each game's tab three seats, by their own button and by the one for all; Step on V-IRL, Judge in the Rule lab.
-    # In the story three seats, by the one for all.
-    assert len(queued) == 6 * len(games.rows()) + 3 + 1 + 3
+    # In each game's tab three seats, by their own button, by the one for all and by a link; the tokens of three seats
+    # and where they part; many deals, by their button and by a link. Step on V-IRL, Judge in the Rule lab. In the story
+    # three seats, by the one for all.
+    assert len(queued) == (9 + 4 + 2) * len(games.rows()) + 3 + 1 + 3
     assert {(f.concurrency_id, f.concurrency_limit, f.api_visibility) for f in queued} == {("play", 8, "private")}
     assert served[0]._queue.max_size is None, "the line of players has its own limit"
 
@@ -65,8 +66,8 @@ def test_an_event_of_a_seat_touches_no_other_seat(served):
     players = [c["id"] for c in page.config["components"] if str(c["props"].get("label", "")).startswith("Player ")]
     runs = [f for f in page.fns.values() if f.queue and f.concurrency_id == "play"]
     touched = Counter(len({block._id for block in run.outputs} & set(players)) for run in runs)
-    # The Rule lab has no seat, and the story's have no list of players.
-    assert touched == {1: 6 * len(games.rows()) + 3, 0: 1 + 3}
+    # The Rule lab and the panels have no seat, and the story's have no list of players.
+    assert touched == {1: 9 * len(games.rows()) + 3, 0: (4 + 2) * len(games.rows()) + 1 + 3}
 
 
 def test_serving_is_local_and_silent():

@@ -1,0 +1,1 @@
+"""Ways to play in a game's tab besides a single deal."""

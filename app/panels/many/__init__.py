@@ -1,0 +1,1 @@
+"""Many deals, played by all players that sit at the table."""

@@ -1,0 +1,57 @@
+"""The panel of many deals: its parts, and which event calls which handler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app.panels.many.handlers import FIRST, HELD_OUT, ManyHandlers
+from app.panels.many.html import nothing
+from app.panels.panel import Panel
+from app.shared.tab import Tab, html
+from labkit import envs
+
+RUN = ("status", "board", "deals", "series", "play")
+"""The parts that a run changes."""
+PICKS = "labkit.picks(element, trigger, watch, 'pick');"
+
+
+class ManyPanel(Panel[ManyHandlers]):
+    """Many deals for the players at the table."""
+
+    TITLE = "Many deals"
+    STYLE = "app-wide app-with-players"
+
+    def __init__(self, tab: Tab[Any]) -> None:
+        super().__init__(tab, ManyHandlers(tab.handlers))
+
+    def build(self) -> None:
+        parts, game = self.parts, self.handlers.game
+        splits = envs.game(game.cell(game.SETTINGS())).splits
+        with gr.Row(elem_classes="app-fields app-settings"):
+            parts["many"] = gr.Number(FIRST, label="Deals", precision=0, min_width=78, scale=0)
+            parts["split"] = gr.Dropdown(
+                [("held-out deals" if split == HELD_OUT else split, split) for split in ("all", *splits)],
+                value=HELD_OUT, label="Split", min_width=140, scale=0,
+            )  # fmt: skip
+            parts["play"] = gr.Button("Play", variant="primary", size="md", min_width=90, elem_classes="app-play")
+        parts["note"] = html(live=True)
+        parts["status"] = html(live=True)
+        parts["board"] = html(value=nothing())
+        parts["deals"] = html(script=PICKS)
+        parts["deal"] = html(script=f"labkit.turns(element, watch); {PICKS}")
+        parts |= {"series": gr.State(None), "opened": gr.State(None)}
+        self.foot()
+
+    def wire(self) -> None:
+        parts, handlers = self.parts, self.handlers
+        for pressed in (parts["play"].click, parts["begun"].change):
+            started = self.on(pressed, handlers.press, (*RUN, "note", "opened", "deal"), needs=["series", "opened"])
+            self.plays(started, handlers.run, RUN, needs=["series"])
+        for name in ("deal", "deals"):
+            self.sends(parts[name].pick, handlers.open, "pick", ("opened", "deal", "deals"), needs=["series"])
+        self.carried.wire(
+            lambda event: self.on(event, handlers.link, ["carrier", "note"]),
+            lambda event: self.on(event, handlers.export, ["carrier"], needs=["series"]),
+        )

@@ -1,0 +1,71 @@
+"""The panels of a game's tab in a browser, with scripted players."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app import main
+from app.shared.catalogue import Catalogue
+from labkit.players.base import Answer, Request
+from labkit.players.registry import PlayerInfo
+from labkit.players.simple import Expert
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+expect = pytest.importorskip("playwright.sync_api").expect
+pytestmark = pytest.mark.browser
+
+
+class Solver:
+    """Solves the deals with an even place in the stream, or all."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def answer(self, turns: Sequence[Request]) -> list[Answer]:
+        right = Expert().answer(turns)
+        odd = [self.name == "half" and turn.episode.task.index % 2 == 1 for turn in turns]
+        return [Answer("no") if wrong else answer for wrong, answer in zip(odd, right, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    infos = [PlayerInfo(name, "script", "scripted") for name in ("all", "half")]
+    served = main.build(Catalogue(infos, lambda spec, temperature: Solver(spec)))
+    _, address, _ = served.launch(prevent_thread_lock=True, **main.launch_options())
+    yield address
+    served.close()
+
+
+@pytest.fixture
+def ready() -> str:
+    return ".app-panel"
+
+
+def fits(page: Page) -> None:
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_link_plays_many_deals_and_a_click_opens_one_with_both_players(visit):
+    page = visit("tab=gp&rule=ten&attempts=1&temperature=0&players=all,half&many=6&play=1")
+    panel = page.locator(".app-panel")
+    expect(panel.get_by_text("12 of 12 episodes ended")).to_be_visible()
+    bars = panel.locator(".app-figures li")
+    expect(bars.nth(0)).to_contain_text("6 of 6")
+    expect(bars.nth(1)).to_contain_text("3 of 6")
+    # Three of three that differ are lost: 2 / 2**3.
+    expect(panel.locator(".app-pairs")).to_contain_text("half wins 0, loses 3, ties 3; exact McNemar: p = 0.25.")
+    expect(page.locator(".app-seats .lk-turn:visible")).to_have_count(0)
+    panel.locator(".app-rows button").first.click()
+    expect(panel.locator(".app-side")).to_have_count(2)
+    expect(panel.locator(".app-side .lk-turn")).to_have_count(2)
+    fits(page)
+    page.get_by_role("radio", name="One deal").and_(page.locator(":visible")).check()
+    expect(panel).to_have_count(0)
+    expect(page.locator(".app-seats:visible").get_by_role("button", name="Play", exact=True).first).to_be_visible()
