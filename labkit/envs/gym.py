@@ -1,9 +1,9 @@
 """Gymnasium environments: dialogues whose actions are texts.
 
-``import labkit.envs.gym`` registers ``labkit/GeneralPoints-v0`` and ``labkit/VIRL-v0``. Without an import of one's
-own::
+``import labkit.envs.gym`` registers ``labkit/GeneralPoints-v0`` and ``labkit/VIRL-v0``, and each of their cells by its
+own name, such as ``labkit/gp-l-v0``. Without an import of one's own::
 
-    gymnasium.make("labkit.envs.gym:labkit/GeneralPoints-v0", modality="text")
+    gymnasium.make("labkit.envs.gym:labkit/gp-l-v0")
 
 :class:`DialogueEnv` is the environment of any other cell. All of them are ``reset`` and ``step`` around
 :func:`labkit.envs.start` and :func:`labkit.envs.judge`, and can be deep-copied and pickled at any point.
@@ -11,7 +11,6 @@ own::
 
 from __future__ import annotations
 
-import string
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -23,24 +22,12 @@ from gymnasium import spaces
 from labkit.envs import game, judge, prompt, start
 from labkit.envs.general_points.cards import Rule, parse_ranks
 from labkit.envs.reading import LIMIT
+from labkit.envs.text_space import AnyText
 from labkit.envs.virl import sources
 from labkit.envs.virl.game import recipe_of
 from labkit.envs.virl.records import Route
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
-
-
-class AnyText(spaces.Text):
-    """Text of at most ``max_length`` characters of any kind; samples are printable ASCII."""
-
-    def __init__(self, max_length: int, *, seed: int | None = None) -> None:
-        super().__init__(max_length, min_length=0, charset=string.printable, seed=seed)
-
-    def contains(self, x: Any) -> bool:
-        return isinstance(x, str) and len(x) <= self.max_length
-
-    def __repr__(self) -> str:
-        return f"AnyText({self.max_length})"
 
 
 class DialogueEnv(gymnasium.Env[Any, str]):
@@ -359,5 +346,8 @@ def _dialogue(episode: Episode) -> str:
     return "\n\n".join(f"{m.role}: {m.text[:LIMIT]}" for m in prompt(episode))
 
 
-gymnasium.register("labkit/GeneralPoints-v0", entry_point="labkit.envs.gym:GeneralPointsEnv")
-gymnasium.register("labkit/VIRL-v0", entry_point="labkit.envs.gym:VIRLEnv")
+for _id, _env in {"GeneralPoints": GeneralPointsEnv, "VIRL": VIRLEnv}.items():
+    _entry = f"{__name__}:{_env.__name__}"
+    gymnasium.register(f"labkit/{_id}-v0", entry_point=_entry)
+    for _modality, _cell in _env.cells.items():
+        gymnasium.register(f"labkit/{_cell}-v0", entry_point=_entry, kwargs={"modality": _modality})
