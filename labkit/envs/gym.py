@@ -346,7 +346,9 @@ def _dialogue(episode: Episode) -> str:
     return "\n\n".join(f"{m.role}: {m.text[:LIMIT]}" for m in prompt(episode))
 
 
-for _id, _env in {"GeneralPoints": GeneralPointsEnv, "VIRL": VIRLEnv}.items():
+_NAMED: dict[str, type[PaperEnv]] = {"GeneralPoints": GeneralPointsEnv, "VIRL": VIRLEnv}
+
+for _id, _env in _NAMED.items():
     _entry = f"{__name__}:{_env.__name__}"
     gymnasium.register(f"labkit/{_id}-v0", entry_point=_entry)
     for _modality, _cell in _env.cells.items():

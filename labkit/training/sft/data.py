@@ -159,8 +159,7 @@ def write(path: str | Path, dialogues: Iterable[Dialogue], layout: str) -> None:
         )
         text = "[\n" + ",\n".join(map(_line, records)) + "\n]\n"
     else:
-        lines = ({"messages": _turns(found, "role", "content", _MESSAGES)} for found in dialogues)
-        text = "".join(f"{_line(record)}\n" for record in lines)
+        text = "".join(f"{_line(record)}\n" for record in map(message_record, dialogues))
     part = path.with_name(f"{path.name}.part")
     try:
         # A lone surrogate, which UTF-8 cannot carry, becomes the escape that JSON reads back as it.
@@ -168,6 +167,15 @@ def write(path: str | Path, dialogues: Iterable[Dialogue], layout: str) -> None:
         part.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def message_record(dialogue: Dialogue) -> dict[str, Any]:
+    """A dialogue in the layout ``messages``.
+
+    Raises:
+        UsageError: an answer is trained on in part: the layout has no field for that.
+    """
+    return {"messages": _turns(dialogue, "role", "content", _MESSAGES)}
 
 
 def _turns(dialogue: Dialogue, role: str, text: str, roles: Mapping[str, str]) -> list[dict[str, Any]]:
