@@ -19,6 +19,9 @@ ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/installed
+# Packages that accept other versions than constraints.txt has: their environment lies over the other one.
+INTEROP := .venv/interop
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # Nothing below asks the network for anything once it is installed; HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0
@@ -27,7 +30,7 @@ export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: help install app lab test test-all lint notebooks class solutions results bench clean check-python
+.PHONY: help install app lab test test-all test-interop lint notebooks class solutions results bench clean check-python
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +39,7 @@ help:
 	@echo 'make lab        open JupyterLab on your own copies of the notebooks in class/ (a copy is never overwritten)'
 	@echo 'make test       run the tests but for the slow ones; ends within 15 minutes on two cores'
 	@echo 'make test-all   run those and then the slow ones, which run every notebook'
+	@echo 'make test-interop  run the tests with inspect-ai, reasoning-gym and verifiers, in .venv/interop'
 	@echo 'make lint       check style, formatting and types with ruff and mypy'
 	@echo 'make notebooks  run the notebooks that changed and store their results, for authors'
 	@echo 'make class      make a folder to hand out: this repository, with notebooks that hold no results'
@@ -66,6 +70,9 @@ test: $(STAMP)
 # The notebooks are one file, and the longest: its tests are spread over both workers.
 test-all: test
 	$(PYTEST) -m slow --dist load $(ARGS)
+
+test-interop: $(INTEROP)/installed
+	$(INTEROP)/bin/python -m pytest tests/interop $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -111,4 +118,11 @@ $(BIN)/python:
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
 	$(PIP) install -e '.[all]' -c constraints.txt
+	@touch $@
+
+$(INTEROP)/installed: constraints-interop.txt $(STAMP)
+	$(BIN)/python -m venv --clear --without-pip $(INTEROP)
+	site=$$($(BIN)/python -c '$(SITE)'); \
+	  echo "import site; site.addsitedir('$$site')" > $$($(INTEROP)/bin/python -c '$(SITE)')/beside.pth
+	$(INTEROP)/bin/python -m pip --disable-pip-version-check install -e '.[interop]' -c constraints-interop.txt
 	@touch $@

@@ -19,12 +19,15 @@ from labkit.errors import UsageError
 ROOT = Path(__file__).parent.parent
 _PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, SETUPTOOLS = _PYPROJECT["project"], _PYPROJECT["tool"]["setuptools"]
+APART = "interop"
+"""The extra with an environment of its own."""
 TARGETS = (
     "install",
     "app",
     "lab",
     "test",
     "test-all",
+    "test-interop",
     "lint",
     "notebooks",
     "class",
@@ -39,14 +42,17 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make; s
 
 
 def direct_requirements() -> list[Requirement]:
-    """What labkit and its extras name themselves, without the extra that only joins the others."""
+    """What labkit and its extras name themselves, without the extra that joins the others and the one that has an
+    environment of its own."""
     extras = PROJECT["optional-dependencies"]
-    groups = [PROJECT["dependencies"], *(group for name, group in extras.items() if name != "all")]
+    groups = [PROJECT["dependencies"], *(group for name, group in extras.items() if name not in ("all", APART))]
     return [Requirement(line) for group in groups for line in group]
 
 
-def pins() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+def pins(*more: str) -> dict[str, str]:
+    """The pinned versions; those of a later file replace earlier ones."""
+    files = [ROOT / name for name in ("constraints.txt", *more)]
+    lines = [line for file in files for line in file.read_text().splitlines()]
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
     return {canonicalize_name(name): version for name, version in pairs}
 
@@ -81,12 +87,18 @@ def test_conda_and_pip_install_the_same_requirements() -> None:
 def test_the_extra_all_is_every_other_extra() -> None:
     (joined,) = map(Requirement, PROJECT["optional-dependencies"]["all"])
     assert joined.name == PROJECT["name"]
-    assert joined.extras | {"all"} == set(PROJECT["optional-dependencies"])
+    assert joined.extras | {"all", APART} == set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize("requirement", direct_requirements(), ids=lambda requirement: requirement.name)
 def test_each_direct_dependency_is_pinned_within_its_range(requirement: Requirement) -> None:
     assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("line", PROJECT["optional-dependencies"][APART])
+def test_the_packages_of_the_extra_apart_are_pinned_too(line: str) -> None:
+    requirement = Requirement(line)
+    assert requirement.specifier.contains(pins("constraints-interop.txt")[canonicalize_name(requirement.name)])
 
 
 def test_pins_leave_the_build_of_torch_open() -> None:
@@ -106,7 +118,7 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A folder with what make reads, and nothing installed."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "constraints-interop.txt"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 

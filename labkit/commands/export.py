@@ -8,6 +8,7 @@ examples:
   labkit export episodes eval-gp-l --out played.parquet               stored episodes, one a row
   labkit export episode eval-gp-l/id/17 --out wrong.md                one episode: .md, .html, .png or .json
   labkit export eval eval-gp-l --out measures.csv                     every number of an evaluation with its interval
+  labkit export inspect eval-gp-l --out logs                          a log of inspect_ai for each file of episodes
   labkit export site eval-gp-l --out played                           pages to browse, which need no server
 
 data and deals take a CELL, the others a RUN: the beginning or the end of an id is enough. An episode is
@@ -38,7 +39,9 @@ _DEALT = ("episodes", "suite", "split", "seed")
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", metavar="KIND", help="; ".join(f"{name}: {kind.help}" for name, kind in KINDS.items()))
     parser.add_argument("what", metavar="CELL|RUN", help="a cell, a run, or RUN/NAME/NUMBER")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the file to write; of a site, the folder")
+    parser.add_argument(
+        "--out", metavar="FILE", required=True, help="the file to write; of inspect and site, the folder"
+    )
     parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of the runs (default: runs)")
     dealt = parser.add_argument_group("what is dealt, of data and deals")
     dealt.add_argument("--episodes", type=common.count, metavar="N", help="how many (default: 1000)")
@@ -59,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--prompts", type=common.count, metavar="N", help="how many variants of the prompt there are (default: 1)"
     )
-    stored = parser.add_argument_group("which stored episodes, of episodes and site")
+    stored = parser.add_argument_group("which stored episodes, of episodes, inspect and site")
     stored.add_argument("--name", metavar="NAME,NAME", help="of a run's episode files, such as id (default: all)")
     stored.add_argument("--limit", type=common.count, metavar="N", help="episodes of each file, at most (default: all)")
     common.add_json(parser)
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _data(args: argparse.Namespace) -> dict[str, Any]:
-    from labkit.interop import datasets, tables
+    from labkit.interop import rows, tables
     from labkit.training.sft.data import expert_dialogues, message_record, write
 
     layout = common.known("format", args.format or FORMATS[0], FORMATS)
@@ -102,7 +105,7 @@ def _data(args: argparse.Namespace) -> dict[str, Any]:
         prompts=args.prompts or 1,
     )
     if table:
-        tables.write(args.out, map(message_record, dialogues), datasets.DIALOGUES)
+        tables.write(args.out, map(message_record, dialogues), rows.DIALOGUES)
     else:
         write(args.out, dialogues, layout)
     answers = sum(len(dialogue.trained_turns) for dialogue in dialogues)
@@ -111,12 +114,12 @@ def _data(args: argparse.Namespace) -> dict[str, Any]:
 
 def _deals(args: argparse.Namespace) -> dict[str, Any]:
     from labkit.envs import game
-    from labkit.interop import datasets, tables
+    from labkit.interop import rows, tables
 
     dealt = _dealt(args)
-    count, columns = dealt.pop("episodes"), datasets.deal_columns(args.what)
+    count, columns = dealt.pop("episodes"), rows.deal_columns(args.what)
     tasks = game(args.what).tasks(dealt.pop("suite"), dealt.pop("split"), **dealt)
-    return {"deals": tables.write(args.out, map(datasets.deal_row, islice(tasks, count)), columns)}
+    return {"deals": tables.write(args.out, map(rows.deal_row, islice(tasks, count)), columns)}
 
 
 def _dealt(args: argparse.Namespace) -> dict[str, Any]:
@@ -131,11 +134,11 @@ def _dealt(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _episodes(args: argparse.Namespace) -> dict[str, Any]:
-    from labkit.interop import datasets, tables
+    from labkit.interop import rows, tables
 
     run, names = _stored(args)
-    rows = (row for name in names for row in islice(datasets.episode_rows(run, [name]), args.limit))
-    return {"episodes": tables.write(args.out, rows, datasets.EPISODES)}
+    found = (row for name in names for row in islice(rows.episode_rows(run, [name]), args.limit))
+    return {"episodes": tables.write(args.out, found, rows.EPISODES)}
 
 
 def _episode(args: argparse.Namespace) -> dict[str, Any]:
@@ -152,10 +155,21 @@ def _episode(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _eval(args: argparse.Namespace) -> dict[str, Any]:
-    from labkit.interop import datasets, tables
+    from labkit.interop import rows, tables
     from labkit.runs import find
 
-    return {"measures": tables.write(args.out, datasets.measure_rows(find(args.what, args.runs)), datasets.MEASURES)}
+    return {"measures": tables.write(args.out, rows.measure_rows(find(args.what, args.runs)), rows.MEASURES)}
+
+
+def _inspect(args: argparse.Namespace) -> dict[str, Any]:
+    try:
+        from labkit.interop import inspect_log
+    except ImportError:
+        raise UsageError("a log of inspect_ai needs the package: `pip install inspect-ai`") from None
+
+    run, names = _stored(args)
+    files = inspect_log.write(args.out, run, names, args.limit)
+    return {"files": [str(file) for file in files]}
 
 
 def _site(args: argparse.Namespace) -> dict[str, Any]:
@@ -193,7 +207,8 @@ def _place(args: argparse.Namespace) -> tuple[Run, str, int]:
         there = run.episode_names()
         if not names and len(there) > 1:
             raise UsageError(f"{run.id} has several episode files; write one of {', '.join(there)} before the number")
-        return run, common.known(f"episode file of {run.id}", *(names or there[:1]), there), int(number[:9])
+        (name,) = names or there[:1] or ("",)
+        return run, common.known(f"episode file of {run.id}", name, there), int(number[:9])
     raise UsageError(
         f"no run {'/'.join(before[:-1] or before)} in {args.runs}/; `labkit runs list` shows what is there"
     )
@@ -223,5 +238,6 @@ KINDS = {
     "episodes": Kind("a run's episodes as a table", _episodes, _STORED),
     "episode": Kind("one episode as a document", _episode),
     "eval": Kind("an evaluation's measures as a table", _eval),
+    "inspect": Kind("a run's episodes as logs of inspect_ai", _inspect, _STORED),
     "site": Kind("a run's episodes as pages", _site, _STORED),
 }

@@ -1,4 +1,5 @@
-"""Bridges to other packages: each module is named after the package that it serves, and imports it where it is used.
+"""Bridges to other packages, and exports.
 
-``docs/interop.md`` has a command for each.
+No module has the name of a package, so that a folder on Python's path never stands in for one. The packages are
+imported by what needs them; ``docs/interop.md`` has a command for each.
 """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 import shutil
@@ -11,10 +9,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from labkit.envs import game
 from labkit.envs.games import row_of
 from labkit.episode import Attempt, Episode, Position
 from labkit.errors import UsageError
+from labkit.interop import pictures
 from labkit.interop.tables import carried
 from labkit.views.markup import mark_of, signed, stylesheet, text
 from labkit.views.tokens import Token
@@ -117,9 +115,7 @@ def markdown(episode: Episode) -> str:
 def _position(episode: Episode, position: Position) -> Iterator[str]:
     yield "Prompt:"
     if position.picture:
-        stored = io.BytesIO()
-        game(episode.task.cell).draw(position.picture["recipe"]).save(stored, "PNG")
-        yield f"![what is shown](data:image/png;base64,{base64.b64encode(stored.getvalue()).decode()})"
+        yield f"![what is shown]({pictures.address(episode.task.cell, position.picture['recipe'])})"
     yield _fenced(position.prompt)
     for number, attempt in enumerate(position.attempts, 1):
         yield from _attempt(number, attempt)

@@ -53,7 +53,7 @@ def _write_json(path: Path, rows: Iterable[Mapping[str, Any]], columns: Columns)
     count = 0
     with path.open("wb") as handle:
         for row in rows:
-            handle.write(json.dumps(_carried({name: row[name] for name in columns}), ensure_ascii=False).encode())
+            handle.write(json.dumps(carried({name: row[name] for name in columns}), ensure_ascii=False).encode())
             handle.write(b"\n")
             count += 1
     return count
@@ -83,7 +83,7 @@ def _write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], columns: Colum
     schema = pyarrow.schema(list(_arrow(columns)), metadata={"huggingface": about})
     count, waiting = 0, iter(rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        while batch := [{name: _carried(row[name]) for name in columns} for row in islice(waiting, BATCH)]:
+        while batch := [{name: carried(row[name]) for name in columns} for row in islice(waiting, BATCH)]:
             writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
             count += len(batch)
     return count
@@ -113,15 +113,10 @@ def _arrow(columns: Columns) -> Iterator[Any]:
     return (pyarrow.field(name, of(kind)) for name, kind in columns.items())
 
 
-def carried(text: str) -> str:
-    """A text in which lone surrogates, which UTF-8 cannot carry, are written out: ``\\udc80``."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _carried(value: Any) -> Any:
-    """A value whose texts can all be carried."""
+def carried(value: Any) -> Any:
+    """Plain data in whose texts lone surrogates, which UTF-8 cannot carry, are written out: ``\\udc80``."""
     if isinstance(value, str):
-        return carried(value)
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {name: _carried(of) for name, of in value.items()}
-    return [_carried(of) for of in value] if isinstance(value, list | tuple) else value
+        return {name: carried(of) for name, of in value.items()}
+    return [carried(of) for of in value] if isinstance(value, list | tuple) else value

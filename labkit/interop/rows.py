@@ -6,7 +6,6 @@ Files written by :func:`labkit.interop.tables.write` open with ``load_dataset("j
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from typing import Any
 from labkit.envs import game, start
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
+from labkit.interop import pictures
 from labkit.interop.tables import IMAGE
 from labkit.runs import Run
 
@@ -77,18 +77,16 @@ def deal_columns(cell: str) -> dict[str, Any]:
 
 def deal_row(task: Task) -> dict[str, Any]:
     """A task as a row of :func:`deal_columns`."""
-    episode, playing = start(task), game(task.cell)
+    episode = start(task)
     shown = episode.position.picture
     row = {
         **_deal(task),
         "prompt": episode.position.prompt,
-        "answer": playing.expert(episode),
+        "answer": game(task.cell).expert(episode),
         "task": json.dumps(asdict(task), ensure_ascii=False),
     }
     if shown:
-        stored = io.BytesIO()
-        playing.draw(shown["recipe"]).save(stored, "PNG")
-        row["image"] = {"bytes": stored.getvalue(), "path": None}
+        row["image"] = {"bytes": pictures.png(task.cell, shown["recipe"]), "path": None}
     return row
 
 

@@ -3,9 +3,9 @@
 ::
 
     import reasoning_gym
-    from labkit.interop import reasoning_gym as labkit_deals
+    from labkit.interop import questions
 
-    labkit_deals.register()
+    questions.register()
     data = reasoning_gym.create_dataset("labkit", cell="gp-l", size=100, seed=42)
     data.score_answer(data[0]["answer"], data[0])     # 1.0
 

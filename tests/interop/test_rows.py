@@ -10,7 +10,7 @@ from PIL import Image
 from labkit.envs import game, judge, start
 from labkit.episode import Episode, Task
 from labkit.errors import UsageError
-from labkit.interop.datasets import DEALS, DIALOGUES, EPISODES, MEASURES, measure_rows
+from labkit.interop.rows import DEALS, DIALOGUES, EPISODES, MEASURES, measure_rows
 from labkit.interop.tables import features, write
 from labkit.training.sft.data import expert_dialogues
 from tests.interop.conftest import ODD, RIGHT, WRONG

@@ -6,7 +6,7 @@ import pytest
 
 from labkit.envs import game, start
 from labkit.errors import UsageError
-from labkit.interop.reasoning_gym import Deals, DealsConfig, register
+from labkit.interop.questions import Deals, DealsConfig, register
 
 
 def test_a_question_is_the_prompt_of_a_deal():
