@@ -20,7 +20,7 @@ from labkit import __version__
 from labkit.errors import UsageError
 
 VERBS = tuple(
-    "play solve verify eval train plan send figures players runs export import app bench".split(),
+    "play solve verify eval train plan send figures players runs export import app bench grade".split(),
 )
 """In the order in which the help lists them; ``labkit.commands.VERB`` has ``configure`` and ``run``. Where the
 verb is a Python keyword, its module's name ends in an underscore."""

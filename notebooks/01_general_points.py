@@ -15,7 +15,7 @@
 # *For* anyone with a first course in machine learning; [the tour](00_tour.ipynb) helps. *Time*: 40 minutes; all cells
 # together run in about a minute on two CPU cores, offline. *You will be able to*
 #
-# * say which of six **verdicts** an answer gets, and why;
+# * write a **verifier**, and say which of six **verdicts** an answer gets, and why;
 # * work out the **return** of an episode from the reward table;
 # * count, exactly, which hands can be solved under which rule;
 # * place a model between the worst and the best player there can be, with an interval on every rate.
@@ -28,7 +28,7 @@ import os
 import re
 
 from labkit.envs import game, judge, prompt, start
-from labkit.exercises import check
+from labkit.exercises import check, use
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
 gp = game("gp-l")  # the cell in words; "gp-vl" is the same game in pictures
@@ -138,6 +138,75 @@ check("general_points.formula", formula)
 # </details>
 
 # %% [markdown]
+# ### Build the verifier
+#
+# **Exercise 2.** Write the verifier of formulas. It gets the text of a formula and the numbers as they count under the
+# rule. It returns the first of the checks that fails, as the library does: `"illegal_formula"` (it is no formula of
+# whole numbers with + − × ÷ and brackets), `"wrong_numbers"` (it does not use each number once), `"wrong_value"` (it
+# does not make the target, or divides by zero); else `"correct"`. A formula may end in `=24`. (About twenty minutes.)
+# Further down, your verifier judges a model's answers.
+
+# %% tags=["exercise"]
+def verify(formula, numbers, target=24):
+    """The category of a formula: "illegal_formula", "wrong_numbers", "wrong_value" or "correct"."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+verify = use("general_points.verify", verify)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `ast.parse(text, mode="eval")` makes a tree of a formula without running it, and `ast.walk` lists the parts of the
+# tree. Never use `eval`: the text comes from a model.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import ast
+# import operator
+# from collections import Counter
+# from fractions import Fraction
+#
+#
+# def verify(formula, numbers, target=24):
+#     """The category of a formula: "illegal_formula", "wrong_numbers", "wrong_value" or "correct"."""
+#     operations = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+#     try:
+#         tree = ast.parse(formula.partition("=")[0].strip(), mode="eval")
+#     except SyntaxError:
+#         return "illegal_formula"
+#     parts = list(ast.walk(tree))
+#     used = [part.value for part in parts if isinstance(part, ast.Constant)]
+#     legal = (ast.Expression, ast.BinOp, ast.Constant, *operations)
+#     if not all(isinstance(part, legal) for part in parts) or not all(type(number) is int for number in used):
+#         return "illegal_formula"
+#     if Counter(used) != Counter(numbers):
+#         return "wrong_numbers"
+#
+#     def value(part):
+#         if isinstance(part, ast.Constant):
+#             return Fraction(part.value)
+#         return operations[type(part.op)](value(part.left), value(part.right))
+#
+#     try:
+#         return "correct" if value(tree.body) == target else "wrong_value"
+#     except ZeroDivisionError:
+#         return "wrong_value"
+# ```
+#
+# The order of the checks matters: 3 × 8 makes 24, but it leaves two cards out. And values are fractions, since with
+# floats 8/(3−8/3) is 23.999999999999989, and a right answer would be called wrong.
+#
+# </details>
+
+# %%
+for text in ("(10-4)*(6-2)=24", "10+6+2+4", "6*4", "(10*2+4*6"):
+    print(f"{text:17} K counts as 10: {verify(text, [10, 6, 2, 4]):16} as 13: {verify(text, [13, 6, 2, 4])}")
+
+# %% [markdown]
 # ## What a verdict earns
 #
 # Rewards are the paper's (appendix A.3). A wrong answer is shown its feedback and tried again, five times at most
@@ -152,7 +221,7 @@ for category, reward in REWARD.items():
         print(f"{category:16} {reward:+.1f}")
 
 # %% [markdown]
-# **Exercise 2.** The categories of an episode's answers are given in order, such as `["wrong_value", "correct"]`.
+# **Exercise 3.** The categories of an episode's answers are given in order, such as `["wrong_value", "correct"]`.
 # What is its return? `attempts` is how many were allowed.
 
 # %% tags=["exercise"]
@@ -202,7 +271,7 @@ for numbers in ((10, 6, 2, 4), (13, 6, 2, 4), (3, 3, 8, 8), (1, 1, 1, 1)):
     print(f"{str(numbers):15} {len(found):3} solutions   {', '.join(found[:4])}")
 
 # %% [markdown]
-# **Exercise 3.** Write a solver: can these numbers, each used once, make the target with + − × ÷? (About fifteen
+# **Exercise 4.** Write a solver: can these numbers, each used once, make the target with + − × ÷? (About fifteen
 # minutes.) Mind 3 3 8 8, which is solved by 8/(3−8/3): with floats that is 23.999…, so use `Fraction`.
 
 # %% tags=["exercise"]
@@ -279,7 +348,8 @@ print(f"\nsolvable under the old rule, of those solvable under the new: {both:.0
 reveal("gp.both", min(ABOUT, key=lambda name: abs(ABOUT[name] - both)))
 
 # %% [markdown]
-# So most hands of the changed game *have* an answer under the old rule, and a player may keep giving it. It is now
+# **Result.** 529 hands can be solved under both rules: 66% of those that the new rule can solve. So most hands of the
+# changed game *have* an answer under the old rule, and a player may keep giving it. It is now
 # wrong: with a face card in the hand, a formula that uses the old numbers does not use the new ones.
 #
 # The next figure is about how hard hands are: how many solutions they have.
@@ -381,18 +451,35 @@ for suite, colour, pattern in zip(("id", "rule-ood"), OTHERS, ("", "/")):
 figure
 
 # %% [markdown]
-# **This is the point of the game.** *Expert* and *old rule* look alike on `id`: both are always right. On
-# `rule-ood`, the same cards with one sentence changed, one is right and the other never. A benchmark that
-# only knows the trained rule would praise both.
+# **Result.** *Expert* and *old rule* look alike on `id`: both solve 100.0%. On `rule-ood`, where one sentence of the
+# prompt is another, *expert* still solves 100.0% and *old rule* 0.0%. A benchmark that only knows the trained rule
+# would praise both. The model solves 14.5% and 13.0% with one answer each, and 0.5% to 1.0% is what chance solves.
+#
+# The two suites hold *different* hands: each its own draw of hands that its rule can solve. So the bars compare players
+# within a suite; [07](07_rule_ood.ipynb) compares the same cards under both rules.
 #
 # ## How does a model fail?
 #
-# Success says how often a model is right, categories say how it fails. Here is one answer for each deal:
+# Success says how often a model is right, categories say how it fails. Your verifier judges one answer for each deal:
 
 # %%
 from labkit.envs.general_points.verifier import CATEGORIES
 from labkit.evaluation.metrics import wilson
 
+def judged(episode):
+    """Your verifier's category of the first answer; unreadable without a formula."""
+    formula = episode.attempts[0].fields.get("formula")
+    rule = episode.task.rule["faces"]
+    numbers = numbers_of([card[0] for card in episode.task.deal["cards"]], rule)
+    return "unreadable" if formula is None else verify(str(formula), list(numbers))
+
+
+played = {suite: results["tiny:gp-l/init", suite].episodes for suite in ("id", "rule-ood")}
+own = {suite: [judged(episode) for episode in episodes] for suite, episodes in played.items()}
+same = sum(mine == e.attempts[0].verdict.category for suite in own for mine, e in zip(own[suite], played[suite]))
+print(f"your verifier and the library's agree on {same} of {2 * deals} answers")
+
+# %%
 kinds = [c for c in CATEGORIES if c != "wrong_cards"]
 figure = go.Figure(layout={
     "title": "Verdicts on tiny:gp-l/init, with 95% intervals",
@@ -400,7 +487,7 @@ figure = go.Figure(layout={
     "barmode": "group", "template": "plotly_white", "height": 380, "margin": {"t": 50, "l": 130},
 })
 for suite, colour, pattern in zip(("id", "rule-ood"), OTHERS, ("", "/")):
-    tally = Counter(e.attempts[0].verdict.category for e in results["tiny:gp-l/init", suite].episodes)
+    tally = Counter(own[suite])
     shares = [tally[kind] / deals for kind in kinds]
     spans = [wilson(share, deals) for share in shares]
     spread = {
@@ -424,7 +511,7 @@ EpisodeViewer([e for e in results["tiny:gp-l/init", "rule-ood"].episodes if not 
 # library's `kept_old_rule` is the share of first answers that are wrong, but use the cards as the other rule has
 # them.
 #
-# **Exercise 4.** Write that test for one attempt. `attempt.verdict` is the verdict, `attempt.other_rule` the one
+# **Exercise 5.** Write that test for one attempt. `attempt.verdict` is the verdict, `attempt.other_rule` the one
 # under the other rule (`None` where both rules say the same). Each has `.success` and `.evidence["failed"]`, a list
 # of **all** checks that failed. An answer plays by a rule if it can be read and uses each card once as it counts
 # there, whatever it comes to.
@@ -468,6 +555,8 @@ for player in players:
     print(f"{player.name:15} old-rule answers {kept.value:6.1%}   [{low:5.1%}, {high:6.1%}]   n = {kept.n}")
 
 # %% [markdown]
+# **Result.** The model kept the old rule in 0.0% of 200 first answers [0.0%, 1.9%]: it fails for other reasons.
+#
 # The interval matters most where nothing was found: 0 of 200 is compatible with a rate of one in a hundred.
 #
 # Whether a model that is trained *further* on the old rule drifts towards the old rule is

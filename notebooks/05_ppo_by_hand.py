@@ -9,26 +9,216 @@
 # %% [markdown]
 # # PPO by hand
 #
-# **By the end you will have shown** that every number in a PPO update (log-probabilities, returns, advantages, ratios,
-# the clipped objective, the KL, the step itself) can be computed in a few lines from one episode, and agrees with what
-# the lab's trainer computes to six decimals.
+# **By the end you will have built** PPO: a policy gradient on a bandit, a baseline, a clipped ratio and credit over the
+# turns of a dialogue. One update with your functions gives a language model the same weights as the lab's own code, to
+# six decimals.
 #
-# *For* anyone who knows what a gradient step is; policy gradients are introduced where they are used. The game is in
-# [notebook 01](01_general_points.ipynb), attempts and feedback in [03](03_sequential_revision.ipynb). *Time*: 60
-# minutes; all cells together run in about a minute on two CPU cores, offline. *You will be able to*
+# *For* anyone who knows what a gradient step is. The game is in [notebook 01](01_general_points.ipynb), attempts and
+# feedback in [03](03_sequential_revision.ipynb). *Time*: 90 minutes; all cells together run in about a minute on two
+# CPU cores, offline. *You will be able to*
 #
-# * say which tokens of a dialogue carry loss, and why the others do not;
+# * derive the policy gradient, and say what a baseline and a clip are for;
 # * compute returns and **GAE** over turns, and explain what γ and λ trade;
-# * read a clip fraction, and tell which tokens have no gradient;
+# * say why a wrong answer can have a positive advantage;
 # * tell six kinds of credit apart by the advantages that they give the same tokens.
 #
 # The method is *Proximal policy optimization* ([arXiv 1707.06347](https://arxiv.org/abs/1707.06347)) on dialogues of
 # several turns, as in *SFT Memorizes, RL Generalizes* ([arXiv 2501.17161](https://arxiv.org/abs/2501.17161)).
+#
+# **Your functions are used.** A function that passes its check is called by the cells after it. Until then the given
+# solution takes its place, and a line says so. You can run all cells at any time.
 
 # %% tags=["setup"]
 import numpy as np
+import torch
 
-from labkit.exercises import check
+from labkit.exercises import use
+
+# %% [markdown]
+# ## Step 1 of 4: a policy gradient, from one bandit
+#
+# A *bandit* is the smallest decision: choose one of several arms, and get the **reward** that it pays. Our bandit has
+# three arms, which pay 3, 4 and 5. The **policy** π gives each arm a probability. It is the softmax of three numbers,
+# the *logits* θ: $π_a = e^{θ_a} / \sum_b e^{θ_b}$. We want to raise the expected reward
+#
+# $$J(θ) = \sum_a π_a\, r_a.$$
+#
+# Its gradient follows from one identity, $∇π_a = π_a ∇\log π_a$:
+#
+# $$∇J = \sum_a π_a\, r_a ∇\log π_a = \mathbb{E}_{a \sim π}[\, r_a ∇\log π_a\,].$$
+#
+# The right side is an average over the policy's own choices. So you can *sample* an arm, see what it pays, and take a
+# step along $r_a ∇\log π_a$: raise the log-probability of the choice in proportion to what it earned. No knowledge of
+# the other arms is needed. For a softmax, $∇\log π_a$ is 1 at the chosen arm and 0 elsewhere, minus π.
+#
+# **Exercise 1.** Write this gradient. The reward is called `advantage`; the next step says why.
+
+# %% tags=["exercise"]
+def policy_gradient(logits, action, advantage):
+    """The gradient of advantage * log softmax(logits)[action] in the logits, an array as long as they are."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+policy_gradient = use("ppo_by_hand.policy_gradient", policy_gradient)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `np.eye(3)[action]` is 1 at the action and 0 elsewhere.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+#
+# def policy_gradient(logits, action, advantage):
+#     """The gradient of advantage * log softmax(logits)[action] in the logits, an array as long as they are."""
+#     chances = np.exp(logits) / np.exp(logits).sum()
+#     chosen = np.eye(len(logits))[action]
+#     return advantage * (chosen - chances)
+# ```
+#
+# An arm that is already certain hardly moves: one-hot minus softmax is then nearly 0. What is never chosen is never
+# learnt about.
+#
+# </details>
+
+# %%
+PAYS = np.array([3.0, 4.0, 5.0])
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+logits = np.array([0.5, 0.0, -0.5])
+sampled = [policy_gradient(logits, arm, PAYS[arm]) for arm in range(3)]
+average = softmax(logits) @ sampled  # each arm's gradient, as often as the arm is chosen
+nudged = [(softmax(logits + 1e-5 * one) - softmax(logits - 1e-5 * one)) @ PAYS / 2e-5 for one in np.eye(3)]
+print("average of the sampled gradients", average.round(4))
+print("slope of the expected reward    ", np.round(nudged, 4))
+
+# %% [markdown]
+# The two lines agree: the sampled gradient is right *on average*.
+#
+# ## Step 2 of 4: a baseline
+#
+# Every arm pays something, so each sample raises the arm that was chosen, even the worst. Only the average over many
+# samples is right. Subtract a **baseline** b from the reward: the expected reward, say. Then an arm that pays less than
+# usual is made less likely. The average gradient stays the same, since $\mathbb{E}[b\,∇\log π_a] = b\,∇\sum_a π_a =
+# 0$. Reward minus baseline is called the **advantage**: how much better than expected.
+
+# %%
+spread = {}
+for name, baseline in (("no baseline", 0.0), ("baseline", softmax(logits) @ PAYS)):
+    each = np.array([policy_gradient(logits, arm, PAYS[arm] - baseline) for arm in range(3)])
+    spread[name] = softmax(logits) @ ((each - average) ** 2).sum(1)
+    print(f"{name:12} average {(softmax(logits) @ each).round(4)}   variance of one sample {spread[name]:.2f}")
+
+
+# %%
+def learn(with_baseline, seed, steps=150, lr=0.1):
+    """The probability of the best arm, step by step."""
+    logits, rng, best = np.zeros(3), np.random.default_rng(seed), []
+    for _ in range(steps):
+        arm = rng.choice(3, p=softmax(logits))
+        baseline = softmax(logits) @ PAYS if with_baseline else 0.0
+        logits = logits + lr * policy_gradient(logits, arm, PAYS[arm] - baseline)
+        best.append(softmax(logits)[2])
+    return best
+
+
+from labkit.views.widgets.ppo import chance_figure
+
+curves = {
+    name: np.array([learn(with_baseline, seed) for seed in range(100)])
+    for name, with_baseline in (("no baseline", False), ("baseline", True))
+}
+for name, runs in curves.items():
+    print(f"{name:12} after 150 steps the best arm has {runs[:, -1].mean():.0%}; "
+          f"{(runs[:, -1] < 0.1).sum()} of 100 runs have given it up")
+chance_figure(curves, "Probability of the best arm")
+
+# %% [markdown]
+# **Result.** Without a baseline the best arm ends at 76% on average, and 20 of 100 runs have given it up. With the
+# baseline it ends at 95%, and 0 of 100 have. The variance of one sample falls from 10.02 to 0.25.
+#
+# ## Step 3 of 4: a ratio, and why it is clipped
+#
+# Playing is expensive, so PPO takes several steps on the same samples. But after one step the policy π is no longer the
+# one that played, $π_{old}$. Each sample is therefore weighted by the **ratio** $ρ = π(a) / π_{old}(a)$: an arm that is
+# now twice as likely counts twice. The average of $ρA$ over old samples is the expected advantage of the new policy.
+#
+# A few samples do not say much, though. Nothing in $ρA$ stops the policy from moving all its probability to the arm
+# that was lucky. PPO removes the reward for going further than a **clip** ε (0.2) away:
+#
+# $$L = \min(ρA,\ \mathrm{clip}(ρ, 1 - ε, 1 + ε)\,A).$$
+#
+# **Exercise 2.** Write this objective. `N` in a name says that it holds one number for each sampled token (here: for
+# each pull). All notebooks name shapes in this way: K is for turns, V for the vocabulary, T for positions of a text, E
+# for episodes.
+
+# %% tags=["exercise"]
+def clipped_objective(ratio_N, advantage_N, clip):
+    """PPO's objective for each token, before the mean; tensors."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+clipped_objective = use("ppo_by_hand.clipped_objective", clipped_objective)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `ratio_N.clamp(low, high)` keeps a ratio in bounds; `torch.minimum` compares number by number.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import torch
+#
+#
+# def clipped_objective(ratio_N, advantage_N, clip):
+#     """PPO's objective for each token, before the mean; tensors."""
+#     bound_N = ratio_N.clamp(1 - clip, 1 + clip)
+#     return torch.minimum(ratio_N * advantage_N, bound_N * advantage_N)
+# ```
+#
+# Which tokens have no gradient? Those above 1 + clip with A > 0, and those below 1 − clip with A < 0. A token with a
+# *negative* advantage whose probability went **up** keeps its full gradient: the minimum lets mistakes be undone.
+#
+# </details>
+
+# %%
+pulls = torch.tensor([0, 0, 1, 0, 1, 1, 0, 1])  # by bad luck, the best arm is not among them
+paid = torch.tensor([3.0, 3.0, 4.0, 3.0, 4.0, 4.0, 3.0, 4.0])
+for clip in (float("inf"), 0.2):
+    theta = torch.zeros(3, requires_grad=True)  # all arms have probability 1/3
+    old_logp_N = theta.log_softmax(0)[pulls].detach()
+    optimizer = torch.optim.SGD([theta], lr=1.0)
+    for _ in range(100):
+        ratio_N = (theta.log_softmax(0)[pulls] - old_logp_N).exp()
+        loss = -clipped_objective(ratio_N, paid - paid.mean(), clip).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    chances = theta.softmax(0).detach().numpy()
+    print(f"clip {clip:3}   after 100 steps on eight pulls: " + ", ".join(f"{chance:.0%}" for chance in chances))
+
+# %% [markdown]
+# **Result.** Without a clip, 100 steps on the same eight pulls move 99% of the probability to the second arm, and leave
+# 0% to the best arm, which was never pulled. With a clip of 0.2 the second arm ends at 42%, and the best keeps 33%.
+# The second arm could earn no more by moving on, so it stopped.
+
+# %% [markdown]
+# ## An episode is a row of choices
+#
+# Now the bandit becomes a language model. Each token is a choice among the words of a vocabulary; an answer is a row of
+# such choices, and its verdict gives the reward.
 
 # %%
 from itertools import islice
@@ -46,13 +236,10 @@ EpisodeViewer([one.episode]).static()
 
 # %% [markdown]
 # This is our episode: one of 60 that a small language model played, the first that succeeded at its third attempt (or
-# the nearest to that). In the words of reinforcement learning, each answer is an **action** (or each token is: we will
-# see both), its verdict gives a **reward**, and the model's distribution over tokens is the **policy**.
+# the nearest to that). Each answer is a **turn**. A batch of played episodes is called a **rollout**.
 #
-# ## What was sampled
-#
-# The trainer sees no text. It sees the token ids of the context and of the answers, as one **row**: prompt, answer,
-# feedback, answer, … Only sampled tokens carry loss: the policy did not choose the others.
+# The trainer sees no text. It sees the ids of the tokens, as one **row**: prompt, answer, feedback, answer, … Only
+# sampled tokens carry loss: the policy did not choose the others.
 
 # %%
 from labkit.rollout import collate, gather
@@ -67,26 +254,10 @@ print("rewards, one a turn:", rollout.reward_EK[0])
 # policy might have sampled another.
 
 # %%
-from IPython.display import HTML
+from labkit.views.widgets.ppo import token_heat
 
-from labkit.views.markup import text
-
-
-def heat(row, logp_N):
-    """The sampled tokens of a row, turn by turn, shaded by their probability."""
-    ids, lines = row.ids[row.sampled], []
-    for turn in np.unique(row.turn):
-        spans = []
-        for n in np.flatnonzero(row.turn == turn):
-            p = float(np.exp(logp_N[n]))
-            shown = text(player.bundle.tokenizer.decode([int(ids[n])]).replace(" ", "·"))
-            colours = f"background: rgba(0,114,178,{0.85 * p:.2f}); color: {'white' if p > 0.5 else 'black'}"
-            spans.append(f'<span title="p = {p:.3f}" style="{colours}; padding: 1px 2px">{shown}</span>')
-        lines.append(f'<p style="font-family: monospace; line-height: 1.9">turn {turn + 1} {" ".join(spans)}</p>')
-    return HTML("".join(lines))
-
-
-heat(row, row.logp)
+tokens = [player.bundle.tokenizer.decode([int(i)]) for i in row.ids[row.sampled]]
+token_heat(tokens, row.logp, row.turn)
 
 # %% [markdown]
 # The format is certain; the policy chooses at the steps of its thought, where it decides which numbers to join, and
@@ -95,14 +266,13 @@ heat(row, row.logp)
 #
 # ## Log-probabilities
 #
-# The policy is a network that reads tokens and gives, at each position, a number (*logit*) for every possible next
-# token. The log-probability of the token that was sampled is its logit minus the log of the sum of all exponentials. We
-# compute in double precision, so that results agree to many digits; training uses single precision.
+# The network reads tokens and gives, at each position, a logit for every possible next token. The log-probability of
+# the token that was sampled is its logit minus the log of the sum of all exponentials. It is measured in *nats*, units
+# of the natural logarithm: −0.69 nats is a probability of one half. We compute in double precision, so that results
+# agree to many digits; training uses single precision.
 
 # %%
 import copy
-
-import torch
 
 model = copy.deepcopy(player.bundle.model).double()
 ids, at = torch.from_numpy(row.ids), np.flatnonzero(row.sampled)
@@ -136,36 +306,97 @@ with torch.no_grad():
 print(f"what the sampler noted, in single precision, is off by {np.abs(row.logp - logp_N.numpy()).max():.1e} at most")
 
 # %% [markdown]
-# ## Returns
+# ## Step 4 of 4: credit over turns
 #
-# A turn's credit is more than its own reward: an early answer may spoil, or prepare, later ones. The **discounted
-# return** adds the later rewards, each with less weight the later it comes: $R_k = r_k + γ R_{k+1}$. Rewards are
-# multiplied by 0.2 first, so that the critic's targets are of the order of 1.
+# Which turn earned what? An early answer may spoil, or prepare, later ones. The **discounted return** of a turn adds
+# the later rewards to its own, each with less weight the later it comes: $R_k = r_k + γ R_{k+1}$. After the last turn
+# it is 0, whether the answer was right or the attempts ran out: running out *is* part of the game. Rewards are
+# multiplied by 0.2 first, so that returns are of the order of 1.
+#
+# **Exercise 3.** Write the returns of an episode's K turns.
+
+# %% tags=["exercise"]
+def returns(reward_K, gamma):
+    """The discounted return of each turn, an array [K]."""
+    raise NotImplementedError("your turn")
+
 
 # %%
-GAMMA, LAMBDA, SCALE = 0.9, 0.95, 0.2
-reward_K = np.array([attempt.reward for attempt in one.episode.attempts]) * SCALE
+returns = use("ppo_by_hand.returns", returns)
 
-return_K, later = np.zeros(len(reward_K)), 0.0
-for k in reversed(range(len(reward_K))):
-    later = return_K[k] = reward_K[k] + GAMMA * later
-print("rewards", reward_K.round(3), "  returns", return_K.round(3))
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Begin with the last turn.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+#
+# def returns(reward_K, gamma):
+#     """The discounted return of each turn, an array [K]."""
+#     return_K, later = np.zeros(len(reward_K)), 0.0
+#     for k in reversed(range(len(reward_K))):
+#         later = return_K[k] = reward_K[k] + gamma * later
+#     return return_K
+# ```
+#
+# One pass from the end: each return uses the one after it.
+#
+# </details>
 
 # %%
 from labkit.training.rl import advantages, objectives
 
+GAMMA, LAMBDA, SCALE = 0.9, 0.95, 0.2
+reward_K = np.array([attempt.reward for attempt in one.episode.attempts]) * SCALE
+return_K = returns(reward_K, GAMMA)
+print("rewards", reward_K.round(3), "  returns", return_K.round(3))
 reward_EK, mask_EK = torch.tensor(reward_K)[None], torch.ones(1, len(reward_K), dtype=torch.bool)
 agree(return_K, advantages.returns(reward_EK, mask_EK, GAMMA)[0])
 
 # %% [markdown]
-# After the last turn the value is 0, whether the answer was right or the attempts ran out: running out *is* part of the
-# game.
+# ### The critic
 #
-# ## The critic
+# The baseline of a turn has to know the hand: a return that is good for a hard hand is poor for an easy one. The
+# **critic** is a second output of the network, a small network on its last hidden state. It predicts the return from
+# the context before an answer; the prediction is the turn's **value**.
 #
-# A return does not show whether it was good *for this hand*. The **critic** is a second output of the network, here a
-# small MLP on the last hidden state. It predicts the return from the context before an answer. We fit one on two thirds
-# of the other episodes, and test it on the rest. (A trainer fits it during training.)
+# **Exercise 4.** Its loss: half the mean squared error.
+
+# %% tags=["exercise"]
+def critic_loss(value_K, return_K):
+    """Half the mean squared error of the values, one number."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+critic_loss = use("ppo_by_hand.critic_loss", critic_loss)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `(a - b).square()` is a tensor; its mean is one number.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def critic_loss(value_K, return_K):
+#     """Half the mean squared error of the values, one number."""
+#     return 0.5 * (value_K - return_K).square().mean()
+# ```
+#
+# The half cancels the 2 of the derivative.
+#
+# </details>
+
+# %% [markdown]
+# We fit a critic with your loss on two thirds of the other episodes, and test it on the rest. (A trainer fits it during
+# training.)
 
 # %%
 def first_states(rollout):
@@ -177,16 +408,15 @@ def first_states(rollout):
     for hidden_TD, row in zip(hidden_BTD, rollout.rows, strict=True):
         first = np.unique(row.turn, return_index=True)[1]  # of each turn, its first sampled token
         states.append(hidden_TD[np.flatnonzero(row.sampled)[first] - 1])
-    mask_EK = torch.from_numpy(rollout.mask_EK)
-    rewards_EK = torch.from_numpy(rollout.reward_EK).double() * SCALE
-    return torch.cat(states), advantages.returns(rewards_EK, mask_EK, GAMMA)[mask_EK]
+    own = [returns(np.array([a.reward for a in e.attempts]) * SCALE, GAMMA) for e in rollout.episodes]
+    return torch.cat(states), torch.tensor(np.concatenate(own))
 
 
 others = [p for p in played if p is not one]
 (train_KD, train_K), (test_KD, test_K) = first_states(gather(others[:40])), first_states(gather(others[40:]))
 optimizer = torch.optim.AdamW(policy.value_head.parameters(), lr=3e-3, weight_decay=0.1)
 for _ in range(20):
-    loss = objectives.value_loss(policy.value_head(train_KD), None, train_K, None).mean()
+    loss = critic_loss(policy.value_head(train_KD), train_K)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -199,34 +429,68 @@ print("values of our turns:", value_K.round(3))
 
 # %% [markdown]
 # **Explained variance** is 1 for a critic that predicts every return, 0 for one that always predicts the mean, and
-# below 0 for a worse one. Expect little: 40 episodes are few, and whether a sampled answer is right is mostly luck. Fit
-# for 200 steps instead of 20, and the two numbers diverge: the critic memorises its own episodes.
+# below 0 for a worse one. This critic knows next to nothing: 40 episodes are few, and whether a sampled answer is right
+# is mostly luck. Fit for 200 steps instead of 20, and the two numbers diverge: it memorises its own episodes.
 #
-# ## GAE: between the critic and what happened
+# ### GAE: between the critic and what happened
 #
-# The **advantage** of a turn is how much better it went than the critic expected. One step ahead, that is the *error*
-# $δ_k = r_k + γ V_{k+1} − V_k$. *Generalized advantage estimation* ([arXiv
+# One turn ahead, the advantage is the *error* of the critic, $δ_k = r_k + γ V_{k+1} − V_k$: what the turn earned, plus
+# what the critic expects from then on, minus what it had expected. *Generalized advantage estimation* ([arXiv
 # 1506.02438](https://arxiv.org/abs/1506.02438)) adds the later errors, each with another factor γλ: $A_k = δ_k + γλ
 # A_{k+1}$.
+#
+# **Exercise 5.** Write GAE over the turns of an episode that ends.
+
+# %% tags=["exercise"]
+def gae(reward_K, value_K, gamma, lam):
+    """Advantages over the turns of an episode that ends, an array [K]."""
+    raise NotImplementedError("your turn")
+
 
 # %%
-def gae(reward_K, value_K, gamma, lam):
-    """Advantages over the turns of an episode that ends."""
-    advantage_K, later, next_value = np.zeros(len(reward_K)), 0.0, 0.0
-    for k in reversed(range(len(reward_K))):
-        delta = reward_K[k] + gamma * next_value - value_K[k]
-        later = advantage_K[k] = delta + gamma * lam * later
-        next_value = value_K[k]
-    return advantage_K
+gae = use("ppo_by_hand.gae", gae)
 
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Go from the last turn to the first, and carry two numbers along: the next value and the next advantage.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+#
+# def gae(reward_K, value_K, gamma, lam):
+#     """Advantages over the turns of an episode that ends, an array [K]."""
+#     advantage_K, later, next_value = np.zeros(len(reward_K)), 0.0, 0.0
+#     for k in reversed(range(len(reward_K))):
+#         delta = reward_K[k] + gamma * next_value - value_K[k]
+#         later = advantage_K[k] = delta + gamma * lam * later
+#         next_value = value_K[k]
+#     return advantage_K
+# ```
+#
+# If an episode is *cut* (a buffer is full, the game would go on), the value after the last turn is the critic's, not
+# 0. Bootstrapping past a real end would credit an exhausted episode with the value of the next, unrelated hand.
+#
+# </details>
 
+# %%
 advantage_K = gae(reward_K, value_K, GAMMA, LAMBDA)
 library, target_EK = advantages.turn_gae(reward_EK, torch.tensor(value_K)[None], mask_EK, GAMMA, LAMBDA)
-print("advantages", advantage_K.round(3))
+for attempt, reward, advantage in zip(one.episode.attempts, reward_K, advantage_K, strict=True):
+    print(f"{attempt.verdict.category:13} reward {reward:+.2f}   advantage {advantage:+.3f}")
 agree(advantage_K, library[0])
 agree(advantage_K + value_K, target_EK[0])  # what the critic is fitted to next
 
 # %% [markdown]
+# **Result.** The first two answers are *wrong*, and both have a positive advantage: +0.401 and +0.734. Their own reward
+# is negative, but a right answer follows, and the critic had expected nothing of the kind. So a positive advantage does
+# not mean "right answer". It means "from here on it went better than expected". PPO makes such a wrong answer *more*
+# probable, unless the batch has better turns to compare it with: normalising, below, is such a comparison.
+#
 # With λ = 0 an advantage is the one-step error: it relies on the critic. With λ = 1 it is the return minus the value:
 # it relies on the sampled rewards. γ sets how much a later turn counts.
 #
@@ -240,22 +504,9 @@ WAYS = ["rises", "falls", "stays as it is"]
 predict("With λ from 0 to 1, the first turn's advantage:", WAYS, key="ppo.lambda")
 
 # %%
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from labkit.views.widgets.ppo import gae_figure, gae_sliders
 
-LAMS = (0.0, 0.5, 0.95, 1.0)
-GAMMAS = (0.5, 0.9, 1.0)
-turns = [f"turn {k + 1}" for k in range(len(reward_K))]
-colours = ["#56B4E9", "#0072B2", "#CC79A7", "#000000"]
-figure = make_subplots(rows=1, cols=3, shared_yaxes=True, subplot_titles=[f"γ = {gamma:g}" for gamma in GAMMAS])
-for column, gamma in enumerate(GAMMAS, 1):
-    for lam, colour in zip(LAMS, colours, strict=True):
-        figure.add_bar(
-            x=turns, y=gae(reward_K, value_K, gamma, lam), name=f"λ = {lam:g}", marker_color=colour,
-            legendgroup=f"{lam}", showlegend=column == 1, row=1, col=column,
-        )
-figure.update_layout(title="Advantages of the episode's turns", template="plotly_white", height=340)
-figure
+gae_figure(gae, reward_K, value_K)
 
 # %%
 change = gae(reward_K, value_K, GAMMA, 1.0)[0] - gae(reward_K, value_K, GAMMA, 0.0)[0]
@@ -267,114 +518,13 @@ reveal("ppo.lambda", WAYS[0] if change > 0 else WAYS[1] if change < 0 else WAYS[
 # sums.
 
 # %%
-import ipywidgets as widgets
-
-from labkit.views.widgets.live import figure_data, live_figure, show
-
-sliders = [widgets.FloatSlider(value, min=0, max=1, step=0.05) for value in (GAMMA, LAMBDA)]
-sliders[0].description, sliders[1].description = "γ", "λ"
-live = live_figure("the sliders")
-
-
-def redraw(_=None):
-    gamma, lam = (slider.value for slider in sliders)
-    bars = [
-        go.Bar(x=turns, y=gae(reward_K, value_K, gamma, some_lam), name=name, marker_color=colour)
-        for name, some_lam, colour in (("δ", 0.0, "#BBBBBB"), ("advantage", lam, "#0072B2"))
-    ]
-    live.figure = figure_data(go.Figure(bars, {"template": "plotly_white", "height": 320, "margin": {"t": 20}}))
-
-
-redraw()
-for slider in sliders:
-    slider.observe(redraw, "value")
-fallback = "sliders for γ and λ, which need a live kernel; the figure above shows twelve settings"
-static = {"text/plain": fallback, "text/html": f"<p><em>({fallback})</em></p>"}
-show(widgets.VBox([widgets.HBox(sliders), live]), static)
-
-# %% [markdown]
-# **Exercise 1.** Write the advantages as sums: $A_k = \sum_{l≥0} (γλ)^l δ_{k+l}$, without a recursion.
-
-# %% tags=["exercise"]
-def gae_as_sum(delta_K, gamma, lam):
-    """Advantages [K] from one-step errors [K]."""
-    raise NotImplementedError("your turn")
-
-
-# %%
-check("ppo_by_hand.gae_as_sum", gae_as_sum)
-
-# %% [markdown]
-# <details><summary>Hint</summary>
-#
-# For turn k, take `delta_K[k:]` and as many powers of γλ.
-#
-# </details>
-# <details><summary>Solution</summary>
-#
-# ```python
-# import numpy as np
-#
-#
-# def gae_as_sum(delta_K, gamma, lam):
-#     """Advantages [K] from one-step errors [K]."""
-#     weight_K = (gamma * lam) ** np.arange(len(delta_K))
-#     return np.array([delta_K[k:] @ weight_K[: len(delta_K) - k] for k in range(len(delta_K))])
-# ```
-#
-# γ and λ multiply the later errors as a product, but they differ: γ is also inside each δ, so it changes the
-# *objective*; λ changes only the estimate.
-#
-# </details>
-
-# %% [markdown]
-# **Exercise 2.** Suppose the rollout was *cut* after these turns (a buffer is full, the episode would go on). Then the
-# turns after the cut have a value: the critic's value of the next turn, `next_value`. Write GAE for that case; with
-# `next_value` 0 it is the one above.
-
-# %% tags=["exercise"]
-def cut_gae(reward_K, value_K, next_value, gamma, lam):
-    """Advantages [K] of turns before a cut."""
-    raise NotImplementedError("your turn")
-
-
-# %%
-check("ppo_by_hand.cut_gae", cut_gae)
-
-# %% [markdown]
-# <details><summary>Hint</summary>
-#
-# Only the last δ changes. The errors after the cut are unknown, and left out.
-#
-# </details>
-# <details><summary>Solution</summary>
-#
-# ```python
-# import numpy as np
-#
-#
-# def cut_gae(reward_K, value_K, next_value, gamma, lam):
-#     """Advantages [K] of turns before a cut."""
-#     advantage_K, later = np.zeros(len(reward_K)), 0.0
-#     for k in reversed(range(len(reward_K))):
-#         delta = reward_K[k] + gamma * next_value - value_K[k]
-#         later = advantage_K[k] = delta + gamma * lam * later
-#         next_value = value_K[k]
-#     return advantage_K
-# ```
-#
-# Do not confuse *terminated* and *truncated* episodes: bootstrapping past a real end credits an exhausted episode with
-# the value of the next, unrelated hand.
-#
-# </details>
+gae_sliders(gae, reward_K, value_K, GAMMA, LAMBDA)
 
 # %% [markdown]
 # ## One update by hand
 #
-# The policy gradient raises the log-probability of each sampled token in proportion to its advantage: the loss is
-# $-\frac{1}{N}\sum_n A_n \log π(\text{token}_n)$. Every token gets the advantage of its turn. Before that, advantages
-# are **normalised** over the batch, to mean 0 and standard deviation 1: answers above the mean become likelier, those
-# below it less likely. Our batch is one episode.
+# Every token gets the advantage of its turn. Before that, advantages are **normalised** over the batch, to mean 0 and
+# standard deviation 1. Our batch is one episode.
 
 # %%
 ready_K = (advantage_K - advantage_K.mean()) / (advantage_K.std() + 1e-5)
@@ -382,121 +532,129 @@ agree(ready_K, advantages.normalise(library, mask_EK)[0])
 print("normalised advantages", ready_K.round(3))
 
 # %% [markdown]
-# The step is Adam's. At the first step its running means *are* the gradient and its square, so each weight moves by the
-# learning rate, whatever the size of its gradient.
-
-# %%
-LR = 1.5e-4
-advantage_N = torch.tensor(ready_K)[row.turn]
-
-
-def logp_of(model):
-    """Log-probabilities of the sampled tokens, with gradients."""
-    logits_TV = model(ids[None]).logits[0]
-    return (logits_TV - logits_TV.logsumexp(-1, keepdim=True))[at - 1, ids[at]]
-
-
-stepped = copy.deepcopy(model)
-loss = -(advantage_N * logp_of(stepped)).mean()
-gradients = torch.autograd.grad(loss, list(stepped.parameters()))
-with torch.no_grad():
-    for weight, gradient in zip(stepped.parameters(), gradients, strict=True):
-        weight -= LR * gradient / (gradient.abs() + 1e-8)
-print(f"gradient norm {torch.cat([g.flatten() for g in gradients]).norm():.3f}")
-
-# %% [markdown]
-# The library does the same with the clipped objective (next section), a weighted average over tokens, and PyTorch's
-# AdamW.
-
-# %%
-library_policy = copy.deepcopy(policy)
-optimizer = torch.optim.AdamW(library_policy.model.parameters(), lr=LR, weight_decay=0.0)
-weight_EKT = objectives.mean_weights(torch.from_numpy(rollout.mask_EKT), "token").double()
-share_N = (weight_EKT / weight_EKT.sum())[rollout.mask_EKT]
-loss_N, _, ratio_N = objectives.clipped(library_policy(**batch).logp_N, logp_N, advantage_N, clip=0.2)
-(share_N * loss_N).sum().backward()
-optimizer.step()
-assert torch.equal(ratio_N.round(decimals=9), torch.ones_like(ratio_N))  # before the step all ratios are 1
-flat = [torch.cat([weight.flatten() for weight in m.parameters()]) for m in (stepped, library_policy.model)]
-agree(*flat)
-
-# %% [markdown]
-# ## The ratio, and the clip
+# **Result.** Now the first wrong answer has -1.226, the second +0.002 and the right one +1.224: the update lowers the
+# first, leaves the second and raises the third. With hundreds of episodes in a batch, the mean would be another.
 #
-# After the step the policy differs from the one that played. The **ratio** $π_{new} / π_{old}$ of each token shows how
-# much. PPO takes several steps on the same episodes. A token has no gradient once its ratio has moved by more than the
-# clip (0.2) *in the direction of its advantage*: $L = \min(ρA,\ \mathrm{clip}(ρ, 0.8, 1.2)\,A)$.
-
-# %%
-CLIP = 0.2
-with torch.no_grad():
-    ratio_N = (logp_of(stepped) - logp_N).exp()
-free_N, bound_N = ratio_N * advantage_N, ratio_N.clamp(1 - CLIP, 1 + CLIP) * advantage_N
-objective_N = torch.minimum(free_N, bound_N)
-library_loss_N, clipped_N, library_ratio_N = objectives.clipped(logp_of(stepped).detach(), logp_N, advantage_N, CLIP)
-agree(ratio_N, library_ratio_N)
-agree(-objective_N, library_loss_N)
-print(f"clip fraction: {clipped_N.double().mean():.0%} of {len(clipped_N)} tokens have no gradient in a second step")
-
-# %%
-figure = make_subplots(rows=1, cols=2, subplot_titles=["advantage above 0", "advantage below 0"])
-line = np.linspace(0.4, 1.6, 121)
-tokens = [player.bundle.tokenizer.decode([int(i)]) for i in row.ids[row.sampled]]
-for column, sign in ((1, 1.0), (2, -1.0)):
-    curve = np.minimum(sign * line, sign * line.clip(1 - CLIP, 1 + CLIP))
-    place = {"row": 1, "col": column, "showlegend": column == 1}
-    figure.add_scatter(x=line, y=curve, line_color="#767676", name="objective / |A|", **place)
-    for stopped, colour, symbol in ((False, "#0072B2", "circle"), (True, "#D55E00", "x")):
-        chosen = (advantage_N * sign > 0) & (clipped_N == stopped)
-        figure.add_scatter(
-            x=ratio_N[chosen].clamp(0.4, 1.6), y=(objective_N / advantage_N.abs())[chosen].clamp(-1.6, 1.6),
-            mode="markers", marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.7},
-            text=[t for t, c in zip(tokens, chosen, strict=True) if c], name="clipped" if stopped else "not clipped",
-            **place,
-        )
-    figure.update_xaxes(title="ratio (beyond the frame: at its edge)", row=1, col=column)
-figure.update_layout(title="The clipped objective, our tokens after one step", template="plotly_white", height=380)
-figure
-
-# %% [markdown]
-# Most tokens stay at 1: what was certain before is certain after. But the clip is no hard limit: it removes a token's
-# *own* gradient, while the gradients of other tokens, which share all weights, still move it.
-#
-# **Exercise 3.** For one token, say whether the clip leaves it without a gradient. (There are four cases: which two?)
+# **Exercise 6.** Put it together: one step on the loss, which is minus the mean objective over tokens, plus
+# `value_weight` times the critic's loss over turns. `score()` runs the policy as it is now: it gives the
+# log-probabilities of the sampled tokens and the values of the turns, both with gradients. Use your
+# `clipped_objective` and `critic_loss`.
 
 # %% tags=["exercise"]
-def has_no_gradient(ratio, advantage, clip):
-    """True if the clipped objective does not depend on the policy at this token; advantage is not 0."""
+def update(score, optimizer, old_logp_N, advantage_N, return_K, clip, value_weight):
+    """One step of PPO; returns the loss. score() gives (logp_N, value_K) of the policy as it is now."""
     raise NotImplementedError("your turn")
 
 
 # %%
-check("ppo_by_hand.has_no_gradient", has_no_gradient)
+update = use("ppo_by_hand.update", update)
 
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Look at the figure: where is the curve flat?
+# The ratio is the exponential of a difference of log-probabilities. Gradients add up until `zero_grad()`.
 #
 # </details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# def has_no_gradient(ratio, advantage, clip):
-#     """True if the clipped objective does not depend on the policy at this token; advantage is not 0."""
-#     return ratio > 1 + clip if advantage > 0 else ratio < 1 - clip
+# def update(score, optimizer, old_logp_N, advantage_N, return_K, clip, value_weight):
+#     """One step of PPO; returns the loss. score() gives (logp_N, value_K) of the policy as it is now."""
+#     logp_N, value_K = score()
+#     ratio_N = (logp_N - old_logp_N).exp()
+#     loss = -clipped_objective(ratio_N, advantage_N, clip).mean() + value_weight * critic_loss(value_K, return_K)
+#     optimizer.zero_grad()
+#     loss.backward()
+#     optimizer.step()
+#     return loss.item()
 # ```
 #
-# A token with a *negative* advantage whose probability went **up** keeps its full gradient, however far it went: the
-# minimum lets mistakes be undone.
+# At the first step all ratios are 1, and the gradient is that of step 1: the plain policy gradient.
 #
 # </details>
+
+# %%
+LR, CLIP = 1.5e-4, 0.2
+advantage_N = torch.tensor(ready_K)[row.turn]
+first_K = np.unique(row.turn, return_index=True)[1]
+target_K = torch.tensor(advantage_K + value_K)
+
+
+def optimizer_of(policy):
+    return torch.optim.AdamW(policy.parameters(), lr=LR, weight_decay=0.0)
+
+
+def score_of(policy):
+    """What the update asks for: the policy's log-probabilities and values, with gradients."""
+
+    def score():
+        scores = policy(**batch)
+        return scores.logp_N, scores.value_N[first_K]
+
+    return score
+
+
+ours = copy.deepcopy(policy)
+optimizer = optimizer_of(ours)
+for step in (1, 2):
+    loss = update(score_of(ours), optimizer, logp_N, advantage_N, target_K, CLIP, 0.5)
+    print(f"step {step}: loss {loss:+.6f}")
+
+# %% [markdown]
+# The library's trainer computes the same from its own terms:
+
+# %%
+theirs = copy.deepcopy(policy)
+optimizer = optimizer_of(theirs)
+weight_EKT = objectives.mean_weights(torch.from_numpy(rollout.mask_EKT), "token").double()
+share_N = (weight_EKT / weight_EKT.sum())[rollout.mask_EKT]
+for step in (1, 2):
+    scores = theirs(**batch)
+    policy_loss = (share_N * objectives.clipped(scores.logp_N, logp_N, advantage_N, CLIP)[0]).sum()
+    value_loss = objectives.value_loss(scores.value_N[first_K], torch.tensor(value_K), target_K, None).mean()
+    loss = policy_loss + 0.5 * value_loss
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(f"step {step}: loss {loss.item():+.6f}")
+    if step == 1:
+        stepped = copy.deepcopy(theirs.model)  # after one step, for the figures below
+agree(*(torch.cat([weight.flatten() for weight in m.parameters()]) for m in (ours, theirs)))
+
+# %% [markdown]
+# ## What the clip does to our tokens
+#
+# After the first step the ratios have left 1. How many tokens have no gradient any more in the second step?
+
+# %%
+from labkit.views.widgets.ppo import clip_figure
+
+
+def logp_of(model):
+    """Log-probabilities of the sampled tokens."""
+    with torch.no_grad():
+        logits_TV = model(ids[None]).logits[0]
+    return (logits_TV - logits_TV.logsumexp(-1, keepdim=True))[at - 1, ids[at]]
+
+
+ratio_N = (logp_of(stepped) - logp_N).exp()
+library_loss_N, clipped_N, library_ratio_N = objectives.clipped(logp_of(stepped), logp_N, advantage_N, CLIP)
+agree(ratio_N, library_ratio_N)
+agree(-clipped_objective(ratio_N, advantage_N, CLIP), library_loss_N)
+print(f"clip fraction: {clipped_N.double().mean():.0%} of {len(clipped_N)} tokens have no gradient in a second step")
+print(f"ratios from {ratio_N.min():.2f} to {ratio_N.max():.2f}")
+clip_figure(ratio_N.numpy(), advantage_N.numpy(), CLIP, tokens)
+
+# %% [markdown]
+# **Result.** One step has moved the ratios of single tokens to between 0.07 and 1.50, far beyond the clip. So the
+# clip does not bound the policy. It removes a token's *own* gradient, here for 4% of the tokens; the gradients of other
+# tokens, which share all weights, still move it. And it acts only after a step has gone too far.
 
 # %% [markdown]
 # ## KL to the initial policy
 #
 # How far has the whole distribution moved, not only the probability of the sampled tokens? The **Kullback–Leibler
-# divergence** $\sum_v π(v) \log(π(v)/π_0(v))$ measures it, in nats; trainers penalise it to stay close to the initial
+# divergence** $\sum_v π(v) \log(π(v)/π_0(v))$ measures it; trainers penalise it to stay close to the initial
 # policy $π_0$. The sum over the vocabulary needs all logits; estimates from the sampled token alone are cheaper. They
 # are valid for samples of the *new* policy, so it plays our hand again, eight times.
 
@@ -546,12 +704,10 @@ group = gather([replace(one, index=0), *(replace(p, index=p.index + 1) for p in 
 return_E = group.return_E.astype(float) * SCALE
 print("returns of eight episodes of our hand:", return_E.round(2))
 grpo_E = return_E - return_E.mean()
-rloo_E = np.array([r - np.delete(return_E, e).mean() for e, r in enumerate(return_E)])
 scaled_E = grpo_E / (return_E.std(ddof=1) + 1e-4)
 same_E = torch.zeros(8, dtype=torch.long)  # one group
 agree(grpo_E, advantages.group_relative(torch.tensor(return_E), same_E, scale=False))
 agree(scaled_E, advantages.group_relative(torch.tensor(return_E), same_E, scale=True))
-agree(rloo_E, advantages.leave_one_out(torch.tensor(return_E), same_E))
 
 # %% [markdown]
 # **GRPO** ([arXiv 2402.03300](https://arxiv.org/abs/2402.03300)) subtracts the group's mean (and, in its first form,
@@ -559,7 +715,7 @@ agree(rloo_E, advantages.leave_one_out(torch.tensor(return_E), same_E))
 # *others*. All turns of an episode get the same advantage: if the episode succeeds in the end, its first wrong answer
 # is rewarded too.
 #
-# **Exercise 4.** Write RLOO's advantage from GRPO's alone: `grpo_E` is each return minus the mean of its group of n.
+# **Exercise 7.** Write RLOO's advantage from GRPO's alone: `grpo_E` is each return minus the mean of its group of n.
 
 # %% tags=["exercise"]
 def leave_one_out(grpo_E):
@@ -568,7 +724,7 @@ def leave_one_out(grpo_E):
 
 
 # %%
-check("ppo_by_hand.leave_one_out", leave_one_out)
+leave_one_out = use("ppo_by_hand.leave_one_out", leave_one_out)
 
 # %% [markdown]
 # <details><summary>Hint</summary>
@@ -592,6 +748,10 @@ check("ppo_by_hand.leave_one_out", leave_one_out)
 # the spread, and in the credit of turns and tokens.
 #
 # </details>
+
+# %%
+rloo_E = leave_one_out(grpo_E)
+agree(rloo_E, advantages.leave_one_out(torch.tensor(return_E), same_E))
 
 # %% [markdown]
 # **Bi-level GAE** ([arXiv 2510.16907](https://arxiv.org/abs/2510.16907)) estimates advantages of single tokens: first
@@ -642,17 +802,9 @@ for kind in credits:
     agree(by_hand[kind], credits[kind], decimals=5)
 
 # %%
-figure = go.Figure(layout={
-    "title": "What the tokens of one episode are credited with", "template": "plotly_white", "height": 400,
-    "xaxis_title": "sampled token; lines where a turn ends", "yaxis_title": "advantage, before normalising",
-})
-colours, dashes = ("#0072B2", "#000000", "#767676", "#009E73", "#CC79A7"), ("solid", "solid", "dot", "dash", "dashdot")
-for (kind, advantage), colour, dash in zip(credits.items(), colours, dashes, strict=True):
-    line = {"color": colour, "dash": dash, "shape": "hv"}
-    figure.add_scatter(y=advantage, name=kind, text=tokens, line=line, hovertemplate="%{text}: %{y:.3f}")
-for last in last_K[:-1]:
-    figure.add_vline(x=last + 0.5, line={"color": "#BBBBBB", "width": 1})
-figure
+from labkit.views.widgets.ppo import credit_figure
+
+credit_figure(credits, tokens, row.turn)
 
 # %% [markdown]
 # Our critic was fitted before answers only, so its values inside an answer are poor; hence the jagged line of bi-level
@@ -663,8 +815,7 @@ figure
 # for all tokens of an answer.
 
 # %%
-with torch.no_grad():
-    step_N = (logp_of(stepped) - logp_N).numpy()
+step_N = (logp_of(stepped) - logp_N).numpy()
 weight_N = np.where(row.decisive, 1.0, 0.5)
 sums_K = np.array([(weight_N * step_N)[row.turn == k].sum() for k in range(len(reward_K))])
 _, stopped_K, turn_ratio_K = objectives.clipped(

@@ -549,6 +549,8 @@ ARCHIVE = Archive(["../results", "../runs"])
 data = show_figure("../configs/figures/05.yaml", ARCHIVE, "id")
 
 # %% [markdown]
+# ### At equal success on the trained task
+#
 # It opens with **ID success** as the x axis, on training deals, as in the paper: each method is a path that starts at
 # Init. At the same x, which path is higher? Then press *FLOPs* and *updates*: is the answer the same? Each point of a
 # path is a single probe with an error of a few points, and paths turn back, so read them with their intervals (hover).

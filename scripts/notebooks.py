@@ -5,12 +5,13 @@ reader trusts a notebook, run no scripts and strip ``<style>`` and ``<svg>``. So
 figure and in the place of HTML that needs either, drawn by Chromium. Widgets and their state are not stored: a widget
 is shown without a kernel by the static form in its output.
 
-    python scripts/notebooks.py                             those whose source or bundled players have changed
-    python scripts/notebooks.py NAME ...                    these, changed or not
+    python scripts/notebooks.py [NAME ...]
     python scripts/notebooks.py --solved DIR [NAME ...]     for teachers: not executed, the solutions in their places
 
-An output that differs from the stored one only in run ids, times and last digits is left as it is stored, so that a
-diff shows what changed. ``scripts/class_copies.py`` makes the copies for learners.
+A notebook is executed if its code or its bundled players have changed; otherwise only its text is brought in step. (To
+execute it all the same, remove its ``.ipynb``.) An output that differs from the stored one only in run ids, times and
+last digits is left as it is stored, so that a diff shows what changed. ``scripts/class_copies.py`` makes the copies for
+learners.
 
 An exercise is a code cell tagged ``exercise`` that holds a stub, a later one that calls ``check("MODULE.NAME", ...)``,
 and the next markdown cell with folded hints and a solution; :func:`exercises` finds them.
@@ -100,13 +101,21 @@ def digest(notebook: NotebookNode) -> str:
 
 
 def made_from(notebook: NotebookNode, players: Path = PLAYERS) -> str:
-    """A digest of what a notebook's outputs depend on: its cells, and the bundled players of the games it names."""
-    found = hashlib.sha256(digest(notebook).encode())
-    code = "\n".join(cell.source for cell in notebook.cells)
+    """A digest of what a notebook's outputs depend on: its code, and the bundled players of the games it names."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    found = hashlib.sha256(code.encode())
     for cell in sorted(set(re.findall(r"tiny:([a-z]+-[a-z]+)/", code))):
         for path in sorted(players.glob(f"{cell}/**/*.safetensors")):
             found.update(path.relative_to(players).as_posix().encode() + path.read_bytes())
     return found.hexdigest()[:16]
+
+
+def take_outputs(fresh: NotebookNode, stored: NotebookNode) -> None:
+    """Give the code cells, which are the same, the results of the stored notebook, and its metadata."""
+    code = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (fresh, stored))
+    for cell, before in zip(*code, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    fresh.metadata = stored.metadata
 
 
 def keep_stored(fresh: NotebookNode, stored: NotebookNode) -> None:
@@ -154,7 +163,7 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
     for stub, end in zip(stubs, [*stubs[1:], len(cells)], strict=True):
         judged = [i for i in range(stub + 1, end) if cells[i].cell_type == "code" and checks(cells[i].source)]
         if not judged:
-            raise ValueError(f"{cells[stub].id}: no cell calls check(...) after this exercise")
+            raise ValueError(f"{cells[stub].id}: no cell calls check(...) or use(...) after this exercise")
         told = [i for i in range(judged[-1] + 1, end) if cells[i].cell_type == "markdown"]
         folded = _FOLDED.findall(cells[told[0]].source) if told else []
         code = [_CODE.findall(body) for kind, body in folded if kind == "Solution"]
@@ -172,7 +181,7 @@ def checks(code: str) -> tuple[str, ...]:
         for node in ast.walk(ast.parse(code))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id == "check"
+        and node.func.id in ("check", "use")
         and node.args
         and isinstance(node.args[0], ast.Constant)
     )
@@ -297,9 +306,7 @@ def _words(title: Any) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="of notebooks, like 02_virl; default: the changed ones"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of notebooks, like 02_virl; default: all")
     parser.add_argument("--solved", type=Path, metavar="DIR", help="write notebooks with the exercises solved here")
     args = parser.parse_args()
     paths = [p for p in sorted(FOLDER.glob("[0-9]*.py")) if not args.names or p.stem in args.names]
@@ -312,14 +319,13 @@ def main() -> None:
             nbformat.write(solved(notebook), args.solved / target.name)
             continue
         stored = nbformat.read(target, as_version=4) if target.exists() else None
-        made = made_from(notebook)
-        if stored and not args.names and stored.metadata.get("labkit", {}).get("made_from") == made:
-            print(f"{path.stem}: up to date", file=sys.stderr)
-            continue
-        began = time.time()
-        make_static(execute(notebook))
-        if stored:
-            keep_stored(notebook, stored)
+        made, began = made_from(notebook), time.time()
+        if stored and stored.metadata.get("labkit", {}).get("made_from") == made:
+            take_outputs(notebook, stored)
+        else:
+            make_static(execute(notebook))
+            if stored:
+                keep_stored(notebook, stored)
         notebook.metadata["labkit"] = {"made_from": made}
         nbformat.write(notebook, target)
         print(f"{path.stem}: {time.time() - began:.0f} s", file=sys.stderr)

@@ -1,12 +1,15 @@
 """Checks of exercises: what passes, what is called not done, and how a wrong answer is helped."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from labkit import exercises
 from labkit.errors import UsageError
-from labkit.exercises import NotYet, check, exercise, expect, names, same
+from labkit.exercises import NotYet, check, exercise, expect, given, judge, names, same, use
+from labkit.exercises.solutions import ppo_by_hand as solutions
 
 
 @exercise("first hint", "second hint")
@@ -41,34 +44,58 @@ def test_what_is_not_filled_in_stops_nothing(demo, capsys, answer):
     assert double.missed == 0
 
 
-def test_a_wrong_answer_is_told_the_example_what_was_expected_and_the_next_hint(demo):
+def test_a_wrong_answer_stops_nothing_and_is_told_the_example_what_was_expected_and_the_next_hint(demo, capsys):
     def squared(n):
         return n * n
 
     for hint in ("first hint", "second hint", "second hint"):
-        with pytest.raises(NotYet) as wrong:
-            check("demo.double", squared)
-        assert str(wrong.value).splitlines() == [
+        check("demo.double", squared)
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.splitlines() == [
             "✗ Not yet: squared(3) returns 9; it should return 6",
             "Expected: Twice the number.",
             f"Hint: {hint}",
         ]
-    assert isinstance(wrong.value, AssertionError)
-    assert wrong.value._render_traceback_() == str(wrong.value).splitlines()
 
 
 def test_a_learners_error_is_told_with_its_example(demo):
     def divides(n):
         return n / 0
 
-    with pytest.raises(NotYet, match=r"divides\(3\) raises ZeroDivisionError: division by zero") as wrong:
-        check("demo.double", divides)
-    assert isinstance(wrong.value.__cause__, ZeroDivisionError)
+    judged = judge("demo.double", divides)
+    assert judged.status == "wrong"
+    assert "divides(3) raises ZeroDivisionError: division by zero" in judged.message
 
 
 def test_something_else_than_a_function_is_said_so(demo):
-    with pytest.raises(NotYet, match="give a function, not 7"):
-        check("demo.double", 7)
+    assert "give a function, not 7" in judge("demo.double", 7).message
+
+
+def test_a_right_answer_is_used(capsys):
+    def gae(reward_K, value_K, gamma, lam):
+        # From the first turn on, unlike the given solution.
+        value_K = np.append(value_K, 0.0)
+        errors = [r + gamma * value_K[k + 1] - value_K[k] for k, r in enumerate(reward_K)]
+        return np.array([sum((gamma * lam) ** n * e for n, e in enumerate(errors[k:])) for k in range(len(errors))])
+
+    assert use("ppo_by_hand.gae", gae) is gae
+    assert "not used" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", [None, stub, lambda *_: np.zeros(2)])
+def test_the_given_solution_takes_the_place_of_what_is_missing_or_wrong(capsys, answer):
+    assert use("ppo_by_hand.gae", answer) is solutions.gae
+    assert capsys.readouterr().out.endswith("  Your `gae` is not used: the cells below use the given solution.\n")
+    # The cell is run again, and the name now holds the given solution: that is no answer of the learner's.
+    assert use("ppo_by_hand.gae", solutions.gae) is solutions.gae
+    assert capsys.readouterr().out == "… ppo_by_hand.gae: the given solution is in use\n"
+
+
+def test_an_exercise_that_nothing_builds_on_has_no_given_solution():
+    for name in ("virl.arrives", "general_points.formula"):
+        with pytest.raises(UsageError, match=f"no solution is given for {name}"):
+            given(name)
 
 
 def test_a_check_that_stumbles_over_an_answer_blames_the_answer():
@@ -158,5 +185,5 @@ def test_the_mistakes_that_one_makes_are_caught():
         ("tour.formula", "8*8/3-3", "the verifier says"),
         ("tour.formula", ["8"], "in quotes"),
     ):
-        with pytest.raises(NotYet, match=said):
-            check(name, answer)
+        judged = judge(name, answer)
+        assert judged.status == "wrong" and re.search(said, judged.message)

@@ -12,37 +12,43 @@ number. To add one, write it there; it is found by its name::
 
 Right values come from the library or are worked out by hand. An answer that is not a function is judged by the check's
 own code, which raises :class:`NotYet` if it is wrong.
+
+Where later cells build on an answer, the check cell says ``relative_word = use("virl.relative_word", relative_word)``.
+A right answer is used; otherwise the function of the same name in ``labkit/exercises/solutions/virl.py`` takes its
+place. Neither a stub nor a wrong answer raises, so that "Run All" always reaches the end.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from labkit.errors import UsageError
 
-__all__ = ["NotYet", "check", "exercise", "expect", "names", "same"]
+__all__ = ["Judged", "NotYet", "check", "exercise", "expect", "given", "judge", "names", "same", "use"]
 
 _LONGEST = 300
 """Characters of a value that a message shows."""
 
 
 class NotYet(AssertionError):
-    """A wrong answer to an exercise. The message says what is expected and gives a hint.
+    """A wrong answer to an exercise. The message says what is expected and gives a hint."""
 
-    A notebook shows only the message: a traceback through the check does not help a learner.
-    """
 
-    def _render_traceback_(self) -> list[str]:
-        """What IPython prints in place of a traceback."""
-        return str(self).splitlines()
+class Judged(NamedTuple):
+    """What a check says about an answer."""
+
+    status: Literal["right", "wrong", "not done"]
+    message: str
+    """Praise, or what is wrong with a hint; empty for a stub."""
 
 
 class Exercise:
@@ -91,27 +97,82 @@ def exercise(*hints: str) -> Callable[[Callable[[Any], str]], Exercise]:
     return lambda judge: Exercise(judge, hints)
 
 
-def check(name: str, answer: Any) -> None:
-    """Judge an answer and print the result. A stub, or None, counts as not done and raises nothing.
+def judge(name: str, answer: Any) -> Judged:
+    """Judge an answer. A stub, or None, counts as not done.
 
     Args:
         name: ``MODULE.EXERCISE``.
         answer: what the exercise asks for, usually a function.
 
     Raises:
-        NotYet: the answer is wrong.
         UsageError: no exercise has that name.
     """
-    judge = _find(name)
+    found = _find(name)
     if answer is None:
-        print(f"… {name}: not done yet")
-        return
+        return Judged("not done", "")
     try:
-        praise = judge(answer)
+        return Judged("right", found(answer))
     except NotImplementedError:
-        print(f"… {name}: not done yet")
-    else:
-        print(f"✓ {name}: {praise}")
+        return Judged("not done", "")
+    except NotYet as wrong:
+        return Judged("wrong", str(wrong))
+
+
+def check(name: str, answer: Any) -> None:
+    """Judge an answer and print the result: praise and stubs on standard output, mistakes on standard error.
+
+    Raises:
+        UsageError: no exercise has that name.
+    """
+    _say(name, judge(name, answer))
+
+
+def use(name: str, answer: Any) -> Any:
+    """Judge an answer that later cells build on, print the result, and return what they use.
+
+    Returns:
+        The answer if it is right, else the given solution; the last line that is printed says which.
+
+    Raises:
+        UsageError: no exercise has that name, or none is given for it.
+    """
+    solution = given(name)
+    if answer is solution:
+        print(f"… {name}: the given solution is in use")
+        return solution
+    judged = judge(name, answer)
+    _say(name, judged)
+    if judged.status == "right":
+        return answer
+    own = name.partition(".")[2]
+    print(f"  Your `{own}` is not used: the cells below use the given solution.")
+    return solution
+
+
+def given(name: str) -> Any:
+    """The solution that stands in for a missing or wrong answer.
+
+    Raises:
+        UsageError: none is given for that name.
+    """
+    _find(name)
+    module, _, own = name.partition(".")
+    if find_spec(f"{__name__}.solutions.{module}") is not None:
+        solutions = vars(import_module(f"{__name__}.solutions.{module}"))
+        if own in solutions:
+            return solutions[own]
+    raise UsageError(f"no solution is given for {name}; ask with check() instead of use()")
+
+
+def _say(name: str, judged: Judged) -> None:
+    match judged.status:
+        case "right":
+            print(f"✓ {name}: {judged.message}")
+        case "not done":
+            print(f"… {name}: not done yet")
+        case "wrong":
+            # In a notebook, text on standard error has a red background.
+            print(judged.message, file=sys.stderr)
 
 
 def names(module: str) -> list[str]:

@@ -28,6 +28,30 @@ def formula(answer: Any) -> str:
 
 
 @exercise(
+    "ast.parse(text, mode='eval') reads a formula, and raises SyntaxError if it cannot; ast.walk lists its parts.",
+    "Allow BinOp with Add, Sub, Mult and Div, and whole numbers; anything else is illegal.",
+    "Compare collections.Counter of the numbers used and dealt; then compute with Fraction, and mind division by zero.",
+)
+def verify(learner: Any) -> str:
+    """One of "illegal_formula", "wrong_numbers", "wrong_value" and "correct": the first check that fails."""
+    hands = {("3", "3", "8", "8"): [3, 3, 8, 8], ("10", "6", "2", "4"): [10, 6, 2, 4]}
+    formulas = [
+        "8/(3-8/3)", "3+3+8+8", "3*8", "(8-3", "8/(3-8/3)=24", "8/(3-3)+8", "(10-4)*(6-2)", "10*2+4", "10+6+2+4",
+        "2**3*3", "abs(8)*3", "3.0*8", "24", "", "10/(6-6)+2+4", "8 * 3 * (8 / 8)", "(10-4)*(6-2", "10*(6-2)-4*4",
+        "__import__('os')", "-3+3+8+8", "8/(8-8)", "8/(3-3)+8-0*8", "6*2+10+2", "((6+10)*2)-4-4", "4*6*(2/10)",
+    ]  # fmt: skip
+    judged = 0
+    for ranks, numbers in hands.items():
+        task = game("gp-l").task(hand=list(ranks))
+        for text in formulas:
+            verdict = judge(start(task), json.dumps({"formula": text})).attempts[-1].verdict
+            expect(learner, (text, numbers), verdict.category)
+            judged += 1
+    expect(learner, ("4*5", [4, 5], 20), "correct")
+    return f"the library's category for {judged} formulas"
+
+
+@exercise(
     "Add up REWARD[category]; then see whether the attempts ran out without a success.",
     "Exhausted: len(categories) == attempts and the last is not correct.",
 )

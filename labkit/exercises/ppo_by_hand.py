@@ -7,62 +7,156 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from labkit.exercises import exercise, expect
+from labkit.exercises import NotYet, exercise, expect, same
 from labkit.training.rl import advantages, objectives
 
 
 @exercise(
-    "The last advantage is the last error; the one before adds (gamma * lam) times it.",
-    "A[k] = sum over l of (gamma * lam) ** l * delta[k + l], as far as there are errors.",
+    "The gradient of log softmax is 1 at the action that was taken, minus the probability of every action.",
+    "advantage * (one_hot - softmax): one_hot is 1 at the action and 0 elsewhere.",
 )
-def gae_as_sum(learner: Any) -> str:
-    """An array [K]: each turn's error plus all later ones, times (gamma * lam) ** distance."""
-    for delta, gamma, lam in [([1.0, 1.0, 1.0], 0.5, 1.0), ([0.0, 0.0, 1.0], 0.9, 0.95), ([2.0], 0.9, 0.5)]:
-        expect(learner, (np.array(delta), gamma, lam), _sum(delta, gamma, lam))
+def policy_gradient(learner: Any) -> str:
+    """An array as long as the logits: the gradient of advantage * log softmax(logits)[action]."""
+    # By hand: two equal logits have the probabilities 1/2 and 1/2.
+    expect(learner, (np.array([0.0, 0.0]), 0, 1.0), np.array([0.5, -0.5]))
+    expect(learner, (np.array([0.0, 0.0]), 1, -2.0), np.array([1.0, -1.0]))
     noise = np.random.default_rng(0)
-    for turns, gamma, lam in product((2, 5), (0.0, 0.9, 1.0), (0.0, 0.95, 1.0)):
-        errors = noise.normal(size=turns).round(2)
-        expect(learner, (errors, gamma, lam), _sum(errors, gamma, lam))
-    return "right for 21 episodes"
-
-
-def _sum(delta: Any, gamma: float, lam: float) -> np.ndarray:
-    """The discounted sum of errors, computed as returns are from rewards."""
-    delta_EK = torch.tensor(np.array(delta))[None]
-    return advantages.returns(delta_EK, torch.ones_like(delta_EK, dtype=torch.bool), gamma * lam)[0].numpy()
+    for actions, advantage in product((2, 3, 5), (-1.0, 0.0, 4.0)):
+        logits, action = noise.normal(size=actions).round(2), int(noise.integers(actions))
+        theta = torch.tensor(logits, requires_grad=True)
+        (advantage * theta.log_softmax(0)[action]).backward()
+        assert theta.grad is not None
+        expect(learner, (logits, action, advantage), theta.grad.numpy())
+    return "equal to automatic differentiation, for 11 bandits"
 
 
 @exercise(
-    "Only the last error changes: the value after the last turn is next_value, not 0.",
-    "delta of the last turn is reward + gamma * next_value - value; nothing else is added to it.",
+    "The smaller of two products: ratio * advantage, and the ratio kept within 1 - clip and 1 + clip, * advantage.",
+    "ratio.clamp(1 - clip, 1 + clip) keeps the ratio; torch.minimum takes the smaller one of each pair.",
 )
-def cut_gae(learner: Any) -> str:
-    """An array [K]: GAE of a cut episode: the value after the last turn is next_value, later errors are unknown."""
-    cases = [([0.0, 0.0], [0.0, 0.0], 1.0), ([-0.2, 1.0], [0.3, 0.4], 0.0), ([-0.2, -0.2, -0.4], [0.3, 0.1, 0.0], 0.5)]
-    for (rewards, values, follows), gamma, lam in product(cases, (0.5, 0.9, 1.0), (0.0, 0.95, 1.0)):
-        # One more turn, whose reward equals its value, has the error 0.
-        reward_EK, value_EK = (torch.tensor([[*given, follows]], dtype=torch.double) for given in (rewards, values))
-        mask_EK = torch.ones_like(reward_EK, dtype=torch.bool)
-        right = advantages.turn_gae(reward_EK, value_EK, mask_EK, gamma, lam)[0][0, :-1]
-        expect(learner, (np.array(rewards), np.array(values), follows, gamma, lam), right.numpy())
-    return "right for episodes that are cut, and for one that ends"
-
-
-@exercise(
-    "Where the curve is flat: beyond 1 + clip on one side, below 1 - clip on the other.",
-    "It depends on the sign of the advantage; a ratio that went the wrong way is never clipped.",
-)
-def has_no_gradient(learner: Any) -> str:
-    """True or False: is the minimum of ratio * A and clamped ratio * A the clamped one, and the ratio clamped?"""
-    examples = [(1.3, 1.0), (0.7, 1.0), (1.3, -1.0), (0.7, -1.0), (1.0, 1.0)]
-    grid = list(product((0.05, 0.79, 0.81, 0.95, 1.0, 1.19, 1.21, 5.0), (-2.0, -0.1, 0.1, 2.0)))
-    for clip in (0.2, 0.1):
-        for ratio, advantage in examples + grid:
-            logp, old = torch.tensor([ratio], dtype=torch.double).log(), torch.zeros(1, dtype=torch.double)
-            clipped = objectives.clipped(logp, old, torch.tensor([advantage], dtype=torch.double), clip)[1]
-            expect(learner, (ratio, advantage, clip), bool(clipped))
+def clipped_objective(learner: Any) -> str:
+    """A tensor [N]: min(ratio * A, clamp(ratio, 1 - clip, 1 + clip) * A) of each token."""
+    # By hand, with a clip of 0.2: the four corners, and a ratio of 1.
+    given = torch.tensor([1.5, 0.5, 1.5, 0.5, 1.0]), torch.tensor([1.0, 1.0, -1.0, -1.0, 3.0])
+    expect(learner, (*given, 0.2), torch.tensor([1.2, 0.5, -1.5, -0.8, 3.0]))
+    grid = list(product((0.05, 0.79, 0.81, 1.0, 1.19, 1.21, 5.0), (-2.0, -0.1, 0.0, 0.1, 2.0)))
+    ratio_N, advantage_N = (torch.tensor(column, dtype=torch.double) for column in zip(*grid, strict=True))
+    for clip in (0.1, 0.2):
+        right = -objectives.clipped(ratio_N.log(), torch.zeros_like(ratio_N), advantage_N, clip)[0]
+        expect(learner, (ratio_N, advantage_N, clip), right)
     return "right for both signs and every side of the clip"
+
+
+@exercise(
+    "Begin with the last turn: its return is its reward.",
+    "return_K[k] = reward_K[k] + gamma * return_K[k + 1]; go through the turns from the last to the first.",
+)
+def returns(learner: Any) -> str:
+    """An array [K]: each turn's reward, plus gamma times the return of the next turn."""
+    expect(learner, (np.array([0.0, 0.0, 1.0]), 0.5), np.array([0.25, 0.5, 1.0]))
+    expect(learner, (np.array([-1.0, 5.0]), 1.0), np.array([4.0, 5.0]))
+    noise = np.random.default_rng(0)
+    for turns, gamma in product((1, 3, 6), (0.0, 0.9)):
+        reward_K = noise.normal(size=turns).round(2)
+        every = torch.ones(1, turns, dtype=torch.bool)
+        expect(learner, (reward_K, gamma), advantages.returns(torch.tensor(reward_K)[None], every, gamma)[0].numpy())
+    return "right for eight episodes"
+
+
+@exercise(
+    "Square the differences, take the mean, and halve it.",
+    "The result is one number: use .mean().",
+)
+def critic_loss(learner: Any) -> str:
+    """One number: half the mean of (value - return) ** 2."""
+    expect(learner, (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])), torch.tensor(1.25))
+    noise = torch.Generator().manual_seed(0)
+    for turns in (1, 4):
+        value_K, return_K = torch.randn(2, turns, generator=noise)
+        expect(learner, (value_K, return_K), objectives.value_loss(value_K, value_K, return_K, None).mean())
+    return "right for three batches"
+
+
+@exercise(
+    "delta is reward + gamma * next value - value; after the last turn the value is 0.",
+    "Go from the last turn to the first: the advantage is delta + gamma * lam * (the advantage of the next turn).",
+)
+def gae(learner: Any) -> str:
+    """An array [K]: delta_k + gamma * lam * A_(k+1), where delta_k = r_k + gamma * V_(k+1) - V_k."""
+    # By hand: the errors of the first are 0.5 - 1 and 2 - 0.5.
+    expect(learner, (np.array([0.0, 2.0]), np.array([1.0, 0.5]), 1.0, 0.0), np.array([-0.5, 1.5]))
+    expect(learner, (np.array([0.0, 2.0]), np.array([1.0, 0.5]), 1.0, 1.0), np.array([1.0, 1.5]))
+    noise = np.random.default_rng(0)
+    for turns, gamma, lam in product((1, 2, 5), (0.0, 0.9), (0.0, 0.95, 1.0)):
+        reward_K, value_K = noise.normal(size=(2, turns)).round(2)
+        rewards, values = (torch.tensor(x)[None] for x in (reward_K, value_K))
+        right = advantages.turn_gae(rewards, values, torch.ones(1, turns, dtype=torch.bool), gamma, lam)[0][0]
+        expect(learner, (reward_K, value_K, gamma, lam), right.numpy())
+    return "right for 20 episodes"
+
+
+class _TwoHeads(nn.Module):
+    """A policy and a critic that are small enough to differentiate by eye."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits_NV = nn.Parameter(torch.tensor([[0.5, -0.5, 0.0], [0.0, 1.0, 0.2], [0.3, 0.3, -1.0]]).double())
+        self.value_K = nn.Parameter(torch.tensor([0.5, -1.0]).double())
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.logits_NV.log_softmax(-1)[torch.arange(3), torch.tensor([0, 1, 2])], self.value_K
+
+
+@exercise(
+    "The ratio is exp(logp - old_logp). The loss is minus the mean objective, plus value_weight * the critic's loss.",
+    "Then optimizer.zero_grad(), loss.backward(), optimizer.step(); return loss.item().",
+    "Call score() once, before the step: it is the policy as it is now that has gradients.",
+)
+def update(learner: Any) -> str:
+    """The loss before the step, a number; and the weights after one step of the optimizer on it."""
+    if not callable(learner):
+        raise NotYet(f"give a function, not {learner!r}")
+    return_K, advantage_N = torch.tensor([1.0, 0.0]).double(), torch.tensor([1.0, -1.0, 0.5]).double()
+    # Against the old policy one ratio is 1, one is beyond the clip to which its advantage pulls, one on the other side.
+    shift_N = torch.tensor([0.0, -0.5, -0.9]).double()
+    for clip, value_weight in ((0.2, 0.5), (0.2, 0.0), (10.0, 2.0)):
+        losses, weights = [], []
+        for step in (_step, learner):
+            policy = _TwoHeads()
+            optimizer = torch.optim.AdamW(policy.parameters(), lr=0.01, weight_decay=0.0)
+            old_logp_N = policy()[0].detach() + shift_N
+            for _ in range(2):
+                losses.append(step(policy, optimizer, old_logp_N, advantage_N, return_K, clip, value_weight))
+            weights.append(torch.cat([p.detach().flatten() for p in policy.parameters()]))
+        shown = f"with clip {clip:g} and value_weight {value_weight:g}"
+        for number, (right, got) in enumerate(zip(losses[:2], losses[2:], strict=True), 1):
+            if not same(got, right):
+                raise NotYet(f"{shown}, step {number} returns {got!r}; it should return {right:.6g}")
+        if not same(weights[1], weights[0]):
+            raise NotYet(f"{shown}, the losses are right, but the weights after two steps are not")
+    return "the library's losses and weights, for two steps under three settings"
+
+
+def _step(
+    score: Any,
+    optimizer: torch.optim.Optimizer,
+    old_logp_N: torch.Tensor,
+    advantage_N: torch.Tensor,
+    return_K: torch.Tensor,
+    clip: float,
+    value_weight: float,
+) -> float:
+    """A step with the library's own terms."""
+    logp_N, value_K = score()
+    policy_N = objectives.clipped(logp_N, old_logp_N, advantage_N, clip)[0]
+    value_loss_K = objectives.value_loss(value_K, value_K.detach(), return_K, None)
+    loss = policy_N.mean() + value_weight * value_loss_K.mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 @exercise(

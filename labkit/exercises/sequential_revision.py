@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
+from types import SimpleNamespace
 from typing import Any
 
 from labkit.envs import game, judge, prompt, start
-from labkit.exercises import exercise, expect
+from labkit.episode import Episode
+from labkit.exercises import NotYet, exercise, expect
 
 
 @exercise(
@@ -24,6 +27,54 @@ def dialogue(learner: Any) -> str:
         right = [(message.role, message.text) for message in prompt(episode)]
         expect(learner, given, [("user", "Make 24."), *right[1:]])
     return "right for up to three attempts"
+
+
+@exercise(
+    "While an episode is open: ask for answers to all open ones, and judge each with judge(episode, text, sample).",
+    "episode.done says whether an episode has ended; keep the list in order, and put the judged episode in its place.",
+    "change gets the episodes that have just failed and are still open, and returns what takes their places.",
+)
+def revise(learner: Any) -> str:
+    """The episodes, in order, each played until it is done; change is applied after each round, if it is given."""
+    if not callable(learner):
+        raise NotYet(f"give a function, not {learner!r}")
+    hands = [["3", "3", "8", "8"], ["K", "6", "2", "4"], ["2", "2", "2", "3"]]
+    opened = [start(game("gp-l").task(hand=hand, attempts=3)) for hand in hands]
+    formulas = [["3+3+8+8", "8/(3-8/3)"], ["(10-4)*(6-2)"], ["2*2", "2+2", "3*2"]]
+    scripts = {episode.task.id: script for episode, script in zip(opened, formulas, strict=True)}
+    asked: list[int] = []
+
+    def answer(episodes: list[Episode]) -> list[SimpleNamespace]:
+        asked.append(len(episodes))
+        if any(episode.done for episode in episodes) or len(asked) > 9:
+            raise NotYet("answer() is asked for episodes that are done; ask for the open ones, while there are any")
+        texts = (scripts[e.task.id][len(e.attempts)] for e in episodes)
+        return [SimpleNamespace(text=f'{{"formula": "{text}"}}', sample=None) for text in texts]
+
+    def silent(episodes: list[Episode]) -> list[Episode]:
+        if any(episode.done for episode in episodes):
+            raise NotYet("change() gets an episode that is done; give it those that failed and are still open")
+        return [_with_feedback(episode, "No.") for episode in episodes]
+
+    for change in (None, silent):
+        asked.clear()
+        shown = f"three hands that take 2, 1 and 3 answers, {'with' if change else 'without'} change"
+        played = list(learner(list(opened), answer, change))
+        if asked != [3, 2, 1]:
+            raise NotYet(f"{shown}: answer() is asked for {asked} episodes; it should be [3, 2, 1]")
+        if [len(episode.attempts) for episode in played] != [2, 1, 3]:
+            raise NotYet(f"{shown}: {[len(e.attempts) for e in played]} attempts; it should be [2, 1, 3]")
+        # The last feedback of an episode is never changed: nobody reads it.
+        heard = {attempt.verdict.feedback for episode in played for attempt in episode.attempts[:-1]}
+        if change and heard != {"No."}:
+            raise NotYet(f"{shown}: the next answers read {sorted(heard)}; they should read ['No.']")
+    return "three hands played to their ends, with and without changed feedback"
+
+
+def _with_feedback(episode: Episode, feedback: str) -> Episode:
+    *before, last = episode.position.attempts
+    last = replace(last, verdict=replace(last.verdict, feedback=feedback))
+    return replace(episode, positions=(replace(episode.position, attempts=(*before, last)),))
 
 
 @exercise(

@@ -6,7 +6,9 @@ which is why a stub may use no name from it.
 
 import ast
 import contextlib
+import inspect
 import io
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -36,26 +38,23 @@ def emptied(stub: str) -> str:
     return ast.unparse(ast.fix_missing_locations(Emptier().visit(ast.parse(stub))))
 
 
-def run(notebook: nbformat.NotebookNode, answers: list[str]) -> list[str | exercises.NotYet]:
-    """What each exercise's check printed or raised, with these in the places of the stubs."""
+def run(notebook: nbformat.NotebookNode, answers: list[str]) -> list[str]:
+    """What each exercise's check printed, with these in the places of the stubs."""
     found = script.exercises(notebook)
     stubs = {e.stub: answer for e, answer in zip(found, answers, strict=True)}
     judged = {e.check for e in found}
-    names: dict[str, object] = {"check": exercises.check}
-    said: list[str | exercises.NotYet] = []
+    names: dict[str, object] = {}
+    said: list[str] = []
     for number, cell in enumerate(notebook.cells):
         if number not in stubs and number not in judged and not script.tagged(cell, "setup"):
             continue
         printed = io.StringIO()
         code = compile(stubs.get(number, cell.source), cell.id, "exec")
-        try:
-            with contextlib.redirect_stdout(printed):
-                exec(code, names)
-        except exercises.NotYet as wrong:
-            assert number in judged
-            said.append(wrong)
-        else:
-            said += [printed.getvalue()] if number in judged else []
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            # The tour imports check where it is first used.
+            exec("from labkit.exercises import check, use", names)
+            exec(code, names)
+        said += [printed.getvalue()] if number in judged else []
     return said
 
 
@@ -106,20 +105,45 @@ def test_a_solution_defines_what_its_stub_does(notebook):
         assert defined(notebook.cells[e.stub].source) <= defined(e.solution)
 
 
+def used(notebook) -> list[str]:
+    """The exercises whose answers later cells build on."""
+    cells = [notebook.cells[e.check].source for e in script.exercises(notebook)]
+    return [name for cell in cells for name in script.checks(cell) if f'use("{name}"' in cell]
+
+
 def test_a_stub_stops_nothing_and_is_called_not_done(notebook):
     said = run(notebook, stubs_of(notebook))
     assert lines_of(said, "…") == [f"… {name}: not done yet" for name in named(notebook)]
+    assert len(lines_of(said, "  Your `")) == len(used(notebook))
 
 
 def test_the_folded_solutions_pass(notebook):
     said = run(notebook, [e.solution for e in script.exercises(notebook)])
     assert [line.split(":")[0] for line in lines_of(said, "✓")] == [f"✓ {name}" for name in named(notebook)]
+    assert lines_of(said, "  Your `") == []
 
 
-def test_an_empty_answer_is_told_what_was_expected_and_a_hint(notebook):
-    for wrong in run(notebook, [emptied(stub) for stub in stubs_of(notebook)]):
-        assert isinstance(wrong, exercises.NotYet), wrong
-        first, expected, hint = str(wrong).split("\n")[:3]
+def test_an_empty_answer_is_told_what_was_expected_and_a_hint_and_is_not_used(notebook):
+    said = run(notebook, [emptied(stub) for stub in stubs_of(notebook)])
+    for wrong in said:
+        first, expected, hint = wrong.split("\n")[:3]
         assert first.startswith("✗ Not yet: ") and len(first) > 20
         assert expected.startswith("Expected: ") and len(expected) > 20
         assert hint.startswith("Hint: ") and len(hint) > 10
+    assert len(lines_of(said, "  Your `")) == len(used(notebook))
+
+
+def test_the_given_solution_is_the_folded_one(notebook):
+    """What runs in the place of a missing answer is what the learner can read."""
+    for e in script.exercises(notebook):
+        for name in set(e.names) & set(used(notebook)):
+            own = name.partition(".")[2]
+            shown = [n for n in ast.parse(e.solution).body if isinstance(n, ast.FunctionDef) and n.name == own]
+            given = ast.parse(textwrap.dedent(inspect.getsource(exercises.given(name)))).body
+            assert [ast.dump(n) for n in shown] == [ast.dump(n) for n in given], name
+
+
+@pytest.mark.parametrize(("number", "least"), [("01", 1), ("03", 1), ("05", 7)])
+def test_what_a_learner_builds_is_used(number, least):
+    (path,) = [p for p in SOURCES if p.stem.startswith(number)]
+    assert len(used(script.source(path))) >= least

@@ -151,6 +151,25 @@ def test_a_notebook_is_made_again_when_its_cells_or_its_players_change(tmp_path)
     assert script.made_from(reads, tmp_path) != before[1]
 
 
+def test_a_change_of_text_alone_executes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "00_demo.py"
+    path.write_text("# %% [markdown]\n# Old.\n\n# %%\nprint(1 + 1)\n")
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    monkeypatch.setattr("sys.argv", ["notebooks.py"])
+    script.main()
+    path.write_text(path.read_text().replace("Old.", "New."))
+    with monkeypatch.context() as no_kernel:
+        no_kernel.setattr(script, "execute", lambda notebook: pytest.fail("executed"))
+        script.main()
+        made = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+        assert made.cells[0].source == "New."
+        assert made.cells[1].outputs[0].text == "2\n" and made.cells[1].execution_count == 1
+    path.write_text(path.read_text().replace("1 + 1", "1 + 2"))
+    script.main()
+    made = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    assert made.cells[1].outputs[0].text == "3\n"
+
+
 @pytest.mark.browser
 def test_a_figure_is_stored_with_a_picture():
     figure = {"data": [{"type": "scatter", "x": [0, 1], "y": [0, 1]}], "layout": {"height": 300}}
