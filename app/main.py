@@ -29,6 +29,9 @@ from app.shared.tab import QUICK, Tab
 from app.story.chapters import CHAPTERS
 from app.story.tab import StoryTab
 from app.virl.tab import VIRLTab
+from app.whatif.handlers import WhatIfHandlers
+from app.whatif.sources import sources_of
+from app.whatif.tab import WhatIfTab
 from labkit.envs import games
 from labkit.views.markup import stylesheet
 
@@ -61,7 +64,9 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None) -> gr.Blo
                     own = TABS.get(row.name)
                     played.append(own(catalogue, line) if own else DefaultTab(catalogue, line, row))
             with gr.Tab("Inspect", id=InspectHandlers.TAB) as inspected:
-                inspect = InspectTab(stores_of() if stores is None else stores)
+                inspect = InspectTab(stores_of() if stores is None else stores, catalogue)
+            with gr.Tab("What if", id=WhatIfHandlers.TAB):
+                forks = WhatIfTab(catalogue, line, sources_of(played[1:], inspect.handlers))
             with gr.Tab("Rule lab", id="rules"):
                 rules.build()
                 photo.build(catalogue)
@@ -70,6 +75,10 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None) -> gr.Blo
         for tab in played:
             tab.wire(page)
         inspect.wire(page, inspected)
+        forks.wire(page)
+        for tab in played[1:]:
+            forks.opened_by_seats(tab, tabs)
+        forks.opened_by_stored(inspect, tabs)
         ids = [tab.id for tab in tabs.children]
         # Whoever names a player wants to see it play.
         first = ids[1] if catalogue.named else ids[0]

@@ -11,21 +11,23 @@ from typing import Any, cast
 import gradio as gr
 
 from app import link
-from app.inspect import html
-from app.inspect.html import Bars, Opened
+from app.inspect import html, opened
+from app.inspect.html import Bars
+from app.inspect.opened import Asked
 from app.inspect.pairs import compared, kind_of
 from app.inspect.settings import DEAL, FACETS, SORTS, TOGGLED, InspectSettings, split
 from app.inspect.stores import Store
 from app.shared import settings
-from app.shared.catalogue import public
+from app.shared.catalogue import Catalogue, public
 from app.shared.html import busy, note
 from app.shared.settings import FieldError
+from app.shared.tokens import place_of, tokens_of
 from labkit.counting import counted
+from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.runs import Run
 from labkit.runs.index import Facet, Index, Pair, Unit
 from labkit.views.parting import parting_html
-from labkit.views.tokens import StoredTokens
 
 Updates = dict[str, Any]
 PAGE = 20
@@ -56,12 +58,15 @@ class InspectHandlers:
 
     Args:
         stores: the folders of runs on offer.
+        catalogue: the players that can be asked for the tokens of a stored answer.
     """
 
     TAB = "inspect"
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[Store], catalogue: Catalogue | None = None) -> None:
         self.stores = {store.name: store for store in stores}
+        self.catalogue = catalogue or Catalogue(())
+        self.asked = Asked()
 
     def open(self, query: Mapping[str, str]) -> Updates:
         """A new window, from its link if that is one to this tab; nothing is read for another tab."""
@@ -247,6 +252,36 @@ class InspectHandlers:
             shown.append(Bars("trait", html.title_of(name), named, unit, html.values(chosen, "trait", name), of_name))
         return html.filters_html(shown)
 
+    def stored(self, store: str, place: str) -> tuple[Episode, str]:
+        """A stored episode, and the name of the folder of runs that it is in.
+
+        Args:
+            store: the folder's name; of another one, the first is taken.
+
+        Raises:
+            UsageError: there is no such episode.
+        """
+        found = self.store(InspectSettings(store=store))
+        index = found.index(PATIENCE) if found else None
+        if found is None or index is None:
+            raise UsageError("the stored episodes have not been read yet; try again in a minute")
+        return opened.episode_of(place, index), found.name
+
+    def ask(self, chosen: InspectSettings, of: object, ask: object) -> Updates:
+        """The tokens of the answers of one position, when a card of an open episode asks for them."""
+        asked = str(of)
+        if asked not in (chosen.open, chosen.beside):
+            return {}
+        try:
+            episode, _ = self.stored(chosen.store, asked)
+            place = place_of(episode, ask)
+            if place is None:
+                return {}
+            self.asked.keep(chosen.store, asked, tokens_of(self.catalogue, episode, place[0]))
+        except UsageError as error:
+            return {"problem": note(public(str(error)))}
+        return {"opened": self.show(chosen).get("opened", "")}
+
     def _opened(self, chosen: InspectSettings, store: Store, index: Index, places: Sequence[tuple[Any, ...]]) -> str:
         """The episodes that are open.
 
@@ -257,7 +292,7 @@ class InspectHandlers:
             return ""
         wanted = [chosen.open, *([chosen.beside] if chosen.beside and chosen.other else [])]
         try:
-            episodes = [_stored(place, store, index) for place in wanted]
+            episodes = [self.asked.beside(chosen.store, opened.stored(place, store, index)) for place in wanted]
         except UsageError as error:
             return note(public(str(error)))
         between = ""
@@ -322,24 +357,6 @@ class InspectHandlers:
         if len(rows) == MOST_DEALS:
             message += f" It is of the first {counted(MOST_DEALS, 'episode')}."
         return {"carrier": "".join(f"{line}\n" for line in lines), "problem": note(message, "plain")}
-
-
-def _stored(place: str, store: Store, index: Index) -> Opened:
-    """A stored episode, with its tokens where they were stored.
-
-    Raises:
-        UsageError: there is none.
-    """
-    run, name, number = (place.rsplit("/", 2) + ["", ""])[:3]
-    if not number.isdecimal():
-        raise UsageError(f"{place[:80]} names no stored episode; open one from the table")
-    episode = index.episode(run, name, int(number[:9]))
-    try:
-        tokens = StoredTokens(Run(store.root / run)).of(episode)
-    except UsageError as error:
-        message = note(f"The stored tokens cannot be shown: {public(str(error))}", "void")
-        return Opened(place, episode, (), message)
-    return Opened(place, episode, tokens)
 
 
 def _within(chosen: InspectSettings, total: int) -> InspectSettings:

@@ -15,13 +15,11 @@ from app.shared.paired import sentence_html
 from labkit import envs
 from labkit.counting import counted
 from labkit.envs.games import row_of, rows
-from labkit.episode import Episode, Verdict
+from labkit.episode import Verdict
 from labkit.errors import UsageError
 from labkit.evaluation.metrics import Measured
 from labkit.runs.index import Facet, Pair, Row
 from labkit.views.markup import Mark, mark_of, text
-from labkit.views.tokens import Token
-from labkit.views.turns import episode_html
 
 SHOWN = 12
 """Bars of a facet that are seen at once; the others are in a part that opens."""
@@ -327,24 +325,6 @@ def opened_html(
         f'<button type="button" {pick("close")}>Close</button></div>{between}'
         f'<div class="app-episodes">{"".join(f"<div>{one}</div>" for one in episodes)}</div></div>'
     )
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A stored episode that is open."""
-
-    place: str
-    """Where it is stored."""
-    episode: Episode
-    tokens: Sequence[Sequence[Token]]
-    notice: str = ""
-    """HTML above it."""
-
-    def html(self) -> str:
-        """As the game's tab shows it."""
-        run, name, number = self.place.rsplit("/", 2)
-        where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}</p>'
-        return f"{where}{self.notice}{episode_html(self.episode, self.tokens)}"
 
 
 def values(chosen: InspectSettings, field: str, trait: str = "") -> list[str]:

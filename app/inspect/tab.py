@@ -11,10 +11,12 @@ from app.inspect.handlers import FILLED, InspectHandlers, Updates
 from app.inspect.settings import SORTS, InspectSettings
 from app.inspect.stores import Store
 from app.shared import settings
-from app.shared.tab import QUICK, html, sent
+from app.shared.catalogue import Catalogue
+from app.shared.tab import PLAYERS, QUICK, html, sent
 
 SECONDS = 2.0
 """Between two looks at a run that goes on."""
+CARDS = "labkit.turns(element, watch, trigger, 'ask', 'fork');"
 CLICKS = "labkit.picks(element, trigger, watch, 'pick');"
 
 
@@ -23,10 +25,11 @@ class InspectTab:
 
     Args:
         stores: the folders of runs on offer.
+        catalogue: the players that can be asked for the tokens of a stored answer.
     """
 
-    def __init__(self, stores: Sequence[Store]) -> None:
-        self.handlers = InspectHandlers(stores)
+    def __init__(self, stores: Sequence[Store], catalogue: Catalogue) -> None:
+        self.handlers = InspectHandlers(stores, catalogue)
         self.fields = settings.names(InspectSettings)
         # A field without a component of its own is kept on the server.
         parts: dict[str, Any] = {name: gr.State(settings.default(InspectSettings, name)) for name in self.fields}
@@ -61,7 +64,7 @@ class InspectTab:
         with gr.Row(elem_classes="app-inspect"):
             parts["bars"] = html(script=CLICKS)
             parts["table"] = html(script=CLICKS)
-            parts["opened"] = html(script=CLICKS)
+            parts["opened"] = html(script=CLICKS + CARDS)
         parts["carrier"] = gr.Textbox(visible="hidden")
         parts["filled"] = gr.Textbox(visible="hidden")
         parts["seen"] = gr.State(None)
@@ -108,6 +111,9 @@ class InspectTab:
         def picked(data: gr.EventData, *values: Any) -> dict[Any, Any]:
             return self.named(handlers.pick(self.chosen(values), sent(data, "pick")))
 
+        def asked(data: gr.EventData, *values: Any) -> dict[Any, Any]:
+            return self.named(handlers.ask(self.chosen(values), sent(data, "of"), sent(data, "ask")))
+
         def ticked(seen: Any, *values: Any) -> dict[Any, Any]:
             return self.named(handlers.tick(self.chosen(values), seen))
 
@@ -122,6 +128,8 @@ class InspectTab:
             self.on(parts[name].change, handlers.filter, self.shown)
         for name in ("bars", "table", "opened", "conditions", "compared"):
             parts[name].pick(picked, inputs, shown, trigger_mode="multiple", **QUICK)
+        outputs = [parts["opened"], parts["problem"]]
+        parts["opened"].ask(asked, inputs, outputs, **PLAYERS)
         parts["timer"].tick(ticked, [parts["seen"], *inputs], shown, trigger_mode="once", **QUICK)
         ready = self.on(self.copy.click, handlers.link, ["carrier", "problem"])
         ready.then(None, parts["carrier"], self.copied, js="labkit.copyLink", **QUICK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from labkit.episode import Episode
+from labkit.episode import Attempt, Episode
 
 
 class Outcome(NamedTuple):
@@ -23,9 +23,13 @@ class Outcome(NamedTuple):
 def outcome(episode: Episode) -> Outcome:
     """The outcome of an episode that is over."""
     last = episode.position.attempts
-    wrong = [a for a in last if not a.verdict.success]
-    kept = any("wrong_face_value" in a.tags or bool(a.other_rule and a.other_rule.success) for a in wrong)
-    return Outcome(episode.success, len(last), len(episode.positions), kept)
+    return Outcome(episode.success, len(last), len(episode.positions), any(map(keeps_other_rule, last)))
+
+
+def keeps_other_rule(attempt: Attempt) -> bool:
+    """Whether a wrong answer follows the other rule than the one that was asked for."""
+    by_other = "wrong_face_value" in attempt.tags or bool(attempt.other_rule and attempt.other_rule.success)
+    return not attempt.verdict.success and by_other
 
 
 def outcomes(stored: Mapping[str, Any]) -> dict[str, Outcome]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.shared.settings import Settings
+from app.shared.settings import Fields
 from app.shared.window import Shown
 from labkit.episode import Episode, Task
 from labkit.play import stream
@@ -19,12 +19,13 @@ YOU = "you"
 
 
 def live(
-    catalogue: Catalogue, name: str | None, settings: Settings, task: Task | Episode, stopped: Callable[[], bool]
+    catalogue: Catalogue, name: str | None, settings: Fields, task: Task | Episode, stopped: Callable[[], bool]
 ) -> Iterator[Shown]:
     """The player's episode: before the first answer, then after each.
 
     Args:
         name: of the player, in the catalogue.
+        settings: have a ``temperature`` and a ``seed``.
         task: or an open episode to go on with.
         stopped: asked between answers, and during one by players that have a ``should_stop``.
 

@@ -106,7 +106,7 @@ class Tab(Generic[H]):
             parts[index, "badge"] = html()
         parts[index, "status"] = html(live=True, script=self.listens("look"))
         self.stage(index)
-        parts[index, "turns"] = html(script="labkit.turns(element, watch, trigger, 'ask');")
+        parts[index, "turns"] = html(script="labkit.turns(element, watch, trigger, 'ask', 'fork');")
         parts[index, "shown"] = gr.State(None)
 
     def extra(self, index: int) -> None:

@@ -38,8 +38,10 @@ window.labkit = {
   },
 
   // Parts that a reader opened stay open when the next card comes in; arrow keys go from card to card. A part that waits
-  // for the tokens of an answer asks for them when it is opened.
-  turns(element, watch, trigger, ask) {
+  // for the tokens of an answer asks for them when it is opened; "What if …" forks the episode there. `of` names the
+  // episode where a page shows several.
+  turns(element, watch, trigger, ask, fork) {
+    const of = (part) => part.closest("[data-of]")?.dataset.of ?? "";
     const parts = () => [...element.querySelectorAll(".lk-turn details, .lk-repeated")];
     const place = (part) => {
       if (part.matches(".lk-repeated")) return part.dataset.first;
@@ -51,8 +53,12 @@ window.labkit = {
       const part = event.target;
       if (!part.isConnected || !part.matches(".lk-turn details, .lk-repeated")) return;
       open[part.open ? "add" : "delete"](place(part));
-      if (part.open && part.dataset.ask) trigger(ask, { ask: part.dataset.ask });
+      if (part.open && part.dataset.ask) trigger(ask, { ask: part.dataset.ask, of: of(part) });
     }, true);
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-fork]");
+      if (button) trigger(fork, { fork: button.dataset.fork, of: of(button) });
+    });
     watch("value", () => {
       for (const part of parts()) part.open = open.has(place(part));
     });

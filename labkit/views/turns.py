@@ -3,8 +3,9 @@
 The same markup stands in the app, in a notebook and on a static page; ``static/turns.css`` takes its colours
 from whichever of them it finds itself in. Whatever a player wrote is untrusted text and is shown as text.
 
-A page with a script of its own may ask for ``live`` cards. Such a card has a part that asks for the answer's tokens
-when it is opened: its ``data-ask`` is ``POSITION.ATTEMPT``.
+A page with a script of its own may ask for ``live`` cards. Such a card has a button that forks the episode at its
+turn (``data-fork``), and a part that asks for the answer's tokens when it is opened (``data-ask``). The value of both
+is ``POSITION.ATTEMPT``.
 """
 
 from __future__ import annotations
@@ -312,6 +313,7 @@ def _inside(episode: Episode, position: int, attempt: int, tokens: Sequence[Toke
         + details(f"Prompt as sent ({count})", messages)
         + details("Raw answer", pre(json.dumps(this.answer)))
         + details("Record", pre(json.dumps(asdict(this), ensure_ascii=False, indent=1)))
+        + (f'<button type="button" data-fork="{place}">What if …</button>' if live else "")
         + "</div>"
     )
 
