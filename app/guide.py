@@ -67,6 +67,23 @@ WORDS = {
         "In the first tab: how probable each candidate of the underlined field was to the model, at temperature 1, "
         "given the prompt and what it had written so far. In GeneralPoints it is the number of the first face card."
     ),
+    "Token probabilities": (
+        "A part of a card that opens. A model writes token by token; the darker a token, the less probable it was, or "
+        "the more undecided the model was there. Point at a token, or go to it with the Tab key, to read its "
+        "probability and the most probable other tokens. They are computed when you ask, at temperature 1."
+    ),
+    "Where do they part?": (
+        "Of two players on the same deal: the first token in which their answers differ, with the probability that "
+        "each model gave to its own token and to the other's."
+    ),
+    "Fail as attempt 1 did": (
+        "Attempts one after the other to which the verifier says the same are folded into one line, which opens."
+    ),
+    "What if": (
+        "A fork of an episode at one of its turns: put another answer or another feedback there, change the rule, the "
+        "cards or the instruction, or let another player answer. The answers before the turn stay; where the task "
+        "changes they are judged again. The tree keeps every branch, and two of them stand side by side."
+    ),
     "Value estimate": "The return that the critic expected before the answer; only for models with a critic.",
     "Players side by side": (
         "One to three players on the same deal or route, each with its own Play button. “Play all” starts them "
