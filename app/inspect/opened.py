@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from app.inspect.deals import deal_link
 from app.inspect.stores import Store
 from app.shared.catalogue import public
 from app.shared.html import note
@@ -35,7 +36,9 @@ class Opened:
     def html(self) -> str:
         """As the game's tab shows it."""
         run, name, number = self.place.rsplit("/", 2)
-        where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}</p>'
+        query = deal_link(self.episode)
+        play = f' · <a href="{text(query)}">Play this deal</a>' if query else ""
+        where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}{play}</p>'
         shown = episode_html(self.episode, self.tokens, live=True)
         return f'<div data-of="{text(self.place)}">{where}{self.notice}{shown}</div>'
 

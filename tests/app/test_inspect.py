@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from app import link
+from app.general_points.settings import GeneralPointsSettings
+from app.inspect.deals import deal_link
 from app.inspect.handlers import InspectHandlers
 from app.inspect.settings import InspectSettings, joined, split
 from app.inspect.stores import Store
@@ -148,6 +150,37 @@ def test_an_episode_opens_as_its_turn_cards_with_its_neighbours(handlers):
     assert handlers.pick(replace(where, open="20260101-a/rule-ood/2"), '["close"]')["opened"] == ""
     for gone in ("20260101-a/rule-ood/9", "../../etc/passwd/1", "x"):
         assert "lk-bad" in handlers.show(replace(where, open=gone))["opened"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "hand", "faces", "suits"),
+    [
+        ("gp-l", ["K", "6", "2", "4"], "eleven-twelve-thirteen", "black"),
+        ("gp-l", [("K", "H"), ("6", "H"), ("2", "D"), ("4", "C")], {"J": 5, "Q": 6, "K": 7}, "black"),
+        ("gp-vl", [("3", "H"), ("3", "D"), ("8", "H"), ("8", "D")], "ten", "red"),
+    ],
+)
+def test_a_stored_deal_can_be_played_in_its_tab(cell, hand, faces, suits):
+    task = game(cell).task(hand=hand, faces=faces, target=21, attempts=3)
+    query = dict(parse_qsl(deal_link(start(task, "rl<"))[1:]))
+    assert query["players"] == "rl<" and query["tab"] == "gp"
+    chosen, wrong = link.read(query, GeneralPointsSettings())
+    again = start(chosen.task).position
+    assert (wrong, chosen.suits, chosen.task.rule, chosen.task.attempts) == ([], suits, task.rule, 3)
+    assert (again.prompt, again.state) == (start(task).position.prompt, start(task).position.state)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        game("gp-l").task(hand=HANDS[0], attempts=99),
+        game("gp-vl").task(hand=[("3", "S"), ("3", "H"), ("8", "D"), ("8", "C")]),
+        next(game("virl-l").tasks("id")),
+    ],
+    ids=["too many attempts", "suits of both colours", "a route"],
+)
+def test_a_deal_that_its_tab_cannot_show_has_no_link(task):
+    assert deal_link(start(task)) is None
 
 
 def test_pages_follow_each_other(handlers, root):
