@@ -30,7 +30,7 @@ import os
 import time
 from pathlib import Path
 
-from labkit.exercises import check
+from labkit.exercises import check, use
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
 ROOT = Path("..")  # the folder of the repository
@@ -203,7 +203,130 @@ RunDashboard(ppo, metrics=CURVES[:3]).static(x="flops", smooth=0.8)
 # in the *probe* is on **held-out** hands (the `dev` split). The first shows that training works; only the second shows
 # that the model learnt about the game. Both are sampled, so they measure the whole policy, not only its likeliest
 # answers.
+
+# %% [markdown]
+# ## The same update, yours
 #
+# In [notebook 05](05_ppo_by_hand.ipynb) you wrote the update. Here it trains the same model as the lab's own code does:
+# `labkit/training/rl/ppo_in_one_file.py`, 250 lines that give the trainer's weights.
+#
+# **Exercise 3.** Paste your `update` from notebook 05, with `clipped_objective` and `critic_loss`, which it calls.
+# (Without it the given solution trains.)
+
+# %% tags=["exercise"]
+import torch
+
+
+def update(score, optimizer, old_logp_N, advantage_N, return_K, clip, value_weight):
+    """One step of PPO; returns the loss. score() gives (logp_N, value_K) of the policy as it is now."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+update = use("ppo_scaling.update", update)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# It is the last function of "One update by hand" in notebook 05.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import torch
+#
+#
+# def clipped_objective(ratio_N, advantage_N, clip):
+#     """PPO's objective for each token, before the mean; tensors."""
+#     bound_N = ratio_N.clamp(1 - clip, 1 + clip)
+#     return torch.minimum(ratio_N * advantage_N, bound_N * advantage_N)
+#
+#
+# def critic_loss(value_K, return_K):
+#     """Half the mean squared error of the values, one number."""
+#     return 0.5 * (value_K - return_K).square().mean()
+#
+#
+# def update(score, optimizer, old_logp_N, advantage_N, return_K, clip, value_weight):
+#     """One step of PPO; returns the loss. score() gives (logp_N, value_K) of the policy as it is now."""
+#     logp_N, value_K = score()
+#     ratio_N = (logp_N - old_logp_N).exp()
+#     loss = -clipped_objective(ratio_N, advantage_N, clip).mean() + value_weight * critic_loss(value_K, return_K)
+#     optimizer.zero_grad()
+#     loss.backward()
+#     optimizer.step()
+#     return loss.item()
+# ```
+#
+# A loss of PPO says little by itself: at the first step of an update all ratios are 1, and advantages have mean 0.
+#
+# </details>
+
+# %% [markdown]
+# Both start from `tiny:gp-l/init` and play episodes with their *own* weights, in two updates of two steps. If a single
+# weight went another way, sooner or later another token would be sampled, and the returns would differ.
+
+# %%
+import copy
+from dataclasses import replace
+
+from labkit.players.checkpoint import Checkpoint
+from labkit.players.registry import load
+from labkit.training.rl import ppo_in_one_file as one_file
+
+SIZES = one_file.Settings(episodes=2 if FAST else 4, max_new_tokens=128, epochs=2, minibatches=1, grad_clip=1e9)
+
+
+class Trained:
+    """A model in double precision with a value head and an optimizer; it plays in single precision."""
+
+    def __init__(self, bundle):
+        self.bundle, self.model = bundle, copy.deepcopy(bundle.model).double()
+        torch.manual_seed(0)
+        self.head = one_file.make_value_head(self.model.get_output_embeddings().weight.shape[1]).double()
+        groups = [{"params": self.model.parameters()}, {"params": self.head.parameters(), "lr": SIZES.critic_lr}]
+        self.optimizer = torch.optim.AdamW(groups, lr=SIZES.lr, weight_decay=0.0)
+
+    def play(self, number):
+        bundle = replace(self.bundle, model=copy.deepcopy(self.model).float())
+        return one_file.play(Checkpoint(bundle, name="trained", max_new_tokens=128, temperature=1.0), SIZES, number)
+
+    def weights(self):
+        return torch.cat([p.detach().flatten() for p in (*self.model.parameters(), *self.head.parameters())])
+
+
+# %%
+def your_update(trained, episodes):
+    """The steps of an update, each by your function."""
+    turns = [turn for episode in episodes for turn in episode]
+    score = lambda: one_file.score(trained.model, trained.head, turns)
+    with torch.no_grad():
+        old_logp_N, value_K = score()
+    for turn, value in zip(turns, value_K, strict=True):
+        turn.value = float(value)
+    one_file.estimate_advantages(episodes, SIZES.gamma, SIZES.lam)
+    advantage_N = torch.cat([torch.full((len(t.ids),), t.advantage) for t in turns])
+    target_K = torch.tensor([t.target for t in turns])
+    for _ in range(SIZES.epochs):
+        update(score, trained.optimizer, old_logp_N, advantage_N, target_K, SIZES.clip, SIZES.value_coefficient)
+
+
+init = load("tiny:gp-l/init", device="cpu").bundle
+library, yours = Trained(init), Trained(init)
+before = library.weights()
+for number in range(2):
+    both = library.play(number), yours.play(number)
+    one_file.update_policy(library.model, library.head, library.optimizer, both[0], SIZES, number)
+    your_update(yours, both[1])
+    paid = [sum(turn.reward for episode in one for turn in episode) / len(one) for one in both]
+    apart = (library.weights() - yours.weights()).abs().max()
+    moved = (library.weights() - before).abs().max()
+    print(f"update {number + 1}: mean return {paid[0]:+.6f}, with yours {paid[1]:+.6f};   "
+          f"weights moved by up to {moved:.6f}, and the two differ by {apart:.6f}")
+    assert paid[0] == paid[1] and apart < 5e-7
+
+# %% [markdown]
 # ## The same compute for SFT
 #
 # How many steps of SFT cost the same? A step reads a batch of dialogues and trains on them: 6 FLOPs a parameter and
@@ -300,7 +423,7 @@ for suite in suites:
 # bare formulas, so a model that searches unlearns to search, and gains on hands that it knows by heart only. The stored
 # curves below show this.
 #
-# **Exercise 3.** Compute a paired interval yourself. You get, for the same hands in the same order, whether each was
+# **Exercise 4.** Compute a paired interval yourself. You get, for the same hands in the same order, whether each was
 # solved before and after; return the change and its normal 95% interval: mean ± 1.96 standard errors of the
 # differences.
 
@@ -452,7 +575,7 @@ else:
 # on dev hands, with a seed that is not reported. But by which number should one choose? Choosing by the changed rule
 # uses the answer to the question; in practice only the trained rule would be known.
 #
-# **Exercise 4.** Choose a learning rate. You get a row for each run: a dictionary with `"lr"`, `"seed"`, `"id"` and
+# **Exercise 5.** Choose a learning rate. You get a row for each run: a dictionary with `"lr"`, `"seed"`, `"id"` and
 # `"rule-ood"` (successes on dev hands).
 
 # %% tags=["exercise"]
