@@ -30,7 +30,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         config = RLConfig.parse(read(args.config, args.overrides), args.config)
-        from labkit.bench.trl_grpo import trainer
+        from labkit.interop.trl_grpo import trainer
 
         loaded = load(resolve_checkpoint(config.model))
         training = trainer(loaded, config, args.out)

@@ -206,7 +206,7 @@ def as_examples(rollout: Rollout) -> list[Example]:
 
 def _beside_trl(path: Path, whose: str, folder: Path, rounds: int) -> Row:
     """Whole updates; theirs without what it takes to set a trainer up."""
-    from labkit.bench.trl_grpo import trainer
+    from labkit.interop.trl_grpo import trainer
 
     learning = learner(load(path), settings("grpo"))
     deals = [settings("grpo").model_copy(update={"seed": number}) for number in range(rounds)]

@@ -20,6 +20,7 @@ from labkit.errors import UsageError
 from labkit.models.files import first_line
 from labkit.runs.store import replace_folder, settle, write_json
 from labkit.training.common import distributed
+from labkit.training.common.card import write_card
 from labkit.training.common.parameters import full_state_dict, save_model, trainable
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class TrainState:
             raise UsageError(f"{self.path / name} is damaged ({first_line(error)}); {start}") from None
 
     def checkpoint(self, step: int, model: PreTrainedModel, processing_class: Any) -> Path:
-        """Write the language model of a step as a Hugging Face directory, or as an adapter's.
+        """Write the language model of a step as a Hugging Face directory, or as an adapter's, with a model card.
 
         Args:
             processing_class: the tokenizer, or a vision model's processor.
@@ -119,5 +120,11 @@ class TrainState:
         if distributed.is_main():
             shutil.rmtree(path, ignore_errors=True)
             path.parent.mkdir(exist_ok=True)
-            replace_folder(path, lambda folder: save_model(model, processing_class, folder, weights))
+
+            def fill(folder: Path) -> None:
+                save_model(model, processing_class, folder, weights)
+                pictured = hasattr(processing_class, "image_processor")
+                write_card(folder, self.run.id, step, self.run.config, pictured=pictured)
+
+            replace_folder(path, fill)
         return path

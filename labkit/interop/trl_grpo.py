@@ -1,4 +1,17 @@
-"""TRL's GRPOTrainer on sequential revision, as a baseline: same checkpoint, deals, rewards and learning rate.
+"""TRL's GRPOTrainer on sequential revision: same checkpoint, deals, rewards and learning rate as a `grpo` config.
+
+::
+
+    from pathlib import Path
+
+    from labkit.interop.trl_grpo import trainer
+    from labkit.models.loader import load
+    from labkit.players.registry import resolve_checkpoint
+    from labkit.training.rl.config import RLConfig
+
+    settings = {"stage": "rl", "model": "tiny:gp-l/init", "cell": "gp-l", "critic": "none", "credit": {"kind": "grpo"}}
+    config = RLConfig.parse({**settings, "episodes": 16, "group": 8, "updates": 10})
+    trainer(load(resolve_checkpoint(config.model)), config, Path("trl-grpo")).train()
 
 TRL's ``rollout_func`` plays the episodes with ``generate`` of transformers, all of a step side by side. An episode is
 one completion: the answers, and between them the feedback, which ``env_mask`` keeps out of the loss.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.bench.trl_grpo import trainer
 from labkit.envs import game, judge, prompt, start
+from labkit.interop.trl_grpo import trainer
 from labkit.models.chat import render
 from labkit.models.loader import load
 from labkit.players.registry import resolve_checkpoint

@@ -1,0 +1,73 @@
+"""The model card of a checkpoint: a README.md with the metadata that the Hugging Face hub reads.
+
+Its format: https://huggingface.co/docs/hub/model-cards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labkit.models.files import ADAPTER, is_hub_id
+
+_WHOLE = """from transformers import {auto}, AutoTokenizer
+
+model = {auto}.from_pretrained("{folder}")
+tokenizer = AutoTokenizer.from_pretrained("{folder}")"""
+_ADAPTER = """from peft import PeftModel
+from transformers import {auto}, AutoTokenizer
+
+model = PeftModel.from_pretrained({auto}.from_pretrained("{base}"), "{folder}")
+tokenizer = AutoTokenizer.from_pretrained("{folder}")"""
+_ADAPTER_HERE = """from labkit.players.registry import resolve_checkpoint
+from peft import PeftModel
+from transformers import {auto}, AutoTokenizer
+
+base = resolve_checkpoint("{base}")  # a name that labkit knows, not the hub
+model = PeftModel.from_pretrained({auto}.from_pretrained(base), "{folder}")
+tokenizer = AutoTokenizer.from_pretrained("{folder}")"""
+
+
+def write_card(folder: Path, run: str, step: int, config: Mapping[str, Any], *, pictured: bool) -> None:
+    """Write the README.md of a checkpoint folder.
+
+    Args:
+        run: the id of the run.
+        config: of the run, with every default written out.
+        pictured: the model reads pictures.
+    """
+    adapter = (folder / ADAPTER).is_file()
+    stage, base = config["stage"], config.get("model")
+    metadata = {
+        "library_name": "peft" if adapter else "transformers",
+        "pipeline_tag": "image-text-to-text" if pictured else "text-generation",
+        "tags": ["labkit", stage, *filter(None, [config.get("cell")])],
+    }
+    on_hub = bool(base) and is_hub_id(base)
+    if on_hub:
+        metadata["base_model"] = base
+    auto = "AutoModelForImageTextToText" if pictured else "AutoModelForCausalLM"
+    template = (_ADAPTER if on_hub else _ADAPTER_HERE) if adapter else _WHOLE
+    code = template.format(auto=auto, base=base, folder=f"step-{step}")
+    where = f" on `{config['cell']}`" if config.get("cell") else ""
+    begin = f" It starts from `{base}`." if base else " It starts from random weights."
+    text = f"""---
+{yaml.safe_dump(metadata, sort_keys=False)}---
+
+# {run}, step {step}
+
+Trained by labkit: stage `{stage}`{where}, {step} steps.{begin}
+
+```python
+{code}
+```
+
+`labkit play CELL --player run:{run}@{step}` plays it. All settings:
+
+```yaml
+{yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)}```
+"""
+    (folder / "README.md").write_text(text, encoding="utf-8")
