@@ -49,7 +49,8 @@ def test_the_code_of_the_card_loads_it(checkpoint):
         [sys.executable, "-c", f"{code}\n{shown}"], cwd=folder.parent, capture_output=True, text=True, check=True
     )
     kind, length, template = done.stdout.split()
-    assert kind == ("PeftModelForCausalLM" if adapter else "LlamaForCausalLM") and int(length) > 0 and template == "True"
+    assert kind == ("PeftModelForCausalLM" if adapter else "LlamaForCausalLM")
+    assert int(length) > 0 and template == "True"
 
 
 def test_a_base_on_the_hub_is_named(tmp_path):
