@@ -28,6 +28,9 @@ from app.shared.stopping import Line
 from app.shared.tab import QUICK, Tab
 from app.story.chapters import CHAPTERS
 from app.story.tab import StoryTab
+from app.train.handlers import TrainHandlers
+from app.train.tab import TrainTab
+from app.train.trainer import Trainer
 from app.virl.tab import VIRLTab
 from app.whatif.handlers import WhatIfHandlers
 from app.whatif.sources import sources_of
@@ -47,11 +50,12 @@ TABS: dict[str, Callable[[Catalogue, Line], Tab]] = {"gp": GeneralPointsTab, "vi
 """The games with a tab of their own; others get the default one."""
 
 
-def build(catalogue: Catalogue, stores: Sequence[Store] | None = None) -> gr.Blocks:
+def build(catalogue: Catalogue, stores: Sequence[Store] | None = None, trainer: Trainer | None = None) -> gr.Blocks:
     """The page; neither served nor any model loaded.
 
     Args:
         stores: the folders of runs that can be inspected; those of the working directory and of the clone by default.
+        trainer: trains the runs that the page starts.
     """
     line = Line()
     with gr.Blocks(title="labkit", fill_width=True, analytics_enabled=False) as page:
@@ -64,9 +68,12 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None) -> gr.Blo
                     own = TABS.get(row.name)
                     played.append(own(catalogue, line) if own else DefaultTab(catalogue, line, row))
             with gr.Tab("Inspect", id=InspectHandlers.TAB) as inspected:
-                inspect = InspectTab(stores_of() if stores is None else stores, catalogue)
+                found = stores_of() if stores is None else stores
+                inspect = InspectTab(found, catalogue)
             with gr.Tab("What if", id=WhatIfHandlers.TAB):
                 forks = WhatIfTab(catalogue, line, sources_of(played[1:], inspect.handlers))
+            with gr.Tab("Train", id=TrainHandlers.TAB) as trained:
+                train = TrainTab(found, trainer)
             with gr.Tab("Rule lab", id="rules"):
                 rules.build()
                 photo.build(catalogue)
@@ -79,6 +86,7 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None) -> gr.Blo
         for tab in played[1:]:
             forks.opened_by_seats(tab, tabs)
         forks.opened_by_stored(inspect, tabs)
+        train.wire(page, trained)
         ids = [tab.id for tab in tabs.children]
         # Whoever names a player wants to see it play.
         first = ids[1] if catalogue.named else ids[0]

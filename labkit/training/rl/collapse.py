@@ -29,6 +29,10 @@ class CollapseThresholds(Config):
     """Updates in a row."""
 
 
+MEASURED = {"entropy": "policy/entropy_avg", "kl": "objective/kl", "spread": "rollout/return_std"}
+"""The metric that each threshold is compared with."""
+
+
 class Collapse(NamedTuple):
     """Why a run was stopped, and its last healthy checkpoint."""
 
@@ -46,7 +50,7 @@ class Collapse(NamedTuple):
 
 def is_healthy(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> bool:
     """Whether the metrics of an update are within all thresholds."""
-    return not _exceeded(metrics, thresholds)
+    return not exceeded(metrics, thresholds)
 
 
 def healthy_steps(history: Sequence[Mapping[str, Any]], thresholds: CollapseThresholds) -> set[int]:
@@ -60,27 +64,32 @@ def collapse(history: Sequence[Mapping[str, Any]], thresholds: CollapseThreshold
     if len(recent) < thresholds.patience:
         return None
     for name in ("entropy", "kl", "spread"):
-        if all(name in _exceeded(m, thresholds) for m in recent):
-            return _exceeded(recent[-1], thresholds)[name]
+        if all(name in exceeded(m, thresholds) for m in recent):
+            return exceeded(recent[-1], thresholds)[name]
     return None
 
 
-def _exceeded(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> dict[str, str]:
-    """The thresholds that an update is beyond, with the reason in words. NaN is beyond every threshold."""
-    entropy, kl, spread = metrics["policy/entropy_avg"], metrics.get("objective/kl"), metrics["rollout/return_std"]
-    exceeded = {}
+def exceeded(metrics: Mapping[str, Any], thresholds: CollapseThresholds) -> dict[str, str]:
+    """The thresholds that an update is beyond, with the reason in words. NaN is beyond every threshold.
+
+    Args:
+        metrics: those that stage ``rl`` logs of an update.
+    """
+    entropy, spread = metrics[MEASURED["entropy"]], metrics[MEASURED["spread"]]
+    kl = metrics.get(MEASURED["kl"])
+    found = {}
     if thresholds.entropy is not None and not entropy >= thresholds.entropy:
-        exceeded["entropy"] = (
+        found["entropy"] = (
             f"entropy fell to {entropy:.2g} nats a token (threshold {thresholds.entropy:g}): the policy gives one "
             "answer only; lower the learning rate, or raise entropy or kl"
         )
     if kl is not None and thresholds.kl is not None and not kl <= thresholds.kl:
-        exceeded["kl"] = (
+        found["kl"] = (
             f"KL to the initial policy rose to {kl:.2g} nats a token (threshold {thresholds.kl:g}): the policy has "
             "left what it knew; lower the learning rate, or raise kl"
         )
     if thresholds.spread is not None and not spread > thresholds.spread:
         solved = metrics["rollout/success"] == 1
         why = "every episode succeeds: nothing is left to learn" if solved else "no episode does better than another"
-        exceeded["spread"] = f"all returns are alike ({why}); deal other tasks, or begin from another checkpoint"
-    return exceeded
+        found["spread"] = f"all returns are alike ({why}); deal other tasks, or begin from another checkpoint"
+    return found
