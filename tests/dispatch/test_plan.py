@@ -366,7 +366,7 @@ def _check(path, to, said):
 def test_the_papers_configs_say_what_is_planned(monkeypatch):
     """Of each the first; all of them are compared by the slow test."""
     monkeypatch.chdir(ROOT)
-    assert len(PLANNED) == 16
+    assert len(PLANNED) == 24
     path, to, said = PLANNED[0]
     _check(path, to, said)
 
