@@ -12,7 +12,7 @@
 # **By the end you will have seen** a language model play a card game, a verifier judge it, and one changed word of
 # the rules turn a right answer into a wrong one.
 #
-# *For* anyone with a first course in machine learning. *Time*: 10 minutes; the cells run in a minute on a laptop.
+# *For* anyone with a first course in machine learning. *Time*: 20 minutes; the cells run in a minute on a laptop.
 #
 # The game is **GeneralPoints** (from *SFT Memorizes, RL Generalizes*, [arXiv
 # 2501.17161](https://arxiv.org/abs/2501.17161)): four cards, one formula, and the result has to be 24.
@@ -130,16 +130,40 @@ reveal("tour.king", kings.get(number[0] if number else None, kings[None]))
 # %% [markdown]
 # Look at *number* in each attempt, and at the line that judges the same answer **under the other rule**.
 #
-# One hand proves nothing. On 100 deals that fine-tuning has not seen (the `dev` split), with a 95% interval:
+# ## The same cards, two rules
+#
+# One hand proves nothing. This is the experiment of the lab in one figure. Three players got the *same* hands twice,
+# once under each rule: *Init*, where training starts; *SFT*, which learnt from an expert's answers; and *RL*
+# (reinforcement learning), which learnt from the verifier's rewards. None of them was trained on these hands, and none
+# was trained under the changed rule.
 
 # %%
-from labkit.evaluation import evaluate
+KEEPS = ["Init", "SFT", "RL"]
+predict("Which player solves most hands under the changed rule?", KEEPS, key="tour.keeps")
 
-results = {suite: evaluate(player, "gp-l", suite, split="dev", episodes=100) for suite in ("id", "rule-ood")}
-for suite, result in results.items():
-    one = result.details["within"]["1"]
-    low, high = result.ci95
-    print(f"{suite:9} one attempt {one.value:.0%}   five attempts {result.value:.0%}  [{low:.0%}, {high:.0%}]  n={result.n}")
+# %%
+from labkit.views.widgets.same_cards import SameCards
+
+cards = SameCards("../results/same-cards.json")
+print(cards.table())
+cards.figure()
+
+# %%
+reveal("tour.keeps", max((line for line in cards.lines() if line.name in KEEPS), key=lambda line: line.changed.value).name)
+
+# %% [markdown]
+# **Result.** On hands that it was not trained on, RL solves 67.0% under the changed rule, Init 47.4% and SFT 4.8%. On
+# hands that it *was* trained on, SFT solves 88.7% under the trained rule, and 1.7% of the same cards when one sentence
+# changes. It remembers answers; it does not find them.
+#
+# (The same cards can be easier under one rule than under the other. So compare the players, not a slope with zero.)
+#
+# With a live kernel, choose a hand and press the switch: the cards stay, one sentence of the prompt changes. The tally
+# at the right counts all hands: solved under both rules (*kept*), under the old one only (*lost*), under the new one
+# only (*won*).
+
+# %%
+cards.show()
 
 # %% [markdown]
 # ## Look at the failures
@@ -148,7 +172,9 @@ for suite, result in results.items():
 # verdict and read the episodes behind it.
 
 # %%
-EpisodeViewer(results["rule-ood"].episodes)
+from labkit.evaluation import evaluate
+
+EpisodeViewer(evaluate(player, "gp-l", "rule-ood", split="dev", episodes=30).episodes)
 
 # %% [markdown]
 # ## What would change my mind

@@ -10,8 +10,8 @@
 # # The other rule: who reads it?
 #
 # **By the end you will have shown** whether the sentence *SFT memorizes, RL generalizes* holds for small players, in a
-# table of signs with intervals, on the same hands under the trained rule and under a changed one; and **why** each sign
-# comes out, from how the answers use the one sentence that changed.
+# table of signs with intervals, under the trained rule and under a changed one; and **why** each sign comes out,
+# from how the answers use the one sentence that changed.
 #
 # *For* anyone who knows what fine-tuning is; the two games are in notebooks [01](01_general_points.ipynb) and
 # [02](02_virl.ipynb), attempts and feedback in [03](03_sequential_revision.ipynb). *Time*: 60 minutes; all cells
@@ -41,8 +41,8 @@ gp, walk = game("gp-l"), game("virl-l")
 # %% [markdown]
 # ## One sentence changes
 #
-# The same four cards are dealt twice, under the trained rule (suite `id`, *in distribution*) and under a changed one
-# (suite `rule-ood`, *out of distribution*). The words in which the two prompts differ are marked.
+# Here the same four cards are dealt twice, under the trained rule (suite `id`, *in distribution*) and under a changed
+# one (suite `rule-ood`, *out of distribution*). The words in which the two prompts differ are marked.
 
 # %%
 from difflib import SequenceMatcher
@@ -113,7 +113,32 @@ predict("SFT against Init under the CHANGED rule (J Q K = 11 12 13)?", SIGNS, ke
 predict("RL against Init under the CHANGED rule?", SIGNS, key="rule_ood.rl")
 
 # %% [markdown]
+# ## The same cards under both rules
+#
+# First the most direct test, from stored results: every player got the same hands under both rules, so that neither the
+# hands nor their difficulty differ. On *held-out* hands no player was trained; the fourth line is SFT on hands that it
+# *was* trained on. Intervals are over hands; those of a change are paired, hand by hand.
+
+# %%
+from labkit.views.widgets.same_cards import SameCards
+
+cards = SameCards("../results/same-cards.json")
+print(cards.table())
+cards.figure()
+
+# %% [markdown]
+# **Result.** On held-out hands RL is above Init under both rules: 53.9% to 42.2%, and 67.0% to 47.4%. SFT is far below
+# under both: 9.1% and 4.8%. On training hands it solves 88.7% under the trained rule and 1.7% under the changed one, a
+# change of -87.0 points [-93.1, -80.8]: it has learnt hands by heart. Stopped early, it is no better on held-out hands:
+# 12.2% and 12.6%. So what SFT on bare answers loses here is not only the rule; it stops searching.
+#
+# The same cards can be easier under one rule than under the other: RL and Init solve more of them under the changed
+# rule, which neither was trained on. So compare players, not a slope with zero.
+#
 # ## Play: the same hands for all
+#
+# The two *suites* hold different hands: each has its own draw, of hands that its rule can solve. Within a suite all
+# players get the same ones, so players are compared within a suite.
 #
 # Answers are sampled: each token is drawn from the model's distribution, as it is on V-IRL (temperature 1), sharpened
 # on GeneralPoints (temperature 0.6, at which these players search best). Greedy play (always the likeliest token)
