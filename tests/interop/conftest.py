@@ -10,7 +10,7 @@ from labkit.runs.store import write_json
 
 WRONG = '{"formula": "8-3+8+3"}'
 """8 - 3 + 8 + 3 = 16."""
-ODD = "``` é <b>&amp;</b>\n# not a heading \udc80"
+ODD = "é <b>&amp;</b>\n```\n# not a heading \udc80"
 RIGHT = '{"formula": "8/(3-8/3)=24"}'
 """8 / (3 - 8/3) = 8 / (1/3) = 24."""
 

@@ -104,6 +104,7 @@ def test_the_viewer_takes_the_log(export, tmp_path):
     assert [header["task"] for header in listed.values()] == ["labkit/gp-l/id"]
 
 
+@pytest.mark.slow(reason="transformers' generate plays the episodes")
 def test_its_command_plays_a_checkpoint_as_labkit_does(tmp_path):
     path = str(registry.info("tiny:gp-l/rl").path)
     command = [Path(sys.executable).with_name("inspect"), "eval", "labkit/dialogues", "--model", "hf/local"]
