@@ -122,6 +122,8 @@ def test_the_filters_of_a_site(chromium, export, tmp_path):
     page.goto((tmp_path / "site/index.html").as_uri())
     page.select_option("select[name=status]", "exhausted")
     assert page.inner_text("output") == "1 of 2 episodes"
+    page.set_viewport_size({"width": 390, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390, "a phone's page is as wide as the phone"
     page.click("tbody tr:not([hidden]) a")
     assert page.locator(".lk-turn").count() == 2
     page.go_back()
