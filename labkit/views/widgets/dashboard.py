@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.counting import counted
+from labkit.dispatch.host import Host, load
+from labkit.dispatch.remote import SentRun
 from labkit.errors import UsageError
 from labkit.runs.store import ROOT
 from labkit.views.markup import text
@@ -36,14 +38,27 @@ class RunDashboard:
         root: the folder of ids.
         metrics: names as in ``metrics.jsonl`` to show in place of the usual ones.
         every: seconds between looks at a run that trains.
+        host: the machine that the runs were sent to, by its name in ``configs/hosts`` or as a Host; they are then named
+            by their ids. Their copies in ``root`` grow while the dashboard is open. A lost connection is told above the
+            curves and tried again.
 
     Raises:
-        UsageError: no run is named, or a name fits none.
+        UsageError: no run is named, a name fits none, or the host has no such run or has not begun it.
     """
 
     def __init__(
-        self, *runs: Any, root: str | Path = ROOT, metrics: Sequence[str] | None = None, every: float = 2.0
+        self,
+        *runs: Any,
+        root: str | Path = ROOT,
+        metrics: Sequence[str] | None = None,
+        every: float = 2.0,
+        host: str | Host | None = None,
     ) -> None:
+        if host is not None:
+            place = load(host) if isinstance(host, str) else host
+            runs = tuple(_copied(SentRun(place, run, root)) for run in runs)
+        self._sent = [run for run in runs if isinstance(run, SentRun)]
+        self._lost = ""
         self._chosen, self._root = runs, root
         self._open_ended = any(map(curves.is_glob, runs))
         self.sources = curves.sources(curves.runs_of(runs, root))
@@ -130,7 +145,8 @@ class RunDashboard:
             if self._box is None:
                 return
             self._look_for_more()
-            self._state.value = "<br>".join(map(self._line, self.sources))
+            self._bring()
+            self._state.value = "<br>".join([*filter(None, [text(self._lost)]), *map(self._line, self.sources)])
             self._stop.disabled = not any(run.alive for run in self._background)
             seen = (self._x.value, self._smooth.value, *((s.run.id, _size(s)) for s in self.sources))
             if seen != self._seen:
@@ -138,6 +154,16 @@ class RunDashboard:
                 self._plot.figure = figure_data(drawn)
                 self._offer(drawn)
                 self._seen = seen
+
+    def _bring(self) -> None:
+        """Bring the copies of the runs on a host up to date."""
+        self._lost = ""
+        for sent in self._sent:
+            try:
+                if sent.alive:
+                    sent.refresh()
+            except UsageError as error:
+                self._lost = f"{error}; the run goes on, and is asked for again"
 
     def _line(self, source: curves.Source) -> str:
         """The progress of a run, as HTML."""
@@ -227,6 +253,18 @@ class RunDashboard:
         show(live, {
             "application/vnd.plotly.v1+json": figure_data(figure), "text/plain": f"RunDashboard: {names}",
         })  # fmt: skip
+
+
+def _copied(sent: SentRun) -> SentRun:
+    """A run on a host, once there is a copy of it.
+
+    Raises:
+        UsageError: the host has not begun it.
+    """
+    status = sent.refresh()
+    if not (sent.run.path / "config.yaml").is_file():
+        raise UsageError(f"{sent.run.id} is {status['status']} and has written nothing yet; wait until it has begun")
+    return sent
 
 
 def _size(source: curves.Source) -> int:

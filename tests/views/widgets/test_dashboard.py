@@ -1,16 +1,21 @@
 """Learning curves: what is read, how it is drawn, and that a run is followed until it ends."""
 
 import json
+import sys
 import threading
 import time
 from importlib.resources import files
 
 import pytest
+import yaml
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
+from labkit.dispatch import remote
+from labkit.dispatch.host import Host
 from labkit.envs import game, judge, start
 from labkit.errors import UsageError
+from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.views.palette import METHODS
 from labkit.views.widgets.curves import panels_of, points_of, runs_of, smoothed
@@ -356,3 +361,26 @@ def test_a_notebook_stores_the_figure_beside_the_widget(rl, monkeypatch):
     assert fallback["text/plain"] == "RunDashboard: gp-l-rl"
     assert len(json.dumps(fallback)) < 100_000
     assert {tuple(t["meta"])[1] for t in fallback["application/vnd.plotly.v1+json"]["data"]} >= {"eval/id/success"}
+
+
+def test_runs_of_a_host_are_copied_while_the_dashboard_is_open(tmp_path):
+    """A real run on this machine as a host, sent and followed as from elsewhere."""
+    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
+    small = build_model(Shape(vocabulary=300, hidden=8, layers=1, heads=1, feed_forward=8, context=2048), words, 0)
+    small.save_pretrained(tmp_path / "model")
+    words.save_pretrained(tmp_path / "model")
+    config = {"stage": "rl", "model": str(tmp_path / "model"), "cell": "gp-l", "updates": 3, "episodes": 4, "lr": 1e-3}
+    config |= {"attempts": 1, "max_new_tokens": 4, "stop": {"spread": 0, "patience": 1000}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    host = Host.parse({"name": "here", "folder": str(tmp_path / "there"), "python": sys.executable})
+    [sent] = remote.send([tmp_path / "c.yaml"], host, out=tmp_path / "sender")
+    for _ in sent.follow(every=0.1):
+        pass
+    board = RunDashboard(sent.run.id, host=host, root=tmp_path / "watcher")
+    board.widget()
+    assert [len(source.run.metrics()) for source in board.sources] == [3]
+    assert "finished, 3 of 3" in board._state.value
+    assert (tmp_path / "watcher" / sent.run.id / "metrics.jsonl").is_file()
+    board.close()
+    with pytest.raises(UsageError, match="no run"):
+        RunDashboard("nonsense", host=host, root=tmp_path / "watcher")
