@@ -56,7 +56,9 @@ def test_the_code_of_the_card_loads_it(checkpoint):
 def test_a_base_on_the_hub_is_named(tmp_path):
     config = {"stage": "rl", "cell": "gp-vl", "model": "somebody/a-model"}
     write_card(tmp_path, "some-run", 7, config, pictured=True)
-    data = ModelCard.load(tmp_path / "README.md").data
+    card = ModelCard.load(tmp_path / "README.md")
+    assert 'processor = AutoProcessor.from_pretrained("step-7")' in card.text
+    data = card.data
     assert (data.base_model, data.pipeline_tag) == ("somebody/a-model", "image-text-to-text")
     # A path or a bundled player is no name there.
     write_card(tmp_path, "some-run", 7, {**config, "model": "tiny:gp-l/init"}, pictured=False)

@@ -13,22 +13,22 @@ import yaml
 
 from labkit.models.files import ADAPTER, is_hub_id
 
-_WHOLE = """from transformers import {auto}, AutoTokenizer
+_WHOLE = """from transformers import {auto}, {reader}
 
 model = {auto}.from_pretrained("{folder}")
-tokenizer = AutoTokenizer.from_pretrained("{folder}")"""
+{read} = {reader}.from_pretrained("{folder}")"""
 _ADAPTER = """from peft import PeftModel
-from transformers import {auto}, AutoTokenizer
+from transformers import {auto}, {reader}
 
 model = PeftModel.from_pretrained({auto}.from_pretrained("{base}"), "{folder}")
-tokenizer = AutoTokenizer.from_pretrained("{folder}")"""
+{read} = {reader}.from_pretrained("{folder}")"""
 _ADAPTER_HERE = """from labkit.players.registry import resolve_checkpoint
 from peft import PeftModel
-from transformers import {auto}, AutoTokenizer
+from transformers import {auto}, {reader}
 
 base = resolve_checkpoint("{base}")  # a name that labkit knows, not the hub
 model = PeftModel.from_pretrained({auto}.from_pretrained(base), "{folder}")
-tokenizer = AutoTokenizer.from_pretrained("{folder}")"""
+{read} = {reader}.from_pretrained("{folder}")"""
 
 
 def write_card(folder: Path, run: str, step: int, config: Mapping[str, Any], *, pictured: bool) -> None:
@@ -40,18 +40,19 @@ def write_card(folder: Path, run: str, step: int, config: Mapping[str, Any], *, 
         pictured: the model reads pictures.
     """
     adapter = (folder / ADAPTER).is_file()
-    stage, base = config["stage"], config.get("model")
-    metadata = {
+    stage, base = config["stage"], str(config.get("model") or "")
+    metadata: dict[str, Any] = {
         "library_name": "peft" if adapter else "transformers",
         "pipeline_tag": "image-text-to-text" if pictured else "text-generation",
         "tags": ["labkit", stage, *filter(None, [config.get("cell")])],
     }
-    on_hub = bool(base) and is_hub_id(base)
+    on_hub = is_hub_id(base)
     if on_hub:
         metadata["base_model"] = base
     auto = "AutoModelForImageTextToText" if pictured else "AutoModelForCausalLM"
     template = (_ADAPTER if on_hub else _ADAPTER_HERE) if adapter else _WHOLE
-    code = template.format(auto=auto, base=base, folder=f"step-{step}")
+    reader, read = ("AutoProcessor", "processor") if pictured else ("AutoTokenizer", "tokenizer")
+    code = template.format(auto=auto, reader=reader, read=read, base=base, folder=f"step-{step}")
     where = f" on `{config['cell']}`" if config.get("cell") else ""
     begin = f" It starts from `{base}`." if base else " It starts from random weights."
     text = f"""---
