@@ -127,6 +127,16 @@ class Panel(Generic[P]):
 
         return event(handle, self._inputs(needs), self._outputs(outputs), **(QUICK | options))
 
+    def begins(self, handler: Callable[..., Updates], outputs: Iterable[str], needs: Sequence[str]) -> Any:
+        """As :meth:`on`, once a link has asked to press Play."""
+
+        def pressed(*taken: Any) -> Updates:
+            *values, begun = taken
+            # Gradio tells of a change whenever the page is opened, whatever the value.
+            return handler(*values) if begun is True else {}
+
+        return self.on(self.parts["begun"].change, pressed, outputs, [*needs, "begun"])
+
     def sends(
         self, event: Any, handler: Callable[..., Updates], name: str, outputs: Iterable[str], needs: Sequence[str]
     ) -> Any:

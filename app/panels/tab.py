@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
+from app.panels.duel.panel import DuelPanel
+from app.panels.ladder.panel import LadderPanel
 from app.panels.many.panel import ManyPanel
 from app.panels.panel import Panel
 from app.shared.handlers import SEATS, Handlers
@@ -15,7 +17,7 @@ from app.shared.tab import QUICK, Tab
 H = TypeVar("H", bound=Handlers[Any])
 DEAL = "deal"
 """The view of a single deal."""
-PANELS: Mapping[str, type[Any]] = {"many": ManyPanel}
+PANELS: Mapping[str, type[Any]] = {"many": ManyPanel, "ladder": LadderPanel, "duel": DuelPanel}
 """By the field that every link to the panel has."""
 
 
@@ -56,7 +58,13 @@ class GameTab(Tab[H]):
         of_panels = [part for panel in self.panels.values() for part in panel.restored]
         # Once the settings and the players are there, with which a link may press Play.
         self.opened.then(opened, None, [self.view, self.begun, *places, *of_panels], **QUICK)
-        started = self.on(self.begun.change, self.handlers.press_all, [*self.of_seats(), *self.controls])
+
+        def pressed(request: gr.Request, begun: object, *values: Any) -> dict[Any, Any]:
+            # Gradio tells of a change whenever the page is opened, whatever the value.
+            return self.named(self.handlers.press_all(self.window(values, request)) if begun is True else {})
+
+        parts = [self.parts[name] for name in dict.fromkeys((*self.of_seats(), *self.controls))]
+        started = self.begun.change(pressed, [self.begun, *self.inputs], parts, **QUICK)
         for index in range(SEATS):
             self.plays(started, index, self.handlers.run)
         for panel in self.panels.values():

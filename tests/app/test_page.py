@@ -46,9 +46,10 @@ def test_players_have_one_queue_and_nothing_else_waits_in_it(served):
     functions = [f for f in served[0].fns.values() if all(event != "unload" for _, event in f.targets)]
     queued = [f for f in functions if f.queue]
     # In each game's tab three seats, by their own button, by the one for all and by a link; the tokens of three seats
-    # and where they part; many deals, by their button and by a link. Step on V-IRL, Judge in the Rule lab. In the story
-    # three seats, by the one for all. The tokens of an open episode and of two branches; a fork, or those of a link.
-    assert len(queued) == (9 + 4 + 2) * len(games.rows()) + 3 + 1 + 3 + 1 + 2 + 2
+    # and where they part; many deals and a duel, by their button and by a link; the checkpoints, by the slider as well.
+    # Step on V-IRL, Judge in the Rule lab. In the story three seats, by the one for all. The tokens of an open episode
+    # and of two branches; a fork, or those of a link.
+    assert len(queued) == (9 + 4 + 2 + 3 + 2) * len(games.rows()) + 3 + 1 + 3 + 1 + 2 + 2
     assert {(f.concurrency_id, f.concurrency_limit, f.api_visibility) for f in queued} == {("play", 8, "private")}
     assert served[0]._queue.max_size is None, "the line of players has its own limit"
 
@@ -69,7 +70,7 @@ def test_an_event_of_a_seat_touches_no_other_seat(served):
     touched = Counter(len({block._id for block in run.outputs} & set(players)) for run in runs)
     # The Rule lab and the panels have no seat, and the story's have no list of players. A fork is played outside the
     # seats.
-    assert touched == {1: 9 * len(games.rows()) + 3, 0: (4 + 2) * len(games.rows()) + 1 + 3 + 1 + 2 + 2}
+    assert touched == {1: 9 * len(games.rows()) + 3, 0: (4 + 2 + 3 + 2) * len(games.rows()) + 1 + 3 + 1 + 2 + 2}
 
 
 def test_serving_is_local_and_silent():

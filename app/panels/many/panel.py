@@ -46,8 +46,9 @@ class ManyPanel(Panel[ManyHandlers]):
 
     def wire(self) -> None:
         parts, handlers = self.parts, self.handlers
-        for pressed in (parts["play"].click, parts["begun"].change):
-            started = self.on(pressed, handlers.press, (*RUN, "note", "opened", "deal"), needs=["series", "opened"])
+        shown, needs = (*RUN, "note", "opened", "deal"), ("series", "opened")
+        clicked = self.on(parts["play"].click, handlers.press, shown, needs)
+        for started in (clicked, self.begins(handlers.press, shown, needs)):
             self.plays(started, handlers.run, RUN, needs=["series"])
         for name in ("deal", "deals"):
             self.sends(parts[name].pick, handlers.open, "pick", ("opened", "deal", "deals"), needs=["series"])

@@ -1,0 +1,1 @@
+"""One deal, played by every checkpoint on the way of a run."""
