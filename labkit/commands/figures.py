@@ -4,6 +4,7 @@ examples:
   labkit figures                                     the figures, and what is stored of each
   labkit figures 05 06                               draw two of them, in seconds
   labkit figures 05 --run --seeds 100 --cell gp-l    one run of each method from nothing, then the figure
+  labkit figures 05 --run --to h800                  send its training runs to a host as a queue; fetch them when done
   labkit figures --keep 20261121-101502-gp-l-sft     put a finished run beside those of the repository
 
 A figure is a plan, configs/figures/NN.yaml; a run belongs to it if it ran what the plan asks for, whatever its id.
@@ -37,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a folder of runs; may be given several times (default: results and runs)",
     )  # fmt: skip
     parser.add_argument("--run", action="store_true", dest="run_them", help="first train and evaluate what is missing")
+    common.add_host(parser, "with --run, the host that trains")
     parser.add_argument("--seeds", metavar="S,S", type=_seeds, help="these seeds in place of the plan's")
     parser.add_argument("--cell", metavar="CELL", help="only this cell")
     parser.add_argument("--keep", metavar="RUN", nargs="+", help="copy finished runs, without weights, into results/")
@@ -59,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         if args.figures or args.run_them:
             raise UsageError("--keep copies runs and does nothing else; draw in a second command")
         return _keep(args)
+    if args.to and not args.run_them:
+        raise UsageError("--to names the host that --run trains on; give --run too")
     there = plans()
     if not args.figures and not args.run_them:
         return _list(args, there)
@@ -67,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     cells = (common.cell_of(args.cell),) if args.cell else None
     names = list(dict.fromkeys(common.known("figure", _padded(name, there), there) for name in args.figures))
     figures = [load_plan(there[name], seeds=args.seeds, cells=cells) for name in names]
+    if args.to:
+        return _send(args, figures)
     if args.run_them:
         _run(args, figures)
     return _draw(args, figures)
@@ -168,6 +174,34 @@ def _run(args: argparse.Namespace, figures: list[Figure]) -> None:
         if status:
             raise UsageError(f"`{job.command}` failed; put that right and give the same command again")
         done += 1
+
+
+def _send(args: argparse.Namespace, figures: list[Figure]) -> int:
+    """Send the missing training runs that can begin now to a host, which does them one after another."""
+    from labkit.dispatch import host as hosts
+    from labkit.dispatch import remote
+
+    host, out, ids = hosts.load(args.to), _roots(args)[-1], []
+    jobs = _jobs(args, figures, out)
+    for job in jobs:
+        command, *words = job.words
+        if not job.ready or command != "train" or "--resume" in words:
+            continue
+        # CONFIG --set KEY=VALUE ... [--out DIR]
+        end = words.index("--out") if "--out" in words else len(words)
+        [sent] = remote.send([words[0]], host, words[2:end], out=out, say=common.say)
+        ids.append(sent.run.id)
+    if args.json:
+        common.emit({"sent": ids, "left": len(jobs) - len(ids)})
+        return 0
+    for run_id in ids:
+        print(run_id)
+    left = f"; then give the same command for what is left: {counted(len(jobs) - len(ids), 'command')}"
+    common.say(
+        f"{counted(len(ids), 'run')} sent; fetch each with `labkit runs fetch ID --to {args.to}`"
+        + (left if len(jobs) > len(ids) else "")
+    )
+    return 0
 
 
 def _jobs(args: argparse.Namespace, figures: list[Figure], out: Path) -> list[Job]:

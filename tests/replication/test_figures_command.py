@@ -1,11 +1,14 @@
 """The command ``labkit figures``: lists, draws, keeps and runs."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from labkit.cli import main
+from labkit.dispatch import host as hosts
+from labkit.dispatch import remote
 from labkit.replication import Archive
 from tests.replication.stored_runs import FIGURE, lay_out
 
@@ -88,3 +91,23 @@ def test_one_run_from_nothing_and_nothing_is_run_twice(tmp_path, monkeypatch, ca
     assert main(words) == 0
     assert sorted(p.name for p in Path("runs").glob("*/config.yaml")) == made
     assert "1 of" not in capsys.readouterr().err
+
+
+def test_runs_are_sent_to_a_host_once_and_count_when_fetched(tmp_path, monkeypatch, capsys):
+    """Really trains: two steps of SFT, on this machine as a host."""
+    small = {**FIGURE["curves"][0], "set": {"steps": 2, "batch_size": 2}}
+    probe = {"probe.every": 1, "probe.episodes": 4, "probe.split": "test"}
+    lay_out(tmp_path, f05={**FIGURE, "set": probe, "curves": [small], "claims": []})
+    (tmp_path / "here.yaml").write_text(json.dumps({"folder": str(tmp_path / "there"), "python": sys.executable}))
+    monkeypatch.chdir(tmp_path)
+    words = ["figures", "05", "--run", "--to", "here.yaml", "--seeds", "100"]
+    [sent] = _json(capsys, *words)["sent"]
+    assert _json(capsys, *words)["sent"] == [sent], "sent again, it is the same run"
+    run = remote.SentRun(hosts.load("here.yaml"), sent, "runs")
+    for _ in run.follow(every=0.1):
+        pass
+    run.fetch()
+    told = _json(capsys, "figures", "05", "--seeds", "100", "--stills", "none")
+    assert told["figures"][0]["missing"] == []
+    assert _json(capsys, *words) == {"sent": [], "left": 0}
+    assert main(["figures", "05", "--to", "here.yaml"]) == 2 and "give --run too" in capsys.readouterr().err
