@@ -29,7 +29,7 @@
 import os
 import tempfile
 
-from labkit.exercises import check
+from labkit.exercises import check, use
 
 FAST = os.environ.get("LABKIT_FAST") == "1"
 SETTING = "class"  # "full": the configs' own sizes, twenty minutes a run and more
@@ -246,7 +246,7 @@ def can_be_hacked(reward, attempts):
 
 
 # %%
-check("when_rl_fails.can_be_hacked", can_be_hacked)
+can_be_hacked = use("when_rl_fails.can_be_hacked", can_be_hacked)
 
 # %% [markdown]
 # <details><summary>Hint</summary>
@@ -266,13 +266,69 @@ check("when_rl_fails.can_be_hacked", can_be_hacked)
 #     return max([*late, never]) > reward["correct"]
 # ```
 #
-# With the paper's table no way of playing beats a right answer at once. "Partial credit" for an almost right answer
-# (`wrong_value: +1.5`) opens the hole again: nearly right five times earns more than right once.
+# "Partial credit" for an almost right answer (`wrong_value: +1.5`) opens the hole again: nearly right five times earns
+# more than right once.
 #
 # </details>
 
+# %%
+from labkit.envs.general_points.verifier import REWARD
+
+PAPER = {name: value for name, value in REWARD.items() if name != "combine"}
+for name, table in (("the paper's table", PAPER), ("form only", FORM), ("partial credit", PAPER | {"wrong_value": 1.5})):
+    print(f"{name:18} can be hacked within 5 attempts: {can_be_hacked(table, 5)}")
+
 # %% [markdown]
-# The same happens with a verifier that is *wrong* rather than generous: one that keeps the old rule rewards a player
+# ### Mend the reward
+#
+# **Exercise 3.** Mend the reward. Your function gets a table such as `FORM` and returns one with the same entries and
+# the same pay for a right answer, in which no way of playing earns more than a right answer at once, however many
+# attempts there are. The same player is then trained on *your* table.
+
+# %% tags=["exercise"]
+def mended(reward):
+    """The same table with other pay for wrong answers, so that nothing earns more than being right at once."""
+    raise NotImplementedError("your turn")
+
+
+# %%
+mended = use("when_rl_fails.mended", mended)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# What may a wrong answer earn at most, if it must not pay to give one before the right one?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def mended(reward):
+#     """The same table with other pay for wrong answers, so that nothing earns more than being right at once."""
+#     return reward | {name: min(value, -1) for name, value in reward.items() if name not in ("correct", "exhausted")}
+# ```
+#
+# No wrong answer may earn more than 0, or the right one waits. A cost above 0 also says that fewer attempts are better.
+#
+# </details>
+
+# %%
+table = mended(FORM)
+print(table)
+reward = "reward={" + ", ".join(f"{name}: {value}" for name, value in table.items()) + "}"
+settings = [*SIZE, "name=mended-rl", f"updates={UPDATES_FORM}", "model=tiny:gp-l/rl", "lr=0.0005", "warmup=0", reward]
+healed = wait(BackgroundRun(CONFIG, settings, out=OUT, device="cpu"), UPDATES_FORM)
+for name, trained in (("form only", run), ("mended", healed)):
+    logged = [m["rollout/success"] for m in trained.metrics() if m["step"]]
+    print(f"{name:10} success while playing: first update {logged[0]:.0%}, last {logged[-1]:.0%}")
+
+# %% [markdown]
+# **Result.** The mended table is not enough: success falls from 75% to 33%, as it fell to 31% when form was paid. But
+# here the return falls with it, to -1.8, while the player that was paid for form ended with a *higher* return, +2.58.
+# So falling success alone does not show a hacked reward: at this learning rate the player breaks under any table
+# (disease 1). The sign of a hack is that return and success move apart.
+#
+# A verifier can also be *wrong* rather than generous: one that keeps the old rule rewards a player
 # that does not read the new one. No run is needed to see this. Here is one answer, judged under both rules:
 
 # %%
@@ -403,7 +459,7 @@ _ = show_figure("../configs/figures/grid.yaml", ARCHIVE)
 # Compare RL's learning rates on training and on held-out hands: do the two agree on the best rate? Then compare two
 # weights of the penalty at one learning rate: is any difference larger than its interval?
 #
-# **Exercise 3.** The penalised KL is estimated from sampled tokens alone, from the log-probability of each under the
+# **Exercise 4.** The penalised KL is estimated from sampled tokens alone, from the log-probability of each under the
 # policy $π$ and under the initial policy $π_0$. The estimate *k3* of a token is $r - 1 - \log r$ with $r = π_0/π$.
 # Return its mean.
 
@@ -478,7 +534,7 @@ figure.update_layout(template="plotly_white", height=190 * len(WARD) + 80, margi
 figure
 
 # %% [markdown]
-# **Exercise 4.** Diagnose each patient: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind the
+# **Exercise 5.** Diagnose each patient: `"healthy"`, `"learning rate"`, `"hacked reward"` or `"no signal"`. Mind the
 # scales.
 
 # %% tags=["exercise"]

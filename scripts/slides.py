@@ -27,7 +27,7 @@ body { margin: 0; font: 24pt/1.35 sans-serif; background: #fff; color: #111 }
 section { display: none; box-sizing: border-box; height: 100vh; padding: 4vh 6vw; overflow: auto }
 section.on { display: block }
 h1 { font-size: 36pt; margin: 0 0 3vh } p { margin: 0 0 2vh } pre { font-size: 18pt; white-space: pre-wrap }
-img, svg { max-width: 100%; max-height: 62vh; display: block } td { padding: 0 1em 0 0 } small { color: #555 }
+img, svg { max-width: 100%; max-height: 50vh; display: block } td { padding: 0 1em 0 0 } small { color: #555 }
 @media print { section { display: block; break-after: page } }
 """
 _SCRIPT = """
@@ -77,7 +77,7 @@ def slope(cards: SameCards) -> str:
     heads = '<text x="200" y="365" text-anchor="middle">trained rule</text>'
     heads += '<text x="560" y="365" text-anchor="middle">changed rule</text>'
     label = ", ".join(f"{line.name} from {line.trained.value:.0%} to {line.changed.value:.0%}" for line in lines)
-    shown = f'role="img" aria-label="{label}" viewBox="0 0 760 380" font-size="18" font-family="sans-serif"'
+    shown = f'role="img" aria-label="{label}" viewBox="100 0 600 380" font-size="18" font-family="sans-serif"'
     return f"<svg {shown}>{''.join(marks)}{heads}</svg>"
 
 

@@ -88,6 +88,28 @@ def _best(table: dict[str, float], attempts: int) -> float:
 
 
 @exercise(
+    "A wrong answer that earns more than 0 is worth giving before the right one.",
+    "Give every wrong answer a pay of at most 0; leave `correct` and the entries' names as they are.",
+)
+def mended(learner: Any) -> str:
+    """A table with the same entries and the same `correct`, under which nothing earns more than being right at once."""
+    if not callable(learner):
+        raise NotYet(f"give a function, not {learner!r}")
+    form = dict.fromkeys(REWARD, 1.0) | {"unreadable": -1.0, "exhausted": 0.0}
+    del form["combine"]
+    for table in (form, form | {"wrong_value": 3.0}, form | {"correct": 0.5, "wrong_numbers": 0.25}):
+        got = learner(dict(table))
+        if not isinstance(got, dict) or got.keys() != table.keys():
+            raise NotYet(f"for {table} it returns {got!r}; it should have the same entries")
+        if got["correct"] != table["correct"]:
+            raise NotYet(f"for {table} a right answer earns {got['correct']}; it should still earn {table['correct']}")
+        for attempts in (1, 2, 5):
+            if (most := _best(got, attempts)) > got["correct"] + 1e-9:
+                raise NotYet(f"{got} can be hacked: within {attempts} attempts one can earn {most:g}")
+    return "three tables mended; no sequence of up to five answers beats a right one"
+
+
+@exercise(
     "log r of a token is initial_logp - logp.",
     "Each token gives exp(log r) - 1 - log r; then the mean.",
 )

@@ -66,12 +66,12 @@ def lab(tmp_path: Path) -> Iterator[str]:
 
 
 def is_saved(copy: Path) -> bool:
-    """Whether the file holds a whole notebook with results: Lab may be writing it."""
+    """Whether the file holds a whole notebook that ran to its end: Lab may be writing it, and saves by itself too."""
     try:
         cells = json.loads(copy.read_text(encoding="utf-8"))["cells"]
     except json.JSONDecodeError:
         return False
-    return any(cell.get("outputs") for cell in cells)
+    return all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code")
 
 
 @pytest.mark.slow(reason="starts JupyterLab and runs a notebook in it")
