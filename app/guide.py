@@ -89,6 +89,19 @@ WORDS = {
         "One to three players on the same deal or route, each with its own Play button. “Play all” starts them "
         "together. Models answer in turn; others wait in line and see their place."
     ),
+    "Many deals": (
+        "All players at the table play the same deals. A bar is the share of solved deals with its 95% interval; the "
+        "paired difference of two players is tested with McNemar’s exact test. A click on a deal opens everybody’s "
+        "answers."
+    ),
+    "Checkpoints": (
+        "The deal on the table, played once by each checkpoint on the way of a run. The slider moves from one to the "
+        "next; the lines count the deals that were played here under the same settings."
+    ),
+    "Blind duel": (
+        "Two checkpoints play the same held-out deal without their names: one was trained with RL, one was not. The "
+        "names are told after the guess, and the page counts the right guesses."
+    ),
     "Recorded, live, stopped by you": (
         "Where an episode comes from: played earlier and stored; played just now; ended with the Stop button, with "
         "the attempts made until then."
