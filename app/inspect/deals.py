@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from app import link
 from app.general_points.handlers import GeneralPointsHandlers
@@ -23,7 +24,7 @@ def deal_link(episode: Episode) -> str | None:
     if task.cell not in CELLS:
         return None
     faces = task.rule["faces"]
-    numbers = dict(zip(NUMBERS, face_values(faces).values(), strict=True))
+    numbers: dict[str, Any] = dict(zip(NUMBERS, face_values(faces).values(), strict=True))
     samples = (attempt.sample for attempt in episode.attempts)
     chosen = GeneralPointsSettings(
         cards=" ".join(ranks_of(task.deal)),
