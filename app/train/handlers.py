@@ -69,19 +69,21 @@ class TrainHandlers:
         return {**fields, **self.choose(chosen), "notice": message, "filled": FILLED}
 
     def store(self, chosen: TrainSettings) -> Store:
-        """The folder of runs that is shown: that of new and fetched runs, unless another is chosen."""
-        return self.stores.get(chosen.store) or self.stores[self.trainer.out.name]
+        """The folder of runs that is shown: that of new and fetched runs if it has any, unless another is chosen."""
+        own = self.stores[self.trainer.out.name]
+        filled = (store for store in (own, *self.stores.values()) if self._here(store))
+        return self.stores.get(chosen.store) or next(filled, own)
 
     def choose(self, chosen: TrainSettings) -> Updates:
-        """The list of runs of the place that is chosen, and the run that is."""
+        """The list of runs of the place that is chosen, and the run that is: the newest, unless one is named."""
         try:
             listed = self._of_host(chosen.host) if chosen.host else self._here(self.store(chosen))
         except UsageError as error:
             return {"run": gr.update(choices=[("no run", "")], value=""), "problem": note(public(str(error)))}
         there = [value for _, value in listed]
         run = chosen.run if chosen.run in there else ""
-        if not run and not chosen.host and self.trainer.run in there:
-            run = self.trainer.run or ""
+        if not run and not chosen.host:
+            run = self.trainer.run if self.trainer.run in there else next(iter(there), "")
         choices = [("choose a run" if listed else "no run yet", ""), *listed]
         return {"run": gr.update(choices=choices, value=run), "problem": "", **self.show(replace(chosen, run=run))}
 
@@ -138,7 +140,7 @@ class TrainHandlers:
     def _waiting(self) -> str:
         if self.trainer.problem:
             return note(public(self.trainer.problem))
-        return busy("Starting …") if self.trainer.starting else ""
+        return busy("Starting …") if self.trainer.starting else html.nothing()
 
     def tick(self, chosen: TrainSettings, seen: Any) -> Updates:
         """While a run goes on: what has changed. ``seen`` is what the last look saw."""

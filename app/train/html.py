@@ -22,6 +22,14 @@ NEWEST = 6
 """Sets of episodes that are listed."""
 
 
+def nothing() -> str:
+    """What stands where a run would be."""
+    return (
+        '<p class="lk lk-empty app-empty">Press Start to train the recipe on this machine, or choose a run to follow. '
+        "Its curves, its signs of collapse and its newest episodes appear here.</p>"
+    )
+
+
 def standing(run: Run, metrics: Sequence[Mapping[str, Any]], status: Mapping[str, Any]) -> str:
     """How a run stands, in a line."""
     config = run.config

@@ -49,7 +49,9 @@ class TrainTab:
             places = [(HERE, ""), *((name, name) for name in self.handlers.hosts())]
             parts["host"] = gr.Dropdown(places, value="", label=self.label("host"), min_width=140)
             kept = list(self.handlers.stores)
-            parts["store"] = gr.Dropdown(kept, value=trainer.out.name, label=self.label("store"), min_width=110)
+            parts["store"] = gr.Dropdown(
+                kept, value=self.handlers.store(TrainSettings()).name, label=self.label("store"), min_width=110
+            )
             parts["run"] = gr.Dropdown(
                 [("choose a run", "")], value="", label=self.label("run"), min_width=260, scale=4
             )

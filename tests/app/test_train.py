@@ -171,3 +171,21 @@ def test_the_stores_of_the_page_are_offered(tmp_path):
     assert list(tab.stores) == ["results", "runs"]
     listed = tab.choose(TrainSettings(store="results"))["run"]
     assert listed["choices"][1:] == [("old (finished)", "old")]
+
+
+def test_the_tab_opens_on_the_newest_run(tmp_path):
+    """Stored runs stand in for new ones as long as there are none."""
+    results, runs = Store(tmp_path / "results"), tmp_path / "runs"
+    for name in ("20260101-000000-first", "20260102-000000-second"):
+        stored(results.root, name, {"stage": "sft", "steps": 1}, {"step": 1, "loss": 0.5})
+    tab = TrainHandlers([results], Trainer(runs), Followed(runs))
+    opened = tab.open({"tab": "train"})
+    assert opened["store"] == "results" and opened["run"]["value"] == "20260102-000000-second"
+    assert "second" in opened["standing"] and opened["curves"]["visible"]
+    stored(runs, "20250101-000000-own", {"stage": "rl", "updates": 1}, {"step": 1})
+    opened = tab.open({"tab": "train"})
+    assert opened["store"] == "runs" and "own" in opened["standing"]
+
+
+def test_without_a_run_the_tab_says_how_to_get_one(tab):
+    assert "Press Start" in tab.open({"tab": "train"})["standing"]

@@ -44,17 +44,20 @@ class LadderHandlers(PanelHandlers):
         super().__init__(game)
         cells = row_of(game.cell(game.SETTINGS())).cells
         names = {info.spec: name for name, info in game.catalogue.infos.items()}
+        kinds = {info.spec: info.kind for info in game.catalogue.infos.values()}
         self.runs = {
             found.last.run: tuple(names[spec] for spec in found.specs)[:MOST]
-            for found in lineages(game.catalogue.infos.values())
+            for found in sorted(lineages(game.catalogue.infos.values()), key=lambda way: kinds[way.specs[-1]] == "run")
             if found.last.cell in cells
         }
-        """The checkpoints of each run of the game, in the order of training."""
+        """The checkpoints of each run of the game, in the order of training; the bundled runs come first."""
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        """The runs, each told by its checkpoints."""
-        return [(" → ".join(map(html.short, names)), run) for run, names in self.runs.items()]
+        """The runs, each told by its checkpoints; a run of this machine by its name as well."""
+        own = {run for run, names in self.runs.items() if names[-1].startswith("run:")}
+        told = {run: " → ".join(map(html.short, names)) for run, names in self.runs.items()}
+        return [(f"{run}: {words}" if run in own else words, run) for run, words in told.items()]
 
     def seated(self, window: Window[Any]) -> list[str]:
         # The run of the link names the players.

@@ -17,8 +17,8 @@ OPEN = Mark("·", "not played", "plain")
 
 
 def short(name: str) -> str:
-    """The last part of a player's name."""
-    return name.rpartition("/")[2].removeprefix("tiny:")
+    """The last part of a player's name; of a run's checkpoint, which the list of runs names, its step."""
+    return "@" + name.rpartition("@")[2] if name.startswith("run:") else name.rpartition("/")[2].removeprefix("tiny:")
 
 
 def stops(names: Sequence[str], episodes: Sequence[Episode | None], at: int) -> str:
