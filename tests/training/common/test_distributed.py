@@ -316,6 +316,8 @@ def test_a_model_in_two_parts_learns_as_a_whole_one(tmp_path):
     for processes in (1, 2):
         runs[processes] = Run(tmp_path / str(processes))
         runs[processes].path.mkdir()
+        # The model card of the checkpoint tells the run's settings.
+        (runs[processes].path / "config.yaml").write_text("stage: rl\ncell: highest\n")
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         arguments = [script, str(processes), runs[processes].path, tmp_path / "model"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
