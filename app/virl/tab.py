@@ -68,13 +68,13 @@ class VIRLTab(GameTab[VIRLHandlers]):
 
     def _play(self) -> None:
         parts = self.parts
-        self.views()
         with gr.Row(elem_classes="app-fields app-settings"):
             self.table()
             for name in ("attempts", "temperature", "seed"):
                 self.field(name, min_width=90, scale=0)
             self.field("pace", min_width=110, scale=0)
             parts["own walk"] = gr.Button(BEGIN, size="md", min_width=150)
+            self.views()
 
     def seats(self) -> None:
         with gr.Column(elem_classes="app-players") as self.parts["players"]:
