@@ -11,6 +11,8 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from labkit.models.tiny import Shape, build_model, build_tokenizer
+
 CHATML = (
     "{% for message in messages %}"
     "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
@@ -150,3 +152,12 @@ def save_adapter(path: Path, base: Path) -> Path:
                 weight.normal_(std=0.5)
     adapted.save_pretrained(path)
     return path
+
+
+def trainable(folder: Path) -> Path:
+    """The smallest model that can be trained on a game, for runs in other processes."""
+    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
+    made = build_model(Shape(vocabulary=300, hidden=8, layers=1, heads=1, feed_forward=8, context=2048), words, 0)
+    made.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder

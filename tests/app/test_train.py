@@ -17,21 +17,16 @@ from app.train.settings import TrainSettings
 from app.train.trainer import Followed, Trainer
 from labkit.dispatch import host as hosts
 from labkit.dispatch import remote
-from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from tests.cost import PATIENCE
+from tests.tiny_models import trainable
 
 NASTY = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "small"
-    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
-    made = build_model(Shape(vocabulary=300, hidden=8, layers=1, heads=1, feed_forward=8, context=2048), words, 0)
-    made.save_pretrained(folder)
-    words.save_pretrained(folder)
-    return folder
+    return trainable(tmp_path_factory.mktemp("model") / "small")
 
 
 @pytest.fixture

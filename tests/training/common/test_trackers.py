@@ -7,10 +7,10 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from labkit.errors import UsageError
-from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import listing
 from labkit.training import train
 from labkit.training.common.state import TrainState
+from tests.tiny_models import trainable
 from tests.training import small_games
 
 
@@ -56,11 +56,7 @@ def test_every_number_is_there_under_its_name_and_step(model, tmp_path):
 
 
 def test_a_supervised_run_and_its_probes_too(tmp_path):
-    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
-    build_model(Shape(hidden=8, layers=1, heads=1, feed_forward=8, context=2048), words, 0).save_pretrained(
-        tmp_path / "model"
-    )
-    words.save_pretrained(tmp_path / "model")
+    trainable(tmp_path / "model")
     small = {"steps": 2, "batch_size": 2, "lr": 1e-3, "probe": {"every": 2, "episodes": 2}}
     path = written(tmp_path, stage="sft", model=str(tmp_path / "model"), trackers=["tensorboard"], **small)
     run = train(path, out=tmp_path / "runs")

@@ -16,7 +16,6 @@ from transformers import AutoModelForCausalLM
 from labkit import cli
 from labkit.config import read
 from labkit.errors import UsageError
-from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.players.registry import resolve_checkpoint
 from labkit.runs import Run, listing
 from labkit.runs import store as run_store
@@ -26,6 +25,7 @@ from labkit.training.common.state import TrainState
 from labkit.training.rl import loop as stage
 from labkit.training.rl.config import RLConfig
 from labkit.training.rl.loop import rl
+from tests.tiny_models import trainable
 from tests.training import small_games
 
 ROOT = Path(__file__).parents[3]
@@ -261,10 +261,7 @@ def test_ctrl_c_says_how_to_go_on(model, tmp_path, monkeypatch, capsys):
 
 
 def test_a_probe_is_logged_from_the_start_on_and_changes_nothing(tmp_path):
-    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
-    shape = Shape(vocabulary=300, hidden=8, layers=1, heads=1, feed_forward=8, context=2048)
-    build_model(shape, words, 0).save_pretrained(tmp_path / "model")
-    words.save_pretrained(tmp_path / "model")
+    trainable(tmp_path / "model")
     gp = {"cell": "gp-l", "updates": 2, "episodes": 4, "minibatches": 1, "epochs": 1}
 
     def run(**probe):

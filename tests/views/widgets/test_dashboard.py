@@ -15,13 +15,13 @@ from labkit.dispatch import remote
 from labkit.dispatch.host import Host
 from labkit.envs import game, judge, start
 from labkit.errors import UsageError
-from labkit.models.tiny import Shape, build_model, build_tokenizer
 from labkit.runs import Run
 from labkit.views.palette import METHODS
 from labkit.views.widgets.curves import panels_of, points_of, runs_of, smoothed
 from labkit.views.widgets.dashboard import RunDashboard
 from labkit.views.widgets.live import figure_data
 from tests.cost import PATIENCE
+from tests.tiny_models import trainable
 
 RL = "stage: rl\nname: gp-l-rl\nupdates: 4\n"
 SFT = "stage: sft\nname: gp-l-sft\nsteps: 2\n"
@@ -365,10 +365,7 @@ def test_a_notebook_stores_the_figure_beside_the_widget(rl, monkeypatch):
 
 def test_runs_of_a_host_are_copied_while_the_dashboard_is_open(tmp_path):
     """A real run on this machine as a host, sent and followed as from elsewhere."""
-    words = build_tokenizer(["cards make 24 and 7"] * 50, 300)
-    small = build_model(Shape(vocabulary=300, hidden=8, layers=1, heads=1, feed_forward=8, context=2048), words, 0)
-    small.save_pretrained(tmp_path / "model")
-    words.save_pretrained(tmp_path / "model")
+    trainable(tmp_path / "model")
     config = {"stage": "rl", "model": str(tmp_path / "model"), "cell": "gp-l", "updates": 3, "episodes": 4, "lr": 1e-3}
     config |= {"attempts": 1, "max_new_tokens": 4, "stop": {"spread": 0, "patience": 1000}}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
