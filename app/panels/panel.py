@@ -15,8 +15,10 @@ from app.shared.settings import FieldError, Fields
 from app.shared.stopping import Key
 from app.shared.tab import PLAYERS, QUICK, Foot, Tab, sent
 from app.shared.window import Window
+from labkit import envs
 
 Updates = dict[str, Any]
+HELD_OUT = "test"
 
 
 class PanelHandlers:
@@ -50,9 +52,23 @@ class PanelHandlers:
         """Whether the panel plays, or waits to."""
         return bool(self.game.line.running(window.session, self.key(window).tab))
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the game, as its tab opens."""
+        return envs.game(self.game.cell(self.game.SETTINGS())).splits
+
+    @property
+    def held_out(self) -> str:
+        """The split that players are compared on: ``test``, or the last one of a game without it."""
+        return HELD_OUT if HELD_OUT in self.splits else self.splits[-1]
+
+    def fields(self) -> Fields:
+        """The fields as the panel opens."""
+        return self.FIELDS()
+
     def restored(self, query: Mapping[str, str]) -> Updates:
         """The fields as a link has them, and whether the link presses Play."""
-        chosen, wrong = link.read(query, self.FIELDS())
+        chosen, wrong = link.read(query, self.fields())
         fields = {name: getattr(chosen, name) for name in settings.names(self.FIELDS)}
         return {**fields, "note": refused(query, wrong, None), "begun": query.get("play") == "1"}
 

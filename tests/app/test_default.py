@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from html import unescape
 
+import gradio as gr
 import pytest
 
 from app import link, main
@@ -126,6 +127,19 @@ def test_its_link_brings_the_deal_back(table):
     written = link.write(table.TAB, settings, ["expert"])
     assert written == "?tab=toy&seed=2&suite=rule-ood&number=4&players=expert"
     assert table.open({"tab": "toy", "number": "4"})["number"] == 4
+
+
+def test_every_field_of_its_tab_has_a_value_that_it_offers(row, catalogue):
+    class OnlyTrained(GeneralPoints):
+        """All its deals may be trained on."""
+
+        splits = ("train",)
+
+    games.register(replace(row, name="trained", cells={"trained": "Trained"}, game=OnlyTrained))
+    lists = [block for block in main.build(catalogue).blocks.values() if isinstance(block, gr.Dropdown)]
+    assert len(lists) > 40
+    for block in lists:
+        assert block.value in [value for _, value in block.choices] or not block.choices, block.label
 
 
 def test_the_page_has_its_tab(row, catalogue):

@@ -223,5 +223,10 @@ def test_a_city_without_a_split_plays_the_routes_on_offer(catalogue):
     assert " → " in many.game.title(task)
 
 
+def test_a_link_to_a_split_that_the_game_lacks_is_refused(many):
+    found = many.restored({"many": "12", "split": "nightly"})
+    assert (found["many"], found["split"]) == (12, "test") and "(split)" in words(found["note"])
+
+
 def test_a_rate_without_an_episode_is_not_zero():
     assert Series((), "test", ("a",), 0.0, 0).rate("a") is None

@@ -13,7 +13,6 @@ import gradio as gr
 
 from app.panels.duel import html
 from app.panels.duel.round import SIDES, Round, Score, drawn, sides
-from app.panels.many.handlers import HELD_OUT
 from app.panels.panel import PanelHandlers, Updates
 from app.shared.handlers import Handlers
 from app.shared.html import busy, console_line, note
@@ -61,7 +60,7 @@ class DuelHandlers(PanelHandlers):
             number, settings = fields.value("duel"), window.settings
             for name in ("temperature", "seed"):
                 settings.value(name)
-            task = next(islice(settings.deals(HELD_OUT), number, None), None)
+            task = next(islice(settings.deals(self.held_out), number, None), None)
             if task is None:
                 raise FieldError("duel", f"There is no deal no. {number:g} here; choose a smaller number.")
         except FieldError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
@@ -14,7 +14,7 @@ import gradio as gr
 from app.panels.many import html
 from app.panels.many.series import Series, play
 from app.panels.panel import PanelHandlers, Updates
-from app.shared.html import busy, console_line, note
+from app.shared.html import busy, console_line, note, refused
 from app.shared.settings import FieldError, Fields, Parsed, Whole, setting
 from app.shared.window import Window
 from labkit import envs
@@ -22,7 +22,6 @@ from labkit import envs
 CONSOLE = logging.getLogger("app")
 FIRST, MOST = 20, 100
 """Deals that are played, at first and at most."""
-HELD_OUT = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,8 @@ class ManyFields(Fields):
     """How many deals, and of which split."""
 
     many: float | None = setting(Whole(1, MOST), "Deals", default_factory=lambda: FIRST)
-    split: str = setting(Parsed(str.strip), "Split", HELD_OUT)
+    split: str = setting(Parsed(str.strip), "Split", "")
+    """No split is the one that the game holds out."""
 
 
 class ManyHandlers(PanelHandlers):
@@ -39,13 +39,22 @@ class ManyHandlers(PanelHandlers):
     NAME = "many"
     FIELDS = ManyFields
 
+    def fields(self) -> ManyFields:
+        return ManyFields(split=self.held_out)
+
+    def restored(self, query: Mapping[str, str]) -> Updates:
+        # A choice that the field does not have would be refused at every click.
+        wrong = query.get("split", "all") not in ("all", *self.splits)
+        found = super().restored({name: value for name, value in query.items() if name != "split" or not wrong})
+        return {**found, "note": refused(query, ["split"], None)} if wrong else found
+
     def series(self, window: Window[Any], chosen: ManyFields) -> Series:
         """What is to be played, nothing of it played yet.
 
         Raises:
             FieldError: a field is invalid, or there is no such deal.
         """
-        count, split = chosen.value("many"), chosen.value("split")
+        count, split = chosen.value("many"), chosen.value("split") or self.held_out
         settings = window.settings
         known = ("all", *envs.game(self.game.cell(settings)).splits)
         if split not in known:

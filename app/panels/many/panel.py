@@ -6,11 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.panels.many.handlers import FIRST, HELD_OUT, ManyHandlers
+from app.panels.many.handlers import FIRST, ManyHandlers
 from app.panels.many.html import nothing
 from app.panels.panel import Panel
 from app.shared.tab import Tab, html
-from labkit import envs
 
 RUN = ("status", "board", "deals", "series", "play")
 """The parts that a run changes."""
@@ -27,13 +26,12 @@ class ManyPanel(Panel[ManyHandlers]):
         super().__init__(tab, ManyHandlers(tab.handlers))
 
     def build(self) -> None:
-        parts, game = self.parts, self.handlers.game
-        splits = envs.game(game.cell(game.SETTINGS())).splits
+        parts, held_out = self.parts, self.handlers.held_out
         with gr.Row(elem_classes="app-fields app-settings"):
             parts["many"] = gr.Number(FIRST, label="Deals", precision=0, min_width=78, scale=0)
             parts["split"] = gr.Dropdown(
-                [("held-out deals" if split == HELD_OUT else split, split) for split in ("all", *splits)],
-                value=HELD_OUT, label="Split", min_width=140, scale=0,
+                [("held-out deals" if s == held_out else s, s) for s in ("all", *self.handlers.splits)],
+                value=held_out, label="Split", min_width=140, scale=0,
             )  # fmt: skip
             parts["play"] = gr.Button("Play", variant="primary", size="md", min_width=90, elem_classes="app-play")
         parts["note"] = html(live=True)
