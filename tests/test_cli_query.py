@@ -139,3 +139,20 @@ def test_what_cannot_be_asked(words, said, capsys):
 def test_options_of_a_query_belong_to_a_query(capsys):
     assert main(["runs", "list", "--by", "cell"]) == 2
     assert "--by is an option of a query" in capsys.readouterr().err
+
+
+def test_tags_of_notes_are_a_condition_a_column_and_in_the_file(capsys, runs, tmp_path):
+    from labkit.runs.notes import note_of, write_note
+
+    write_note(runs[0], "id", 1, note_of("far too long", "verbose ask"), seen=0)
+    out, err = query("--note-tag verbose", capsys)
+    header, row = out.splitlines()
+    assert header.split()[-2:] == ["note_tags", "answer"] and "ask verbose" in row
+    assert "1 row of 1 attempt in 1 episode" in err
+    assert query("--text TOO --count", capsys).out == "1 attempt of 1 episode\n"
+    assert query("--by note_tag", capsys).out.splitlines()[1].split() == ["ask", "1", "1"]
+    query("--csv all.csv", capsys)
+    with (tmp_path / "all.csv").open(newline="") as handle:
+        found = {(row["run"], row["episode"]): (row["note"], row["note_tags"]) for row in csv.DictReader(handle)}
+    assert found[runs[0].id, "1"] == ("far too long", "ask verbose") and found[runs[1].id, "0"] == ("", "")
+    assert "there is ask, verbose" in query("--note-tag other", capsys).err

@@ -15,8 +15,8 @@ examples:
 
 Name runs before options. A query has a row for each stored answer (attempt); --episodes shows one for each episode.
 The first query reads all episodes, which takes a while; later ones read what is new. Fields: run, name, cell, suite,
-split, player, status, category, tag, trait, success, recovered, old_rule, episode, position, attempt, reward, total,
-turns, tokens.
+split, player, status, category, tag, trait, note_tag, success, recovered, old_rule, episode, position, attempt,
+reward, total, turns, tokens.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from labkit.errors import UsageError
 if TYPE_CHECKING:
     from labkit.runs.index import Index, Row, Selection, Unit
 
-WORDS = ("cell", "suite", "split", "player", "status", "category", "tag", "trait")
+WORDS = ("cell", "suite", "split", "player", "status", "category", "tag", "trait", "note_tag")
 SHOWN = ("run", "name", "episode", "position", "attempt", "category", "reward", "turns", "tokens", "answer")
-"""Columns of the table; a file has all of them."""
+"""Columns of the table; a file has all of them. Where somebody has tagged an episode, the tags are a column as well."""
 PAGE = 20
 """Rows of a table, where --limit does not say."""
 WIDTH = 60
@@ -28,7 +28,7 @@ INDEXING = 2**26
 """Bytes still to be read from which on a bar is shown."""
 
 OPTIONS = (
-    *(f"--{name}" for name in WORDS),
+    *(f"--{name.replace('_', '-')}" for name in WORDS),
     *("--text", "--turns", "--recovered", "--old-rule", "--episodes"),
     *("--sort", "--descending", "--limit", "--count", "--by", "--csv", "--parquet"),
 )
@@ -45,10 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "category": "the verdict: correct, or the first check that failed, such as wrong_value",
         "tag": "a failure tag, such as arith_error",
         "trait": "what the deal is like, such as face_cards:2, solutions:1 or steps:11",
+        "note_tag": "a tag that somebody gave the episode in the app's Inspect tab",
     }
     for name in WORDS:
-        which.add_argument(f"--{name}", metavar="V,V", type=_values, help=helps[name])
-    which.add_argument("--text", help="what the answer contains; case is ignored")
+        which.add_argument(f"--{name.replace('_', '-')}", metavar="V,V", type=_values, help=helps[name])
+    which.add_argument("--text", help="what the answer or the episode's note contains; case is ignored")
     which.add_argument("--turns", type=_range, metavar="MIN..MAX", help="answers in the episode: 2..5, 2.. or 3")
     which.add_argument("--recovered", action="store_true", help="right answers after a wrong one at their position")
     which.add_argument("--old-rule", action="store_true", help="wrong answers that are right under the other rule")
@@ -133,7 +134,8 @@ def _hint(index: Index, runs: Sequence[str] | None, words: dict[str, list[str] |
             if value not in stored:
                 near = difflib.get_close_matches(value, stored, 1) or stored[:8]
                 among = counted(everything.episodes, "episode")
-                common.say(f"no {name} {value!r} among {among}; there is {', '.join(near)}")
+                there = f"there is {', '.join(near)}" if near else "there is none"
+                common.say(f"no {name} {value!r} among {among}; {there}")
 
 
 def _show(args: argparse.Namespace, found: Selection) -> None:
@@ -171,7 +173,8 @@ def _rows(args: argparse.Namespace, found: Selection) -> None:
         print(file)
     else:
         if rows:
-            print(common.table((_short(row) for row in rows), SHOWN))
+            tagged = ("note_tags",) if any(row.note_tags for row in rows) else ()
+            print(common.table((_short(row) for row in rows), (*SHOWN[:-1], *tagged, SHOWN[-1])))
         attempts, episodes = counted(found.attempts, "attempt"), counted(found.episodes, "episode")
         common.say(f"{counted(len(rows), 'row')} of {attempts} in {episodes}")
 
@@ -180,7 +183,12 @@ def _short(row: Row) -> dict[str, Any]:
     """A row for a table: the answer on one line, cut."""
     cells = {name: getattr(row, name) for name in SHOWN}
     answer = " ".join(row.answer.split())
-    return {**cells, "reward": f"{row.reward:g}", "answer": answer if len(answer) <= WIDTH else f"{answer[:WIDTH]}..."}
+    return {
+        **cells,
+        "note_tags": " ".join(row.note_tags),
+        "reward": f"{row.reward:g}",
+        "answer": answer if len(answer) <= WIDTH else f"{answer[:WIDTH]}...",
+    }
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -37,8 +37,9 @@ BLOCK = 1 << 20
 """Answers of block B are numbered from B * BLOCK."""
 
 WORDS = ("run", "name", "cell", "suite", "split", "player", "status", "category")
-SETS = {"tag": "tags", "trait": "traits"}
-"""Fields of which an attempt has any number of values, and their columns."""
+SETS = {"tag": "tags", "trait": "traits", "note_tag": "note_tags"}
+"""Fields of which an attempt has any number of values, and their columns. Tags of notes are an episode's, and are kept
+beside the index: see :mod:`labkit.runs.noted`."""
 FLAGS = ("success", "recovered", "old_rule")
 NUMBERS = ("episode", "position", "attempt", "reward", "total", "turns", "tokens")
 FIELDS = (*WORDS, *SETS, *FLAGS, *NUMBERS)

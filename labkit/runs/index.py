@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,8 @@ from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.runs.columns import FLAGS, NUMBERS, SETS, WORDS, known_field
 from labkit.runs.index_file import IndexFile, read_record
+from labkit.runs.noted import NoteFiles
+from labkit.runs.notes import Note
 from labkit.runs.store import ROOT, Run
 from labkit.runs.table import Table, smallest
 
@@ -74,6 +76,10 @@ class Row:
     """Answers in the episode."""
     tokens: int
     """Sampled tokens of the answer; -1 if no model gave it."""
+    note: str
+    """What somebody noted of the episode."""
+    note_tags: tuple[str, ...]
+    """The tags that somebody gave the episode."""
     answer: str
 
 
@@ -117,6 +123,7 @@ class Index:
         self.root = Path(root)
         self._lock = threading.RLock()
         self._file = IndexFile(root, cache)
+        self._notes = NoteFiles(self.root)
         self._table = Table.empty()
         self._state: tuple[int, int, int] | None = None
         self.refresh(progress)
@@ -147,16 +154,19 @@ class Index:
         """
         with self._lock:
             self._file.refresh(progress)
-            if self._file.state != self._state:
+            grown, noted = self._file.state != self._state, self._notes.refresh()
+            if grown:
                 self._table = self._table.updated(self._file)
                 self._state = self._file.state
-            return self._file.problems()
+            if grown or noted:
+                self._table = self._table.with_notes(self._notes.by_file())
+            return [*self._file.problems(), *self._notes.problems()]
 
     def select(self, *, text: str | None = None, **where: Any) -> Selection:
         """The attempts that meet all conditions.
 
         Args:
-            text: what the answer contains; case is ignored.
+            text: what the answer, or the note of the episode, contains; case is ignored.
             where: conditions by field (see :data:`labkit.runs.columns.FIELDS`). For words, tags and traits one value or
                 several, of which one has to fit (of traits, one for each name: ``face_cards:1`` or ``face_cards:2``,
                 and ``solutions:1``); for flags true or false; for numbers one, or (least, most) with None for no limit.
@@ -172,7 +182,7 @@ class Index:
                 if wanted is not None:
                     fits &= table.fits(known_field(field), wanted)
             if text:
-                fits &= table.giving(self._file.find(text))
+                fits &= table.giving(self._file.find(text)) | table.noted.containing(text)
             return Selection(self, table, np.flatnonzero(fits))
 
     def episode(self, run: str, name: str, number: int) -> Episode:
@@ -191,6 +201,11 @@ class Index:
             return Episode.from_json(read_record(Run(self.root / run), name, offset, length).decode())
         except (EOFError, OSError, ValueError, zlib.error):
             raise UsageError(f"{name} of {run} was rewritten or removed; refresh, and look for it again") from None
+
+    def note(self, run: str, name: str, number: int) -> Note:
+        """What was noted of a stored episode, as of the last :meth:`refresh`."""
+        with self._lock:
+            return self._notes.note(run, name, number)
 
     def texts(self, table: Table, rows: np.ndarray) -> list[str]:
         """The answers of rows of a table."""
@@ -226,7 +241,7 @@ class Selection:
         if not len(self._rows):
             return []
         if field in SETS:
-            found = self._facet_of_sets(self._table.columns[SETS[field]][self._rows])
+            found = self._facet_of_sets(*self._table.set_of(field))
         else:
             found = self._facet_of_values(field)
         return sorted(found, key=lambda facet: (-facet.attempts, facet.value))
@@ -296,21 +311,23 @@ class Selection:
         counts = (np.bincount(codes).tolist(), np.bincount(once).tolist())
         return [Facet(*facet) for facet in zip(shown, *counts, strict=True)]
 
-    def _facet_of_sets(self, codes: np.ndarray) -> list[Facet]:
-        table = self._table
-        values = sorted({value for code in np.unique(codes).tolist() for value in table.words[code].split()})
-        has = np.array([[value in word.split() for value in values] for word in table.words], bool)[codes]
+    def _facet_of_sets(self, column: np.ndarray, words: Sequence[str]) -> list[Facet]:
+        codes = column[self._rows]
+        values = sorted({value for code in np.unique(codes).tolist() for value in words[code].split()})
+        has = np.array([[value in word.split() for value in values] for word in words], bool)[codes]
         attempts = has.sum(0).tolist()
         episodes = np.logical_or.reduceat(has, self._starts).sum(0).tolist()
         return [Facet(*facet) for facet in zip(values, attempts, episodes, strict=True)]
 
     def _shown(self, rows: np.ndarray) -> list[Row]:
-        columns, words = self._table.columns, self._table.words
-        values_of = {name: columns[name][rows].tolist() for name in (*WORDS, *SETS.values(), *FLAGS, *NUMBERS)}
+        table = self._table
+        values_of = {name: table.columns[name][rows].tolist() for name in (*WORDS, *FLAGS, *NUMBERS)}
         for name in WORDS:
-            values_of[name] = [words[code] for code in values_of[name]]
-        for name in SETS.values():
-            values_of[name] = [tuple(words[code].split()) for code in values_of[name]]
+            values_of[name] = [table.words[code] for code in values_of[name]]
+        for field, name in SETS.items():
+            column, words = table.set_of(field)
+            values_of[name] = [tuple(words[code].split()) for code in column[rows].tolist()]
+        values_of["note"] = [table.noted.notes[code].text for code in table.noted.codes[rows].tolist()]
         values_of["answer"] = self._index.texts(self._table, rows)
         names = [field.name for field in fields(Row)]
         return [Row(*values) for values in zip(*(values_of[name] for name in names), strict=True)]

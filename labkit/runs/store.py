@@ -9,6 +9,7 @@
       metrics.jsonl        one line an update
       episodes/NAME.jsonl  episodes played inside the run, one a line
       tokens/NAME-N.safetensors   arrays of their tokens, where --tokens asked for them
+      notes.jsonl          notes and tags that people gave episodes: see labkit.runs.notes
       checkpoints/step-N/  a Hugging Face directory
       trackers/            what TensorBoard and the like write, where they were asked for
       state/               what --resume needs; replaced as a whole, never edited

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from labkit.errors import UsageError
 from labkit.runs.columns import BLOCK, FLAGS, NUMBERS, ROW, SETS, WORDS, Block
 from labkit.runs.index_file import IndexFile
+from labkit.runs.noted import Noted, Place
+from labkit.runs.notes import Note
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Table:
     """``int64 [blocks]``, sorted."""
     base: np.ndarray
     """``int64 [blocks + 1]``: answers in the blocks before."""
+    noted: Noted
 
     @classmethod
     def empty(cls) -> Table:
@@ -50,7 +53,26 @@ class Table:
         new = np.ones(len(columns["run"]), bool)
         places = [columns[name] for name in ("run", "name", "offset")]
         new[1:] = np.logical_or.reduce([place[1:] != place[:-1] for place in places])
-        return cls(blocks, words, columns, np.cumsum(new, dtype=np.int32), np.array([*blocks], np.int64), base)
+        first, noted = np.cumsum(new, dtype=np.int32), Noted(np.zeros(len(new), np.int32))
+        return cls(blocks, words, columns, first, np.array([*blocks], np.int64), base, noted)
+
+    def with_notes(self, found: Mapping[Place, Mapping[int, Note]]) -> Table:
+        """The table with the notes of episodes, by run and episode file, and by number."""
+        codes, notes = np.zeros(len(self.first), np.int32), [Note()]
+        for (run, name), of_file in found.items():
+            rows = np.flatnonzero(self.fits("run", run) & self.fits("name", name))
+            numbers = np.array(sorted(of_file))
+            episodes = self.columns["episode"][rows]
+            at = np.minimum(np.searchsorted(numbers, episodes), len(numbers) - 1)
+            codes[rows] = np.where(numbers[at] == episodes, at + len(notes), 0)
+            notes += [of_file[number] for number in numbers.tolist()]
+        return replace(self, noted=Noted(codes, notes))
+
+    def set_of(self, field: str) -> tuple[np.ndarray, Sequence[str]]:
+        """A field of several values: ``int32 [N]`` codes, and the values of each code with spaces between."""
+        if field == "note_tag":
+            return self.noted.codes, self.noted.tags
+        return self.columns[SETS[field]], self.words
 
     def fits(self, field: str, wanted: Any) -> np.ndarray:
         """``bool [N]``: where a field has one of the wanted values; of traits, one for each name."""
@@ -60,14 +82,14 @@ class Table:
             return self.columns[field] == bool(wanted)
         values = {wanted} if isinstance(wanted, str) else set(wanted)
         if field in SETS:
-            codes = [code for code, word in enumerate(self.words) if _has_one_of_each(word.split(), values)]
-            column = self.columns[SETS[field]]
+            column, words = self.set_of(field)
+            codes = [code for code, word in enumerate(words) if _has_one_of_each(word.split(), values)]
         else:
-            codes = [code for code, word in enumerate(self.words) if word in values]
-            column = self.columns[field]
+            column, words = self.columns[field], self.words
+            codes = [code for code, word in enumerate(words) if word in values]
         if len(codes) == 1:
             return column == codes[0]
-        among = np.zeros(len(self.words), bool)
+        among = np.zeros(len(words), bool)
         among[codes] = True
         return among[column]
 
