@@ -102,6 +102,20 @@ WORDS = {
         "Two checkpoints play the same held-out deal without their names: one was trained with RL, one was not. The "
         "names are told after the guess, and the page counts the right guesses."
     ),
+    "Score": (
+        "You against the players at the table: the deals that you have finished and a player has finished too, and "
+        "who solved each. Of a deal that is played several times the first end counts. The score does not know "
+        "whether you had seen a player’s answer before. It lasts until you reset it or close the page."
+    ),
+    "Put this deal on the table": (
+        "A link from Many deals, What if and Inspect to the game’s tab, with the deal, its rule and the players. It "
+        "opens a window of its own. A deal that the tab cannot show has no such link."
+    ),
+    "Notes and tags": (
+        "In Inspect, a text and tags under an open episode, kept beside the run for all who open it. The tags are "
+        "bars that filter, and the search looks in notes too. They can be written where the server was started with "
+        "“labkit app --notes DIR”; everybody who can open the page can then change them."
+    ),
     "Recorded, live, stopped by you": (
         "Where an episode comes from: played earlier and stored; played just now; ended with the Stop button, with "
         "the attempts made until then."

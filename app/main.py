@@ -140,6 +140,7 @@ def run(
     auth: str | None = None,
     auth_file: str | None = None,
     port: int = PORT,
+    notes: Sequence[str] = (),
     debug: bool = False,
 ) -> None:
     """Serve the app until it is interrupted.
@@ -151,16 +152,18 @@ def run(
         auth_file: a file whose first line is ``user:password``. Without both, the environment variable
             ``LABKIT_AUTH`` counts.
         port: the port wanted; when it is taken, a free one is used and printed.
+        notes: folders in whose runs visitors may write notes.
         debug: print the traceback of a player that fails.
 
     Raises:
-        UsageError: a host without a password, a password in another form, or a player that does not exist.
+        UsageError: a host without a password, a password in another form, or a player or folder that does not exist.
     """
     if debug:
         console = logging.getLogger("app")
         console.setLevel(logging.DEBUG)
         console.addHandler(logging.StreamHandler())
     credentials = serving.credentials(host, auth, auth_file)
+    stores = stores_of(notes)
     free = serving.free_port(host, port)
     if free != port:
         print(f"Port {port} is taken; using {free}.")
@@ -170,6 +173,6 @@ def run(
         catalogue.try_named()
     else:
         threading.Thread(target=catalogue.warm_up, args=(next(iter(CHAPTERS)),), daemon=True).start()
-    page = build(catalogue)
+    page = build(catalogue, stores)
     print(f"labkit is at {' or '.join(serving.addresses(host, free))} (Ctrl+C ends it)")
     page.launch(server_name=host, server_port=free, auth=credentials, **launch_options(host))

@@ -1,52 +1,38 @@
-"""The link that puts a stored deal on the table of its game's tab."""
+"""The deals of stored episodes as a file that ``labkit eval --deals`` plays."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import json
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
 
-from app import link
-from app.general_points.handlers import GeneralPointsHandlers
-from app.general_points.settings import CELLS, CUSTOM, NUMBERS, SUITS, GeneralPointsSettings
-from labkit import envs
-from labkit.envs.general_points.cards import FACES, face_values
-from labkit.envs.general_points.game import ranks_of
-from labkit.episode import Episode
-from labkit.errors import UsageError
+from labkit.counting import counted
+from labkit.runs import Run
+from labkit.runs.index import Row
 
 
-def deal_link(episode: Episode) -> str | None:
-    """The query string of the tab with this deal and this player; None where the tab cannot show the same deal.
+def saved(rows: Sequence[Row], root: Path) -> tuple[str, str]:
+    """The lines of the file, each deal once, and what the page says of it.
 
-    Routes are not linked: a stored one has a rail of its own, and the tab lays another.
+    Args:
+        rows: the episodes.
+        root: the folder of their runs.
+
+    Returns:
+        No lines where the deals are of several cells.
     """
-    task = episode.task
-    if task.cell not in CELLS:
-        return None
-    faces = task.rule["faces"]
-    numbers: dict[str, Any] = dict(zip(NUMBERS, face_values(faces).values(), strict=True))
-    samples = (attempt.sample for attempt in episode.attempts)
-    chosen = GeneralPointsSettings(
-        cards=" ".join(ranks_of(task.deal)),
-        target=task.rule["target"],
-        cell=task.cell,
-        attempts=task.attempts,
-        temperature=next((sample.temperature for sample in samples if sample), 0.0),
-        rule=faces if isinstance(faces, str) and faces in FACES else CUSTOM,
-        **numbers,
-    )
-    for suits in SUITS:
-        dealt = replace(chosen, suits=suits)
-        try:
-            if _asked(envs.start(dealt.task)) == _asked(envs.start(task)):
-                return link.write(GeneralPointsHandlers.TAB, dealt, [episode.player])
-        except UsageError:
-            # More attempts, or a hotter player, than the tab allows.
-            return None
-    return None
-
-
-def _asked(episode: Episode) -> tuple[str, object]:
-    """What a player is asked first: the prompt, and the picture's pixels."""
-    here = episode.position
-    return here.prompt, here.picture and here.picture["hash"]
+    if len({row.cell for row in rows}) > 1:
+        return "", "These deals are of several cells; choose a cell first, since “labkit eval” plays one."
+    wanted: dict[tuple[str, str], set[int]] = {}
+    for row in rows:
+        wanted.setdefault((row.run, row.name), set()).add(row.episode)
+    tasks = [
+        json.dumps({"task": json.loads(episode.to_json())["task"]})
+        for (run, name), numbers in wanted.items()
+        for number, episode in enumerate(islice(Run(root / run).episodes(name), max(numbers) + 1))
+        if number in numbers
+    ]
+    lines = list(dict.fromkeys(tasks))
+    message = f"{counted(len(lines), 'deal')} saved. “labkit eval --deals FILE” plays such a file."
+    return "".join(f"{line}\n" for line in lines), message

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any, cast
 
 import gradio as gr
 
 from app import link
-from app.inspect import html, opened
+from app.inspect import html, noting, opened
+from app.inspect.deals import saved
 from app.inspect.html import Bars
 from app.inspect.opened import Asked
 from app.inspect.pairs import compared, kind_of
@@ -25,7 +25,6 @@ from app.shared.tokens import place_of, tokens_of
 from labkit.counting import counted
 from labkit.episode import Episode
 from labkit.errors import UsageError
-from labkit.runs import Run
 from labkit.runs.index import Facet, Index, Pair, Unit
 from labkit.views.parting import parting_html
 
@@ -42,6 +41,7 @@ LISTS = {"run": "all runs", "other": "no other run"}
 """The lists of runs, and what an empty choice is called."""
 TITLES = {
     "tag": "Failure tags",
+    "note_tag": "Tags of notes",
     "category": "Verdict",
     "status": "How the episode ended",
     "recovered": "Right after a wrong attempt",
@@ -78,7 +78,7 @@ class InspectHandlers:
         message = ""
         if wrong:
             message = note(f"Ignored an invalid link parameter ({', '.join(wrong)}); using the default.", "void")
-        return {**self._fields(chosen), **self.show(chosen), "notice": message, "filled": FILLED}
+        return {**self._fields(chosen), **self.show(chosen), **self.form(chosen), "notice": message, "filled": FILLED}
 
     def store(self, chosen: InspectSettings) -> Store | None:
         """The folder of runs that is shown: the one chosen, else the first."""
@@ -90,12 +90,12 @@ class InspectHandlers:
 
     def compare(self, chosen: InspectSettings) -> Updates:
         """With another run: the choices that belong to the one before are lifted."""
-        return self.filter(replace(chosen, other_player="", solved="", open="", beside=""))
+        return self.filter(replace(chosen, other_player="", solved="", open="", beside="")) | noting.CLOSED
 
     def move(self, chosen: InspectSettings) -> Updates:
         """To another folder of runs."""
         chosen = InspectSettings(store=chosen.store)
-        return {**self._fields(chosen), **self.show(chosen)}
+        return {**self._fields(chosen), **self.show(chosen), **noting.CLOSED}
 
     def show(self, chosen: InspectSettings) -> Updates:
         """Everything, as the settings say."""
@@ -311,7 +311,28 @@ class InspectHandlers:
         except (ValueError, TypeError, RecursionError, UsageError):
             return {}
         lifted = {"text": "", "turns": ""} if chosen.filtered and not after.filtered else {}
-        return {**lifted, **self.show(after)}
+        form = {} if after.open == chosen.open else self.form(after)
+        return {**lifted, **self.show(after), **form}
+
+    def form(self, chosen: InspectSettings) -> Updates:
+        """The form for the note of the open episode. Other updates leave it alone, since somebody may be typing."""
+        store = self.store(chosen)
+        index = store.index(PATIENCE) if store and store.writable and chosen.open else None
+        return noting.form(chosen.open, index) if index else noting.CLOSED
+
+    def save_note(self, chosen: InspectSettings, text: object, tags: object, seen: object) -> Updates:
+        """Write the note of the open episode.
+
+        Args:
+            text, tags: as they were typed.
+            seen: the edition that the form shows.
+        """
+        store = self.store(chosen)
+        index = store.index() if store else None
+        if store is None or index is None or not store.writable:
+            return {"note told": note(noting.READ_ONLY)}
+        told = noting.save(chosen.open, store, index, str(text or ""), str(tags or ""), seen)
+        return {**self.show(chosen), **told}
 
     def tick(self, chosen: InspectSettings, seen: object) -> Updates:
         """While a run goes on, or the index is being read: what is new; nothing where nothing is."""
@@ -340,23 +361,10 @@ class InspectHandlers:
             rows = index.select(**chosen.where).rows(unit="episode", limit=MOST_DEALS)
         except FieldError as error:
             return {"carrier": "", "problem": note(str(error))}
-        if len({row.cell for row in rows}) > 1:
-            message = "These deals are of several cells; choose a cell first, since “labkit eval” plays one."
-            return {"carrier": "", "problem": note(message)}
-        wanted: dict[tuple[str, str], set[int]] = {}
-        for row in rows:
-            wanted.setdefault((row.run, row.name), set()).add(row.episode)
-        tasks = [
-            json.dumps({"task": json.loads(episode.to_json())["task"]})
-            for (run, name), numbers in wanted.items()
-            for number, episode in enumerate(islice(Run(store.root / run).episodes(name), max(numbers) + 1))
-            if number in numbers
-        ]
-        lines = list(dict.fromkeys(tasks))
-        message = f"{counted(len(lines), 'deal')} saved. “labkit eval --deals FILE” plays such a file."
+        lines, message = saved(rows, store.root)
         if len(rows) == MOST_DEALS:
             message += f" It is of the first {counted(MOST_DEALS, 'episode')}."
-        return {"carrier": "".join(f"{line}\n" for line in lines), "problem": note(message, "plain")}
+        return {"carrier": lines, "problem": note(message, "plain" if lines else "bad")}
 
 
 def _within(chosen: InspectSettings, total: int) -> InspectSettings:

@@ -18,7 +18,9 @@ from labkit.envs.games import row_of, rows
 from labkit.episode import Verdict
 from labkit.errors import UsageError
 from labkit.evaluation.metrics import Measured
+from labkit.runs.columns import SETS
 from labkit.runs.index import Facet, Pair, Row
+from labkit.runs.notes import Note
 from labkit.views.markup import Mark, mark_of, text
 
 SHOWN = 12
@@ -52,7 +54,8 @@ class Bars:
         of_a, of_b = (self._counts(facets or ()) for facets in (self.facets, self.others))
         # What is chosen is there, even if nothing has it.
         there = dict.fromkeys((*of_a, *of_b, *self.chosen))
-        if len(there) < 2 and not self.chosen:
+        # Of a field with several values a row may have none, so that a single one is a choice.
+        if len(there) < (1 if self.field in SETS and self.field != "trait" else 2) and not self.chosen:
             return ""
         counts = [(value, (of_a.get(value, 0), of_b.get(value, 0))) for value in there]
         if self.field != "trait":
@@ -155,9 +158,11 @@ def table_html(found: Sequence[Row], chosen: InspectSettings, total: int, size: 
         return '<p class="lk lk-empty app-empty">No episode meets these conditions. Remove one of them.</p>'
     differ = [name for name in SOURCE if len({getattr(row, name) for row in found}) > 1]
     alike = [f"{name.capitalize()} {getattr(found[0], name)}" for name in SOURCE if name not in differ]
-    head = ["Episode", "Outcome", "Verdict", "Answer", "Failure tags", "Turns", "Return", *(["From"] if differ else [])]
+    noted = any(row.note or row.note_tags for row in found)
+    head = ["Episode", "Outcome", "Verdict", "Answer", "Failure tags", "Turns", "Return"]
+    head += [*(["Note"] if noted else []), *(["From"] if differ else [])]
     cells = "".join(f'<th scope="col">{name}</th>' for name in head)
-    body = "".join(_row(row, differ, chosen) for row in found)
+    body = "".join(_row(row, differ, chosen, noted) for row in found)
     caption = f"<caption>{text(' · '.join(alike))}</caption>" if alike else ""
     return (
         f'<div class="lk app-rows"><table class="app-table app-cards">{caption}<thead><tr>{cells}</tr></thead>'
@@ -234,18 +239,19 @@ def place(row: Row) -> str:
     return f"{row.run}/{row.name}/{row.episode}"
 
 
-def _row(row: Row, differ: Sequence[str], chosen: InspectSettings) -> str:
+def _row(row: Row, differ: Sequence[str], chosen: InspectSettings, noted: bool) -> str:
     here = place(row) == chosen.open
     attempt = f"attempt {row.attempt + 1}" if row.position == 0 else f"step {row.position + 1}.{row.attempt + 1}"
-    tags = " ".join(f"<code>{text(tag)}</code>" for tag in row.tags)
     cells = {
         "Outcome": outcome(row).html(),
         "Verdict": f'{verdict(row).html()} <span class="lk-soft">{attempt}</span>',
         "Answer": answer_html(row),
-        "Failure tags": tags,
+        "Failure tags": _codes(row.tags),
         "Turns": str(row.turns),
         "Return": f"{row.total:+g}".replace("-", "−"),
     }
+    if noted:
+        cells["Note"] = f'<div class="app-answer">{_codes(row.note_tags)} {text(row.note)}</div>'
     if differ:
         cells["From"] = f'<span class="lk-soft">{text(" · ".join(getattr(row, name) for name in differ))}</span>'
     shown = "".join(f'<td data-column="{name}">{cell}</td>' for name, cell in cells.items())
@@ -254,6 +260,15 @@ def _row(row: Row, differ: Sequence[str], chosen: InspectSettings) -> str:
         f'<tr {pick("open", place(row), chosen.page)}><th scope="row"><button type="button" aria-pressed="{pressed}">'
         f"{text(row.name)} {row.episode}</button></th>{shown}</tr>"
     )
+
+
+def _codes(tags: Sequence[str]) -> str:
+    return " ".join(f"<code>{text(tag)}</code>" for tag in tags)
+
+
+def note_html(noted: Note) -> str:
+    """What somebody noted of an episode; empty where nobody did."""
+    return f'<p class="app-noted">{_codes(noted.tags)} {text(noted.text)}</p>' if noted else ""
 
 
 def outcome(row: Row) -> Mark:

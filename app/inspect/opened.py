@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from app.inspect.deals import deal_link
+from app.deals import table_link, temperature_of
+from app.inspect import html
 from app.inspect.stores import Store
 from app.shared.catalogue import public
 from app.shared.html import note
@@ -14,6 +15,7 @@ from labkit.errors import UsageError
 from labkit.evaluation.tokens import Token
 from labkit.runs import Run
 from labkit.runs.index import Index
+from labkit.runs.notes import Note
 from labkit.views.markup import text
 from labkit.views.tokens import StoredTokens
 from labkit.views.turns import episode_html
@@ -30,17 +32,17 @@ class Opened:
     """Where it is stored."""
     episode: Episode
     tokens: Sequence[Sequence[Token]]
+    noted: Note = Note()
     notice: str = ""
     """HTML above it."""
 
     def html(self) -> str:
         """As the game's tab shows it."""
         run, name, number = self.place.rsplit("/", 2)
-        query = deal_link(self.episode)
-        play = f' · <a href="{text(query)}">Play this deal</a>' if query else ""
-        where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}{play}</p>'
+        play = table_link(self.episode.task, [self.episode.player], temperature_of(self.episode))
+        where = f'<p class="lk-soft">{text(name)} {text(number)} of {text(run)}{play and f" · {play}"}</p>'
         shown = episode_html(self.episode, self.tokens, live=True)
-        return f'<div data-of="{text(self.place)}">{where}{self.notice}{shown}</div>'
+        return f'<div data-of="{text(self.place)}">{where}{html.note_html(self.noted)}{self.notice}{shown}</div>'
 
 
 class Asked:
@@ -62,28 +64,37 @@ class Asked:
         return opened if any(opened.tokens) else replace(opened, tokens=kept)
 
 
+def parts_of(place: str) -> tuple[str, str, int]:
+    """Run, episode file and number of a stored episode.
+
+    Raises:
+        UsageError: the text names none.
+    """
+    run, name, number = (place.rsplit("/", 2) + ["", ""])[:3]
+    if not number.isdecimal():
+        raise UsageError(f"{place[:80]} names no stored episode; open one from the table")
+    return run, name, int(number[:9])
+
+
 def episode_of(place: str, index: Index) -> Episode:
     """A stored episode.
 
     Raises:
         UsageError: there is none.
     """
-    run, name, number = (place.rsplit("/", 2) + ["", ""])[:3]
-    if not number.isdecimal():
-        raise UsageError(f"{place[:80]} names no stored episode; open one from the table")
-    return index.episode(run, name, int(number[:9]))
+    return index.episode(*parts_of(place))
 
 
 def stored(place: str, store: Store, index: Index) -> Opened:
-    """A stored episode, with its tokens where they were stored.
+    """A stored episode, with its note, and with its tokens where they were stored.
 
     Raises:
         UsageError: there is none.
     """
-    episode = episode_of(place, index)
+    episode, noted = episode_of(place, index), index.note(*parts_of(place))
     try:
         tokens = StoredTokens(Run(store.root / place.rsplit("/", 2)[0])).of(episode)
     except UsageError as error:
         message = note(f"The stored tokens cannot be shown: {public(str(error))}", "void")
-        return Opened(place, episode, (), message)
-    return Opened(place, episode, tokens)
+        return Opened(place, episode, (), noted, message)
+    return Opened(place, episode, tokens, noted)

@@ -10,7 +10,7 @@ from app.shared.settings import Fields, Parsed, Whole, Word, setting
 from labkit.runs.columns import range_of
 
 FLAGS = ("recovered", "old_rule")
-FACETS = ("tag", "category", "status", *FLAGS, "suite", "split", "cell", "player", "trait")
+FACETS = ("tag", "note_tag", "category", "status", *FLAGS, "suite", "split", "cell", "player", "trait")
 """The fields that the bars count. Each is a field of the settings too, with the values that are chosen."""
 DEAL = ("suite", "split", "cell", "trait")
 """Those that say which deals are played, not how."""
@@ -56,11 +56,12 @@ class InspectSettings(Fields):
 
     store: str = setting(Parsed(str.strip), "Store", "")
     run: str = setting(Parsed(str.strip), "Run", "")
-    text: str = setting(Parsed(str), "The answer contains", "")
+    text: str = setting(Parsed(str), "Answer or note contains", "")
     turns: str = setting(Parsed(_range), "Turns", "")
     sort: str = setting(Word(SORTS), "Order", "newest")
     unit: str = setting(Word(UNITS), "A row is an", UNITS[0])
     tag: str = _words("Failure tags")
+    note_tag: str = _words("Tags of notes")
     category: str = _words("Verdict")
     status: str = _words("Outcome")
     recovered: str = _words("Right after a wrong attempt")

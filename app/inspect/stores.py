@@ -20,10 +20,11 @@ class Store:
 
     Args:
         root: the folder.
+        writable: whether visitors may write notes into its runs.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.name = root, root.name
+    def __init__(self, root: Path, *, writable: bool = False) -> None:
+        self.root, self.name, self.writable = root, root.resolve().name, writable
         self._index: Index | None = None
         self._begun = False
         self._lock, self._over = threading.Lock(), threading.Event()
@@ -56,6 +57,23 @@ class Store:
         return {run.id for run in listing(self.root) if run.status["status"] == "running"}
 
 
-def stores_of(roots: Iterable[Path] = (ROOT, RESULTS)) -> Sequence[Store]:
-    """The folders that are there; the first is shown first."""
-    return [Store(root) for root in roots if root.is_dir()]
+def stores_of(writable: Iterable[str | Path] = (), roots: Iterable[Path] = (ROOT, RESULTS)) -> Sequence[Store]:
+    """The folders that are there; the first is shown first. Of two of one name only the first is shown.
+
+    Args:
+        writable: folders in whose runs visitors may write notes; they come before the others.
+        roots: folders that are shown if they are there.
+
+    Raises:
+        UsageError: a writable one is no folder, or has the name of another writable one.
+    """
+    found: dict[str, Store] = {}
+    for folder in map(Path, writable):
+        store = Store(folder, writable=True)
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder} to write notes into; name a folder of runs")
+        if found.setdefault(store.name, store) is not store:
+            raise UsageError(f"two folders for notes are called {store.name}; name one of them")
+    for store in map(Store, filter(Path.is_dir, roots)):
+        found.setdefault(store.name, store)
+    return [*found.values()]

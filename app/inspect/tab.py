@@ -13,6 +13,7 @@ from app.inspect.stores import Store
 from app.shared import settings
 from app.shared.catalogue import Catalogue
 from app.shared.tab import PLAYERS, QUICK, html, sent
+from labkit.runs.notes import LONGEST
 
 SECONDS = 2.0
 """Between two looks at a run that goes on."""
@@ -64,11 +65,26 @@ class InspectTab:
         with gr.Row(elem_classes="app-inspect"):
             parts["bars"] = html(script=CLICKS)
             parts["table"] = html(script=CLICKS)
-            parts["opened"] = html(script=CLICKS + CARDS)
+            with gr.Column(elem_classes="app-reading"):
+                parts["opened"] = html(script=CLICKS + CARDS)
+                self._noting()
         parts["carrier"] = gr.Textbox(visible="hidden")
         parts["filled"] = gr.Textbox(visible="hidden")
         parts["seen"] = gr.State(None)
         parts["timer"] = gr.Timer(SECONDS, active=False)
+
+    def _noting(self) -> None:
+        """The form for the note of the open episode."""
+        parts = self.parts
+        parts["edition"] = gr.State(0)
+        with gr.Column(visible=False, elem_classes="app-noting") as parts["noting"]:
+            parts["note"] = gr.Textbox(label="Note", lines=2, max_lines=8, max_length=LONGEST)
+            with gr.Row(elem_classes="app-fields"):
+                parts["note tags"] = gr.Textbox(
+                    label="Tags of the note, with spaces between", max_lines=1, max_length=300, min_width=140, scale=3
+                )
+                self.note = gr.Button("Save note", size="md", min_width=110)
+            parts["note told"] = html(live=True)
 
     def label(self, name: str) -> str:
         return settings.label(InspectSettings, name)
@@ -128,6 +144,12 @@ class InspectTab:
             self.on(parts[name].change, handlers.filter, self.shown)
         for name in ("bars", "table", "opened", "conditions", "compared"):
             parts[name].pick(picked, inputs, shown, trigger_mode="multiple", **QUICK)
+
+        def noted(text: Any, tags: Any, edition: Any, *values: Any) -> dict[Any, Any]:
+            return self.named(handlers.save_note(self.chosen(values), text, tags, edition))
+
+        typed = [parts[name] for name in ("note", "note tags", "edition")]
+        self.note.click(noted, [*typed, *inputs], shown, **QUICK)
         outputs = [parts["opened"], parts["problem"]]
         parts["opened"].ask(asked, inputs, outputs, **PLAYERS)
         parts["timer"].tick(ticked, [parts["seen"], *inputs], shown, trigger_mode="once", **QUICK)

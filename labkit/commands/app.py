@@ -5,6 +5,7 @@ examples:
   labkit app --player runs/mine/checkpoints/step-400 --player expert
   labkit app --player before=tiny:gp-l/init --player after=run:mine
   labkit app --host 0.0.0.0 --auth-file password.txt
+  labkit app --notes runs          the Inspect tab may write notes into the runs of this folder
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="ask for the USER:PASSWORD in the first line of a file; LABKIT_AUTH in the environment does the same",
     )
+    parser.add_argument(
+        "--notes",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="show the runs of this folder in Inspect, and let visitors write notes and tags beside them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +54,15 @@ def run(args: argparse.Namespace) -> int:
     make_importable()
     from app.main import run as run_app
 
-    run_app(args.players, host=args.host, auth=args.auth, auth_file=args.auth_file, port=args.port, debug=args.debug)
+    run_app(
+        args.players,
+        host=args.host,
+        auth=args.auth,
+        auth_file=args.auth_file,
+        port=args.port,
+        notes=args.notes,
+        debug=args.debug,
+    )
     return 0
 
 

@@ -58,10 +58,12 @@ def note_of(text: str, tags: str | Iterable[str] = ()) -> Note:
         UsageError: the text or a tag is too long, there are too many tags, or a tag has other characters than letters,
             digits, ``-``, ``_`` and ``.``.
     """
+    if len(text) > LONGEST:
+        raise UsageError(f"the note has {len(text):,} characters; write at most {LONGEST:,}")
+    if isinstance(tags, str) and len(tags) > MOST_TAGS * (LONGEST_TAG + 2):
+        raise UsageError(f"the tags are too long; give at most {MOST_TAGS}, of {LONGEST_TAG} characters each")
     plain = (" " if c.isspace() and c not in "\n\t" else c for c in text.replace("\r\n", "\n"))
     kept = "".join(c for c in plain if c.isprintable() or c in "\n\t").strip()
-    if len(kept) > LONGEST:
-        raise UsageError(f"the note has {len(kept):,} characters; write at most {LONGEST:,}")
     named = tags.replace(",", " ").split() if isinstance(tags, str) else tags
     found = tuple(sorted({tag.casefold() for tag in named}))
     if len(found) > MOST_TAGS:

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from app import link
+from app.deals import deal_link, table_link
 from app.general_points.settings import GeneralPointsSettings
-from app.inspect.deals import deal_link
 from app.inspect.handlers import InspectHandlers
 from app.inspect.settings import InspectSettings, joined, split
 from app.inspect.stores import Store
@@ -162,7 +162,7 @@ def test_an_episode_opens_as_its_turn_cards_with_its_neighbours(handlers):
 )
 def test_a_stored_deal_can_be_played_in_its_tab(cell, hand, faces, suits):
     task = game(cell).task(hand=hand, faces=faces, target=21, attempts=3)
-    query = dict(parse_qsl(deal_link(start(task, "rl<"))[1:]))
+    query = dict(parse_qsl(deal_link(task, ["rl<"])[1:]))
     assert query["players"] == "rl<" and query["tab"] == "gp"
     chosen, wrong = link.read(query, GeneralPointsSettings())
     again = start(chosen.task).position
@@ -180,7 +180,7 @@ def test_a_stored_deal_can_be_played_in_its_tab(cell, hand, faces, suits):
     ids=["too many attempts", "suits of both colours", "a route"],
 )
 def test_a_deal_that_its_tab_cannot_show_has_no_link(task):
-    assert deal_link(start(task)) is None
+    assert deal_link(task, []) is None and table_link(task, []) == ""
 
 
 def test_pages_follow_each_other(handlers, root):
