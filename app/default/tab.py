@@ -75,7 +75,7 @@ class DefaultTab(GameTab[DefaultHandlers]):
         parts, handlers = self.parts, self.handlers
         laid = [*self.DEAL, *self.controls, *self.of_seats(), *self.OWN, "typed"]
         self.on(parts["new deal"].click, handlers.deal_next, laid)
-        self.on(parts["check"].click, handlers.check, [*self.OWN, *self.controls])
+        self.counts(self.on(parts["check"].click, handlers.check, [*self.OWN, *self.controls]))
 
 
 def _typed(row: Row) -> str:

@@ -96,5 +96,5 @@ class GeneralPointsTab(GameTab[GeneralPointsHandlers]):
         self.on(parts["new deal"].click, partial(handlers.deal_next, step=1), dealt)
         self.on(parts["seed"].submit, partial(handlers.deal_next, step=0), dealt)
         for event in (parts["check"].click, parts["typed"].submit):
-            self.on(event, handlers.check, [*self.OWN, *self.controls])
+            self.counts(self.on(event, handlers.check, [*self.OWN, *self.controls]))
         self.on(parts["hint"].click, handlers.show_solution, ["own note"])

@@ -66,6 +66,6 @@ class GameTab(Tab[H]):
         parts = [self.parts[name] for name in dict.fromkeys((*self.of_seats(), *self.controls))]
         started = self.begun.change(pressed, [self.begun, *self.inputs], parts, **QUICK)
         for index in range(SEATS):
-            self.plays(started, index, self.handlers.run)
+            self.counts(self.plays(started, index, self.handlers.run))
         for panel in self.panels.values():
             panel.wire()

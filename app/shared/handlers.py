@@ -19,6 +19,7 @@ from app.shared import html, settings
 from app.shared.catalogue import Catalogue
 from app.shared.live import YOU, live
 from app.shared.recordings import recorded
+from app.shared.score import Score, score_html
 from app.shared.settings import FieldError
 from app.shared.stopping import Key, Line
 from app.shared.tokens import place_of, tokens_of, tokens_there
@@ -373,6 +374,19 @@ class Handlers(Generic[S]):
             "own turns": html.own_turns(window.own, stale=here is None),
             "check": "Start over" if over else "Check",
         }
+
+    def count(self, window: Window[S]) -> Updates:
+        """Count what the person and the players on the screen have finished."""
+        episodes = [seat.episode for seat in window.seats[: window.count]]
+        return self._scored(window.score.after(window.own, episodes))
+
+    def reset_score(self, window: Window[S]) -> Updates:
+        """Begin the score anew; what the person has finished already does not count again."""
+        return self._scored(Score(before=window.own))
+
+    def _scored(self, score: Score) -> Updates:
+        shown = score_html(score, self.title)
+        return {"score": score, "score table": shown, "score reset": gr.update(visible=bool(shown))}
 
     # Links and files
 

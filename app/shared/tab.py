@@ -10,6 +10,7 @@ import gradio as gr
 
 from app.shared import settings
 from app.shared.handlers import SEATS, Handlers, Part, Updates
+from app.shared.score import Score
 from app.shared.settings import Word
 from app.shared.stopping import AT_ONCE
 from app.shared.window import Seat, Window
@@ -38,12 +39,14 @@ class Tab(Generic[H]):
     """The person's parts."""
     HELD: tuple[str, ...] = ("player", "shown")
     """The parts of a seat that make a :class:`Seat`."""
-    PERSON: tuple[str, ...] = ("own", "typed")
+    PERSON: tuple[str, ...] = ("own", "typed", "score")
     """The parts that fill a :class:`Window` besides the settings and the seats."""
     DEAL: tuple[str, ...]
     """The parts that show the task."""
     SEVERAL: tuple[str, ...] = ("all", "part", "parting")
     """The parts that are for several players."""
+    SCORE: tuple[Part, ...] = ("score", "score table", "score reset")
+    """The parts that tell how the person and the players compare."""
 
     def __init__(self, handlers: H) -> None:
         self.handlers = handlers
@@ -87,7 +90,11 @@ class Tab(Generic[H]):
         )
 
     def seats(self) -> None:
-        """The seats, side by side."""
+        """The seats, side by side, and the score above them."""
+        self.parts["score"] = gr.State(Score())
+        with gr.Column(elem_classes="app-score"):
+            self.parts["score table"] = html(live=True)
+            self.parts["score reset"] = gr.Button("Reset the score", size="sm", visible=False, elem_classes="app-small")
         self.parts["parting"] = html(live=True)
         with gr.Row(elem_classes="app-seats"):
             for index in range(SEATS):
@@ -169,7 +176,7 @@ class Tab(Generic[H]):
         names = dict.fromkeys(outputs)
         return event(handle, self.inputs, [self.parts[name] for name in names], **(QUICK | options))
 
-    def sends(self, event: Any, handler: Any, name: str, outputs: list[Part], how: Mapping[str, Any] = QUICK) -> None:
+    def sends(self, event: Any, handler: Any, name: str, outputs: list[Part], how: Mapping[str, Any] = QUICK) -> Any:
         """Call the handler with the window and with what the page's script sends under a name.
 
         Args:
@@ -179,7 +186,7 @@ class Tab(Generic[H]):
         def handle(data: gr.EventData, request: gr.Request, *values: Any) -> dict[Any, Any]:
             return self.named(handler(self.window(values, request), **{name: sent(data, name)}))
 
-        event(handle, self.inputs, [self.parts[part] for part in outputs], trigger_mode="always_last", **how)
+        return event(handle, self.inputs, [self.parts[part] for part in outputs], trigger_mode="always_last", **how)
 
     def named(self, updates: Updates) -> dict[Any, Any]:
         # Gradio takes an empty dictionary for a value.
@@ -199,26 +206,31 @@ class Tab(Generic[H]):
             changed = parts[name].change if isinstance(parts[name], gr.Textbox) else parts[name].input
             self.on(changed, self.changes.get(name, handlers.lay), laid, trigger_mode="always_last")
         places: list[Part] = [(i, "place") for i in range(SEATS)]
-        self.on(parts["count"].input, handlers.sit, [*places, *self.controls, *self.of_seats()])
+        self.counts(self.on(parts["count"].input, handlers.sit, [*places, *self.controls, *self.of_seats()]))
+        self.on(parts["score reset"].click, handlers.reset_score, self.SCORE)
         for index in range(SEATS):
             seat = self.of_seat(index)
             chosen = partial(handlers.choose, index=index)
-            self.on(parts[index, "player"].input, chosen, [*seat, *self.controls])
+            self.counts(self.on(parts[index, "player"].input, chosen, [*seat, *self.controls]))
             pressed = partial(handlers.press, index=index)
             started = self.on(parts[index, "play"].click, pressed, [*seat, *self.controls])
-            self.plays(started, index, handlers.run)
+            self.counts(self.plays(started, index, handlers.run))
             answers: list[Part] = [(index, "turns"), (index, "status"), *self.controls]
             self.sends(parts[index, "turns"].ask, partial(handlers.ask, index=index), "ask", answers, PLAYERS)
         self.on(parts["part"].click, handlers.part, ["parting"], queue=True, **PLAYERS)
         started = self.on(parts["all"].click, handlers.press_all, [*self.of_seats(), *self.controls])
         for index in range(SEATS):
-            self.plays(started, index, handlers.run)
+            self.counts(self.plays(started, index, handlers.run))
         self.carried.wire(
             lambda event: self.on(event, handlers.link, ["carrier", *self.controls]),
             lambda event: self.on(event, handlers.export, ["carrier"]),
         )
 
-    def plays(self, started: Any, index: int, handler: Callable[..., Iterator[Updates]]) -> None:
+    def counts(self, event: Any) -> None:
+        """After an event that may have ended an episode, count it."""
+        self.on(event.then, self.handlers.count, self.SCORE)
+
+    def plays(self, started: Any, index: int, handler: Callable[..., Iterator[Updates]]) -> Any:
         """After an event, let a seat's player answer in its turn, and free the controls when it is done."""
         outputs = [self.parts[name] for name in self.of_seat(index)]
 
@@ -231,7 +243,7 @@ class Tab(Generic[H]):
             return self.named(self.handlers.freeze(request.session_hash or ""))
 
         frozen = [self.parts[name] for name in (*self.handlers.FROZEN, *self.SEVERAL)]
-        started.then(run, self.inputs, outputs, **PLAYERS).then(done, None, frozen, **QUICK)
+        return started.then(run, self.inputs, outputs, **PLAYERS).then(done, None, frozen, **QUICK)
 
 
 class Foot:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from app.shared.score import Score
 from app.shared.settings import Settings
 from labkit.episode import Episode, Task
 from labkit.evaluation.tokens import Token
@@ -54,6 +55,8 @@ class Window(Generic[S]):
     """What the person has typed."""
     step: int | None = None
     """Index of the position of the person's episode that is looked at; None follows it."""
+    score: Score = Score()
+    """The person against the players, as it was counted last."""
     session: str = ""
     """Tells this window from others, in the line of those that play."""
 

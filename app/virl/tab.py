@@ -26,7 +26,7 @@ class VIRLTab(GameTab[VIRLHandlers]):
 
     SEAT = (*GameTab.SEAT, "one", "stage", "step")
     HELD = ("player", "shown", "step")
-    PERSON = ("own", "step")
+    PERSON = ("own", "step", "score")
     DEAL = ()
     OWN = ("own", "step", "own walk", "own place", "players", "own status", "pad", "own stage", "own turns")
 
@@ -96,14 +96,14 @@ class VIRLTab(GameTab[VIRLHandlers]):
         places: list[Part] = [(i, "place") for i in range(SEATS)]
         picked = [*self.controls, *places, *self.of_seats(), *self.OWN]
         self.on(parts["picked"].click, handlers.pick, picked)
-        self.on(parts["own walk"].click, handlers.walk_yourself, [*self.OWN, "note"])
+        self.counts(self.on(parts["own walk"].click, handlers.walk_yourself, [*self.OWN, "note"]))
         for index in range(SEATS):
             seat = [*self.of_seat(index), "note"]
             for name in ("status", "stage"):
                 self.sends(parts[index, name].look, partial(handlers.look, index=index), "step", seat)
             pressed = partial(handlers.press, index=index)
             started = self.on(parts[index, "one"].click, pressed, [*self.of_seat(index), *self.controls])
-            self.plays(started, index, handlers.one_step)
+            self.counts(self.plays(started, index, handlers.one_step))
         for name in ("own status", "own stage"):
             self.sends(parts[name].look, handlers.look_back, "step", [*self.OWN, "note"])
-        self.sends(parts["pad"].act, handlers.act, "action", [*self.OWN, "note"])
+        self.counts(self.sends(parts["pad"].act, handlers.act, "action", [*self.OWN, "note"]))
