@@ -74,15 +74,17 @@ def _general_points(task: Task) -> Iterator[GeneralPointsSettings]:
 def _virl(task: Task) -> Iterator[VIRLSettings]:
     """Settings of the tab that may be those of the route."""
     rules: dict[str, Any] = {"actions": task.rule["actions"], "walk": task.rule.get("walk", "rail")}
-    yield VIRLSettings(route=str(task.deal["route"]["id"]), cell=task.cell, attempts=task.attempts, **rules).on_route()
+    where: dict[str, Any] = {"route": str(task.deal["route"]["id"]), "rail": str(task.deal["key"])}
+    yield VIRLSettings(cell=task.cell, attempts=task.attempts, **where, **rules).on_route()
 
 
 SETTINGS: Mapping[str, Callable[[Task], Iterator[Settings]]] = {"gp": _general_points, "virl": _virl}
 """By game: the settings that may describe a task."""
 
 
-def _asked(task: Task) -> tuple[object, ...]:
-    """What a player is asked first: the prompt, the picture's pixels, and the route, whose first prompt is not all."""
+def _asked(task: Task) -> object:
+    """What a player is asked: the first prompt and the picture's pixels; of a route, everything that it is laid by."""
+    if "route" in task.deal:
+        return json.dumps([task.cell, task.deal, task.rule, task.prompts, task.picture], sort_keys=True)
     here = envs.start(task).position
-    way = json.dumps([task.deal, task.rule], sort_keys=True) if "route" in task.deal else ""
-    return here.prompt, here.picture and here.picture["hash"], way
+    return here.prompt, here.picture and here.picture["hash"]

@@ -17,7 +17,7 @@ from app.shared.stopping import Ticket
 from app.shared.window import Seat, Shown, Window, changed, same_deal
 from app.virl import html
 from app.virl.presets import PICKED
-from app.virl.settings import PACES, VIRLSettings, routes_of
+from app.virl.settings import PACES, RAIL, VIRLSettings, held_out_of, routes_of
 from labkit import envs
 from labkit.envs.virl.game import answer_text, observed
 from labkit.episode import Episode, Task
@@ -31,11 +31,11 @@ class VIRLHandlers(Handlers[VIRLSettings]):
     TAB = "virl"
     SETTINGS = VIRLSettings
     NOTES = dict.fromkeys(
-        ("city", "route", "actions", "walk", "cell", "attempts", "temperature", "seed", "pace"), "note"
+        ("city", "route", "actions", "walk", "cell", "attempts", "temperature", "seed", "rail", "pace"), "note"
     )
     FROZEN = (
-        "picked", "city", "route", "actions", "walk", "cell", "attempts", "temperature", "seed", "pace", "count",
-        "own walk",
+        "picked", "city", "route", "actions", "walk", "cell", "attempts", "temperature", "seed", "rail", "pace",
+        "count", "own walk",
     )  # fmt: skip
 
     def cell(self, chosen: VIRLSettings) -> str:
@@ -43,24 +43,38 @@ class VIRLHandlers(Handlers[VIRLSettings]):
 
     def controls(self, window: Window[VIRLSettings]) -> Updates:
         chosen = window.settings.on_route()
-        return {**super().controls(replace(window, settings=chosen)), "route": self._routes(chosen)}
+        fields = {"route": self._routes(chosen), "rail": self._rail(chosen)}
+        return {**super().controls(replace(window, settings=chosen)), **fields}
 
     @staticmethod
     def _routes(chosen: VIRLSettings) -> dict[str, Any]:
-        """The routes of the chosen city."""
+        """The routes of the chosen city on the list, and the one that a link names."""
+        name = chosen.value("city")
+        offered = {**routes_of(name), **{id: r for id, r in held_out_of(name).items() if id == chosen.route}}
         choices = [
-            (f"{number} · {route.start.name} → {route.destination.name}", name)
-            for number, (name, route) in enumerate(routes_of(chosen.value("city")).items())
+            (f"{number if id in routes_of(name) else id} · {route.start.name} → {route.destination.name}", id)
+            for number, (id, route) in enumerate(offered.items())
         ]
         return gr.update(choices=choices, value=chosen.route)
+
+    @staticmethod
+    def _rail(chosen: VIRLSettings) -> dict[str, Any]:
+        """The rail's key, in sight where it is not the usual one."""
+        return gr.update(value=chosen.rail, visible=chosen.rail != RAIL)
+
+    def take(self, window: Window[VIRLSettings]) -> Updates:
+        """Another route of the list, on its usual rail."""
+        chosen = replace(window.settings, rail=RAIL)
+        return {**self.lay(replace(window, settings=chosen)), "rail": self._rail(chosen)}
 
     def move(self, window: Window[VIRLSettings]) -> Updates:
         """To another city: its routes, and the first of them on the map."""
         try:
-            chosen = window.settings.in_city()
+            chosen = replace(window.settings, rail=RAIL).in_city()
         except FieldError as error:
             return self.beside(error)
-        return {**self.lay(replace(window, settings=chosen)), "route": self._routes(chosen)}
+        shown = self.lay(replace(window, settings=chosen))
+        return {**shown, "route": self._routes(chosen), "rail": self._rail(chosen)}
 
     def deal(self, window: Window[VIRLSettings], task: Task) -> Updates:
         return {}

@@ -14,11 +14,18 @@ from labkit.envs.virl.city.routes import routes
 from labkit.envs.virl.game import WALKS
 from labkit.envs.virl.headings import ACTIONS
 from labkit.envs.virl.records import Route
+from labkit.envs.virl.sources import HELD_OUT
 from labkit.episode import Task
 from labkit.errors import UsageError
 
 OFFERED = 20
-"""Routes of each city; none of them is trained on."""
+"""Routes of each city on the list; none of them is trained on."""
+EVALUATED = 5 * HELD_OUT // 2
+"""Routes of the training city among which are those of ``dev`` and ``test``."""
+RAIL = "0"
+"""The rail's key unless a link names another one."""
+LONGEST_KEY = 40
+"""Characters of a rail's key."""
 CELLS = ("virl-l", "virl-vl")
 SUITES = {"absolute": "id", "relative": "rule-ood"}
 """The suite that asks a rule in the training city."""
@@ -32,6 +39,13 @@ def routes_of(name: str) -> Mapping[str, Route]:
     return {route.id: route for route in routes(city(name), OFFERED, split="eval")}
 
 
+@cache
+def held_out_of(name: str) -> Mapping[str, Route]:
+    """The routes of a city that a tab can show, by their ids: those on the list, and what a suite evaluates on."""
+    many = routes(city(name), EVALUATED, split="eval") if name == TRAINING_CITY else ()
+    return {**routes_of(name), **{route.id: route for route in many}}
+
+
 def city_of(route: str) -> str:
     """The city of a route's id.
 
@@ -39,7 +53,7 @@ def city_of(route: str) -> str:
         UsageError: the app does not offer this route.
     """
     name = route.partition("-")[0]
-    if name not in CITIES or route not in routes_of(name):
+    if name not in CITIES or route not in held_out_of(name):
         raise UsageError(f"no route {route[:60]!r}; choose one from the list")
     return name
 
@@ -47,6 +61,14 @@ def city_of(route: str) -> str:
 def _offered(route: str) -> str:
     city_of(route)
     return route
+
+
+def _key(text: str) -> str:
+    """A rail's key, which names its random choices."""
+    key = text.strip()
+    if not key or len(key) > LONGEST_KEY or not key.isprintable():
+        raise UsageError(f"Rail must have 1 to {LONGEST_KEY} characters, such as {RAIL}")
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +81,7 @@ class VIRLSettings(Settings):
     actions: str = setting(Word(tuple(ACTIONS)), "Rule for turns", "absolute")
     walk: str = setting(Word(tuple(WALKS)), "Walk", "rail")
     cell: str = setting(Word(CELLS), "Observations", CELLS[0])
+    rail: str = setting(Parsed(_key), "Rail", RAIL)
     pace: str = setting(Word(tuple(PACES)), "Speed", "normal")
 
     @property
@@ -69,9 +92,9 @@ class VIRLSettings(Settings):
             FieldError: a field is invalid.
         """
         name = self.value("route")
-        route = routes_of(city_of(name))[name]
+        route = held_out_of(city_of(name))[name]
         rules = {key: self.value(key) for key in ("actions", "walk", "attempts")}
-        return game(self.value("cell")).task(route=route, **rules)
+        return game(self.value("cell")).task(route=route, key=self.value("rail"), **rules)
 
     def deals(self, split: str) -> Iterator[Task]:
         """The routes of a split in the training city; of another city those on offer, none of which is trained on.
@@ -95,8 +118,8 @@ class VIRLSettings(Settings):
         Raises:
             FieldError: there is no such city.
         """
-        known = routes_of(self.value("city"))
-        return self if self.route in known else replace(self, route=next(iter(known)))
+        name = self.value("city")
+        return self if self.route in held_out_of(name) else replace(self, route=next(iter(routes_of(name))))
 
     def on_route(self) -> VIRLSettings:
         """The same settings with the city of the chosen route."""

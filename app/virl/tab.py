@@ -15,6 +15,7 @@ from app.shared.stopping import Line
 from app.shared.tab import html
 from app.virl.handlers import BEGIN, VIRLHandlers
 from app.virl.presets import PICKED
+from app.virl.settings import LONGEST_KEY
 from labkit.envs.virl.city.cities import CITIES, TRAINING_CITY
 
 RULES = [("absolute: north … (trained)", "absolute"), ("relative: left, right …", "relative")]
@@ -33,7 +34,7 @@ class VIRLTab(GameTab[VIRLHandlers]):
     def __init__(self, catalogue: Catalogue, line: Line) -> None:
         super().__init__(VIRLHandlers(catalogue, line))
         parts = self.parts
-        self.changes |= {"city": self.handlers.move, "cell": self.handlers.switch}
+        self.changes |= {"city": self.handlers.move, "route": self.handlers.take, "cell": self.handlers.switch}
         parts |= {"own": gr.State(None), "step": gr.State(None)}
         parts["notice"] = html(live=True)
         with gr.Row(elem_classes="app-picked"):
@@ -58,6 +59,7 @@ class VIRLTab(GameTab[VIRLHandlers]):
             self.field("actions", choices=RULES, min_width=180, scale=3)
             self.field("walk", min_width=80)
             self.field("cell", choices=CELLS, min_width=140)
+            self.field("rail", min_width=90, max_length=LONGEST_KEY, visible=False)
 
     def field(self, name: str, **options: Any) -> None:
         if name != "route":

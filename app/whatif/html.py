@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from app.deals import table_link
 from app.shared.claims import keeps_other_rule
 from app.shared.html import note, spinner
 from app.whatif.forks import Forks
@@ -118,7 +119,8 @@ def branch_html(forks: Forks, index: int | None, tokens: Any = (), live: Episode
     branch = forks.tree.branches[index]
     shown = episode_html(branch.episode, tokens, live=True)
     changed = f' <span class="lk-soft">· {_change(forks, branch)}</span>' if branch.edit else ""
-    return f'<h3 class="lk">Branch {index}{changed}</h3><div data-of="{index}">{shown}</div>'
+    play = table_link(branch.episode.task, [branch.episode.player], branch.temperature)
+    return f'<h3 class="lk">Branch {index}{changed}</h3>{play}<div data-of="{index}">{shown}</div>'
 
 
 def between_html(forks: Forks) -> str:

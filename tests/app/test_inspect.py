@@ -15,7 +15,10 @@ from app.general_points.settings import GeneralPointsSettings
 from app.inspect.handlers import InspectHandlers
 from app.inspect.settings import InspectSettings, joined, split
 from app.inspect.stores import Store
+from app.shared.window import same_deal
+from app.virl.settings import VIRLSettings
 from labkit.envs import game, judge, start
+from labkit.episode import Episode
 from labkit.evaluation.suites import read_deals
 from labkit.play import play
 from labkit.players.simple import Expert
@@ -171,13 +174,29 @@ def test_a_stored_deal_can_be_played_in_its_tab(cell, hand, faces, suits):
 
 
 @pytest.mark.parametrize(
+    ("cell", "suite", "split"), [("virl-l", "rule-ood", "test"), ("virl-vl", "visual-ood", "test")]
+)
+def test_a_stored_route_can_be_walked_in_its_tab_on_the_same_rail(cell, suite, split):
+    for number in (0, 3):
+        task = next(game(cell).tasks(suite, split, seed=1, first=number))
+        # As it comes out of a file.
+        stored = Episode.from_json(start(task, "rl").to_json()).task
+        chosen, wrong = link.read(dict(parse_qsl(deal_link(stored, ["rl"])[1:])), VIRLSettings())
+        again, first = chosen.task, start(task).position
+        assert wrong == [] and same_deal(again, task) and again.attempts == task.attempts
+        assert (start(again).position.prompt, start(again).position.state) == (first.prompt, first.state)
+        assert (start(again).position.picture or {}).get("hash") == (first.picture or {}).get("hash")
+
+
+@pytest.mark.parametrize(
     "task",
     [
         game("gp-l").task(hand=HANDS[0], attempts=99),
         game("gp-vl").task(hand=[("3", "S"), ("3", "H"), ("8", "D"), ("8", "C")]),
-        next(game("virl-l").tasks("id")),
+        next(game("virl-l").tasks("id", "train")),
+        next(game("virl-vl").tasks("id", "test", picture={"night": 0.5})),
     ],
-    ids=["too many attempts", "suits of both colours", "a route"],
+    ids=["too many attempts", "suits of both colours", "a route that is trained on", "a route at night"],
 )
 def test_a_deal_that_its_tab_cannot_show_has_no_link(task):
     assert deal_link(task, []) is None and table_link(task, []) == ""

@@ -1,11 +1,16 @@
 """Many deals: what the panel shows while the players at the table play the same deals."""
 
 import json
+import re
 from dataclasses import replace
+from html import unescape
+from urllib.parse import parse_qsl
 
 import pytest
 
+from app import link
 from app.general_points.handlers import GeneralPointsHandlers
+from app.general_points.settings import GeneralPointsSettings
 from app.panels.many.handlers import ManyFields, ManyHandlers
 from app.panels.many.series import Series
 from app.shared.catalogue import Catalogue
@@ -13,7 +18,7 @@ from app.shared.stopping import Line
 from app.shared.window import Seat
 from app.virl.handlers import VIRLHandlers
 from app.virl.settings import VIRLSettings
-from labkit.envs import game
+from labkit.envs import game, start
 from labkit.episode import Episode
 from labkit.players.base import Answer
 from labkit.players.registry import PlayerInfo
@@ -124,6 +129,20 @@ def test_a_click_opens_a_deal_with_everybodys_turn_cards(many):
     assert cards_in(opened["deal"]) == 3 and opened["deal"].count('app-side"') == 2
     assert 'data-pick="2"' in opened["deal"] and 'data-pick="4"' in opened["deal"], "the deals before and after"
     assert many.open("close", here, ManyFields(), series)["deal"] == ""
+
+
+def test_an_opened_deal_has_a_link_that_puts_it_on_the_table(many):
+    here = at_table("good", "bad")
+    series = pressed(many, here)[1][-1]["series"]
+    [(query, said)] = re.findall(
+        r'<a [^>]*href="([^"]*)"[^>]*>(.*?)</a>', many.open("3", here, ManyFields(), series)["deal"]
+    )
+    asked = dict(parse_qsl(unescape(query)[1:]))
+    chosen, wrong = link.read(asked, GeneralPointsSettings())
+    assert said == "Put this deal on the table" and wrong == [] and asked["players"] == "good,bad"
+    task = series.tasks[3]
+    assert start(chosen.task).position.prompt == start(task).position.prompt and chosen.attempts == 2
+    assert chosen.temperature == 0.0
 
 
 @pytest.mark.parametrize("picked", ["10", "-1", "99999999", "x", None, 3, "1.0", "²"])

@@ -7,11 +7,12 @@ from html import unescape
 import pytest
 
 from app.shared.stopping import Line
-from app.shared.window import Seat, Window
+from app.shared.window import Seat, Window, same_deal
 from app.virl.handlers import AGAIN, BEGIN, END, VIRLHandlers
 from app.virl.html import KEYS, pad
 from app.virl.presets import PICKED
 from app.virl.settings import VIRLSettings
+from labkit.envs import game
 from labkit.envs.virl.headings import ACTIONS
 from labkit.episode import Episode
 from labkit.errors import UsageError
@@ -208,6 +209,9 @@ def test_another_city_brings_its_routes(table):
         ({"route": "<img>"}, "no route '<img>'"),
         ({"actions": "sideways"}, "Rule for turns must be one of absolute, relative"),
         ({"cell": "gp-l"}, "Observations must be one of virl-l, virl-vl"),
+        ({"rail": ""}, "Rail must have 1 to 40 characters"),
+        ({"rail": "x" * 41}, "Rail must have 1 to 40 characters"),
+        ({"route": "latticeport-train-0000"}, "no route 'latticeport-train-0000'"),
     ],
 )
 def test_an_invalid_field_is_said_and_the_rest_stays(table, settings, said):
@@ -229,6 +233,20 @@ def test_a_link_lays_its_walk_and_only_the_one_to_this_tab(table):
     assert "does not have every player of the link (gone)" in words(opened["notice"])
     cards = table.open({"tab": "gp", "actions": "relative", "attempts": "5", "players": "gone"})
     assert (cards["actions"], cards["attempts"], cards["notice"]) == ("absolute", 2, "")
+
+
+def test_a_link_to_an_evaluated_route_lays_it_on_its_rail_and_another_route_has_the_usual_one(table):
+    task = next(game("virl-l").tasks("rule-ood", "test", seed=1, first=3))
+    name = task.deal["route"]["id"]
+    opened = table.open({"tab": "virl", "route": name, "actions": "relative", "rail": task.deal["key"]})
+    assert opened["notice"] == "" and opened["route"]["value"] == name
+    assert name in [value for _, value in opened["route"]["choices"]] and len(opened["route"]["choices"]) == 21
+    assert opened["rail"] == {"value": "test/1/3", "visible": True, "__type__": "update"}
+    here = window(route=name, actions="relative", rail="test/1/3")
+    assert same_deal(here.settings.task, task)
+    other = table.take(replace(here, settings=replace(here.settings, route="latticeport-eval-0000")))
+    assert other["rail"] == {"value": "0", "visible": False, "__type__": "update"}
+    assert table.move(replace(here, settings=replace(here.settings, city="oldwick")))["rail"]["value"] == "0"
 
 
 # The person

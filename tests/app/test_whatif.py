@@ -110,6 +110,9 @@ def test_a_change_of_the_rule_names_its_outcome(handlers, game, window):
     # The script's first answer is right where K counts as 10.
     adapted = forked(handlers, before_all, what="rule", choice="ten")
     assert adapted["forks"].episode.success and "adapted" in adapted["tree"]
+    # Each branch can be put on the table with its own rule.
+    assert "Put this deal on the table" in adapted["one"] and "rule=eleven-twelve-thirteen" in adapted["one"]
+    assert "rule=ten" in adapted["two"] and "players=trap" in adapted["two"]
     # Where K counts as 5 it is wrong, and right under the rule that is trained.
     kept = forked(handlers, before_all, what="rule", choice="J=5,Q=5,K=5")
     assert not kept["forks"].episode.success and "kept the old rule" in kept["tree"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from app.deals import table_link
 from app.panels.many.series import Series
 from app.shared.bars import Bar, figure
 from app.shared.html import note, spinner, trouble
@@ -121,7 +122,8 @@ def deal(series: Series, place: int, title: Title) -> str:
     order = [*series.differing] if place in series.differing else series.shared(series.players)
     return (
         f'<div class="lk app-opened" data-opened="{place}">{_neighbours(order, place)}'
-        f"<h3>{text(title(task))}</h3>{hand_html(envs.start(task))}"
+        f"<h3>{text(title(task))}</h3>{table_link(task, series.players, series.temperature)}"
+        f"{hand_html(envs.start(task))}"
         f'<div class="app-sides">{columns}</div></div>'
     )
 
