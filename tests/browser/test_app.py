@@ -152,6 +152,25 @@ def test_three_players_play_the_same_deal_side_by_side(visit):
     expect(page.get_by_label("Cards").first).to_be_enabled()
 
 
+def test_a_person_against_a_player_has_a_score(visit):
+    page = visit(f"tab=gp&{HAND}&players=trap,nasty")
+    score = page.get_by_role("region", name="Score")
+    try_formula(page, "(13-4)*2+6")
+    expect(own(page)).to_have_count(1)
+    assert score.count() == 0
+    press(page, "Play all")
+    # Deals, you solved, the player solved, only you, only the player.
+    for name, counts in (("trap", "1 1 1 0 0"), ("nasty", "1 1 0 1 0")):
+        row = score.locator("tbody tr").filter(has=page.get_by_role("rowheader", name=name))
+        expect(row.locator("td")).to_have_text(counts.split())
+    score.locator("summary").click()
+    expect(score.get_by_role("rowheader", name="K 6 2 4")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    press(page, "Reset the score")
+    expect(score).to_have_count(0)
+
+
 def test_seats_come_and_go_and_each_has_its_own_player(visit):
     page = visit(f"tab=gp&{HAND}&players=trap")
     page.get_by_role("radio", name="2", exact=True).and_(page.locator(":visible")).check()

@@ -59,7 +59,7 @@ def script(*answers: str) -> Episode:
 def url(live, tmp_path_factory) -> Iterator[str]:
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-    served = main.build(Catalogue([]), [Store(live.path.parent)])
+    served = main.build(Catalogue([]), [Store(live.path.parent, writable=True)])
     _, address, _ = served.launch(prevent_thread_lock=True, **main.launch_options())
     yield address
     served.close()
@@ -123,14 +123,14 @@ def test_the_link_brings_every_choice_back(visit):
     expect(page.locator(".app-opened .lk-turn")).to_have_count(1)
     expect(page.get_by_label("Order")).to_have_value("most turns first")
     page.get_by_role("button", name="Close").click()
-    page.get_by_label("The answer contains").fill("zzz")
+    page.get_by_label("Answer or note contains").fill("zzz")
     expect(page.locator(".app-empty:visible")).to_contain_text("No episode meets these conditions")
     page.locator("button", has_text="Copy link").and_(page.locator(":visible")).click()
     page.wait_for_url("**text=zzz**")
     assert "player=expert" in page.url and "open=" not in page.url
     again = page.context.new_page()
     again.goto(page.url)
-    expect(again.get_by_label("The answer contains")).to_have_value("zzz")
+    expect(again.get_by_label("Answer or note contains")).to_have_value("zzz")
     expect(again.locator(".app-conditions")).to_contain_text("expert")
 
 
@@ -176,6 +176,27 @@ def test_the_deals_are_saved_to_a_file(visit):
     assert [json.loads(line)["task"]["deal"] for line in lines] == [
         json.loads(json.dumps(task.deal)) for task in dealt(25)
     ]
+
+
+def test_a_note_is_written_under_an_open_episode_and_its_tag_is_a_bar(visit, live):
+    page = visit("tab=inspect&run=a-expert&open=a-expert/rule-ood/3")
+    page.get_by_label("Note", exact=True).fill(NASTY)
+    page.get_by_label("Tags of the note").fill("Neat, short")
+    page.get_by_role("button", name="Save note").click()
+    noted = page.locator(".app-opened .app-noted")
+    expect(noted).to_have_text(f"neat short {NASTY}")
+    expect(page.get_by_label("Tags of the note")).to_have_value("neat short")
+    assert page.title() == "labkit" and page.locator(".app-inspect img").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == 1280
+    bar(page, "Tags of notes", "neat").click()
+    expect(found(page)).to_contain_text("1 of 25 episodes")
+    # Another window has the note in its form.
+    again = page.context.new_page()
+    again.goto(f"{page.url.partition('?')[0]}?tab=inspect&note_tag=neat&open=a-expert/rule-ood/3")
+    expect(again.get_by_label("Note", exact=True)).to_have_value(NASTY)
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_label("Note", exact=True)).not_to_be_visible()
+    (live.path.parent / "a-expert" / "notes.jsonl").unlink()
 
 
 def test_nothing_scrolls_sideways(visit):
