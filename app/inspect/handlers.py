@@ -90,12 +90,12 @@ class InspectHandlers:
 
     def compare(self, chosen: InspectSettings) -> Updates:
         """With another run: the choices that belong to the one before are lifted."""
-        return self.filter(replace(chosen, other_player="", solved="", open="", beside="")) | noting.CLOSED
+        return self.filter(replace(chosen, other_player="", solved="", open="", beside="")) | noting.closed()
 
     def move(self, chosen: InspectSettings) -> Updates:
         """To another folder of runs."""
         chosen = InspectSettings(store=chosen.store)
-        return {**self._fields(chosen), **self.show(chosen), **noting.CLOSED}
+        return {**self._fields(chosen), **self.show(chosen), **noting.closed()}
 
     def show(self, chosen: InspectSettings) -> Updates:
         """Everything, as the settings say."""
@@ -318,7 +318,7 @@ class InspectHandlers:
         """The form for the note of the open episode. Other updates leave it alone, since somebody may be typing."""
         store = self.store(chosen)
         index = store.index(PATIENCE) if store and store.writable and chosen.open else None
-        return noting.form(chosen.open, index) if index else noting.CLOSED
+        return noting.form(chosen.open, index) if index else noting.closed()
 
     def save_note(self, chosen: InspectSettings, text: object, tags: object, seen: object) -> Updates:
         """Write the note of the open episode.

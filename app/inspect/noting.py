@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -17,11 +16,12 @@ from labkit.runs.index import Index
 from labkit.runs.notes import Changed, note_of, write_note
 
 Updates = dict[str, Any]
-CLOSED: Mapping[str, Any] = {
-    "noting": gr.update(visible=False), "note": "", "note tags": "", "edition": 0, "note told": "",
-}  # fmt: skip
-"""The form while no episode is open."""
 READ_ONLY = "This server was started without notes for this folder; “labkit app --notes DIR” allows them."
+
+
+def closed() -> Updates:
+    """The form while no episode is open."""
+    return {"noting": gr.update(visible=False), "note": "", "note tags": "", "edition": 0, "note told": ""}
 
 
 def form(place: str, index: Index) -> Updates:
@@ -30,7 +30,7 @@ def form(place: str, index: Index) -> Updates:
         episode_of(place, index)
         here = index.note(*parts_of(place))
     except UsageError:
-        return {**CLOSED}
+        return closed()
     return {
         "noting": gr.update(visible=True),
         "note": here.text,

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from labkit.counting import counted
 from labkit.episode import Episode, Task
 from labkit.views.markup import Mark, details, text
 
@@ -68,7 +67,8 @@ class Score:
             if episode is not None and episode.done:
                 key = _key(episode.task)
                 deal = deals.get(key, Deal(episode.task))
-                deals[key] = replace(deal, players={episode.player: episode.success, **deal.players})
+                first = deal.players.get(episode.player, episode.success)
+                deals[key] = replace(deal, players={**deal.players, episode.player: first})
         return Score(dict([*deals.items()][-MOST:]), before)
 
     @property
@@ -104,7 +104,7 @@ def score_html(score: Score, title: Callable[[Task], str]) -> str:
         return ""
     head = ("You against", "Deals", "You solved", "Player solved", "Only you", "Only the player")
     rows = "".join(_row(player, tally, head[1:]) for player, tally in tallies.items())
-    listed = details(f"The {counted(len(score.shared), 'deal')}", _deals(score, [*tallies], title))
+    listed = details("Deal by deal", _deals(score, [*tallies], title))
     return f'<section class="lk" aria-label="Score">{_table(head, rows)}{listed}</section>'
 
 

@@ -43,7 +43,7 @@ class VIRLHandlers(Handlers[VIRLSettings]):
 
     def controls(self, window: Window[VIRLSettings]) -> Updates:
         chosen = window.settings.on_route()
-        fields = {"route": self._routes(chosen), "rail": self._rail(chosen)}
+        fields: Updates = {"route": self._routes(chosen), "rail": self._rail(chosen)}
         return {**super().controls(replace(window, settings=chosen)), **fields}
 
     @staticmethod
