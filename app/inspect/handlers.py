@@ -15,7 +15,7 @@ from app.inspect.deals import saved
 from app.inspect.html import Bars
 from app.inspect.opened import Asked
 from app.inspect.pairs import compared, kind_of
-from app.inspect.settings import DEAL, FACETS, SORTS, TOGGLED, InspectSettings, split
+from app.inspect.settings import DEAL, FACETS, SORTS, TITLES, TOGGLED, InspectSettings, split
 from app.inspect.stores import Store
 from app.shared import settings
 from app.shared.catalogue import Catalogue, public
@@ -39,18 +39,6 @@ FILLED = "filled"
 """What a window holds once its fields are those of its link."""
 LISTS = {"run": "all runs", "other": "no other run"}
 """The lists of runs, and what an empty choice is called."""
-TITLES = {
-    "tag": "Failure tags",
-    "note_tag": "Tags of notes",
-    "category": "Verdict",
-    "status": "How the episode ended",
-    "recovered": "Right after a wrong attempt",
-    "old_rule": "Wrong, but right under the other rule",
-    "suite": "Suite",
-    "split": "Split",
-    "cell": "Cell",
-    "player": "Player",
-}
 
 
 class InspectHandlers:

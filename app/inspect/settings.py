@@ -12,6 +12,19 @@ from labkit.runs.columns import range_of
 FLAGS = ("recovered", "old_rule")
 FACETS = ("tag", "note_tag", "category", "status", *FLAGS, "suite", "split", "cell", "player", "trait")
 """The fields that the bars count. Each is a field of the settings too, with the values that are chosen."""
+TITLES = {
+    "tag": "Failure tags",
+    "note_tag": "Tags of notes",
+    "category": "Verdict",
+    "status": "How the episode ended",
+    "recovered": "Right after a wrong attempt",
+    "old_rule": "Wrong, but right under the other rule",
+    "suite": "Suite",
+    "split": "Split",
+    "cell": "Cell",
+    "player": "Player",
+}
+"""What the page calls the facets; traits have titles of their own."""
 DEAL = ("suite", "split", "cell", "trait")
 """Those that say which deals are played, not how."""
 TOGGLED = (*FACETS, "other_player", "solved")
