@@ -34,7 +34,8 @@ WORDS = {
     ),
     "Rail and free": (
         "Two ways to walk. On the rail, as in the paper, only a right action is carried out. In a free walk "
-        "every action is carried out, and the walk counts if it stops within 25 m of the destination."
+        "every action is carried out, and the walk counts if it stops within 25 m of the destination. The rail’s name, "
+        "shown where a link has one, fixes its random choices: the first heading, and the points between turns."
     ),
     "Verifier": (
         "A program, not a model. It reads the answer, computes in exact fractions and names the first check "
@@ -109,7 +110,8 @@ WORDS = {
     ),
     "Put this deal on the table": (
         "A link from Many deals, What if and Inspect to the game’s tab, with the deal, its rule and the players. It "
-        "opens a window of its own. A deal that the tab cannot show has no such link."
+        "opens a window of its own. Without a link are deals that the tab cannot show: routes of training, of the unseen "
+        "district or of a folder, pictures under other conditions, and other prompts."
     ),
     "Notes and tags": (
         "In Inspect, a text and tags under an open episode, kept beside the run for all who open it. The tags are "

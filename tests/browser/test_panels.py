@@ -75,6 +75,13 @@ def test_a_link_plays_many_deals_and_a_click_opens_one_with_both_players(visit):
     expect(panel.locator(".app-side")).to_have_count(2)
     expect(panel.locator(".app-side .lk-turn")).to_have_count(2)
     fits(page)
+    # The deal on the table, in a window of its own: what was played here stays.
+    with page.context.expect_page() as other:
+        panel.get_by_role("link", name="Put this deal on the table").click()
+    expect(other.value.get_by_label("Cards", exact=True)).to_have_value(
+        panel.locator(".app-opened h3").first.inner_text()
+    )
+    expect(other.value.locator(".app-seats .app-seat:visible")).to_have_count(2)
     page.get_by_role("radio", name="One deal").and_(page.locator(":visible")).check()
     expect(panel).to_have_count(0)
     expect(page.locator(".app-seats:visible").get_by_role("button", name="Play", exact=True).first).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from math import dist
@@ -106,6 +107,18 @@ def test_the_expert_walks_to_the_goal(visit):
     choose(page, "Rule for turns", "relative")
     expect(place(page).locator(".app-steps.lk-stale")).to_be_visible()
     expect(here(page)).to_contain_text("Step 1 of")
+
+
+def test_an_evaluated_route_is_put_on_the_table_by_a_link(visit):
+    page = visit("tab=virl&route=latticeport-eval-0063&rail=test/0/0&players=expert&pace=at once")
+    rail = page.get_by_label("Rail", exact=True)
+    expect(rail).to_have_value("test/0/0")
+    expect(page.get_by_label("Route", exact=True)).to_have_value(re.compile("^latticeport-eval-0063"))
+    press(page, "Play")
+    expect(place(page)).to_contain_text("arrived")
+    # A route of the list has the usual rail, which takes no field.
+    choose(page, "Route", "16 ·")
+    expect(rail).not_to_be_visible()
 
 
 def test_two_players_walk_side_by_side(visit):
