@@ -110,7 +110,7 @@ WORDS = {
     ),
     "Put this deal on the table": (
         "A link from Many deals, What if and Inspect to the game’s tab, with the deal, its rule and the players. It "
-        "opens a window of its own. Without a link are deals that the tab cannot show: routes of training, of the unseen "
+        "opens a window of its own. Deals that the tab cannot show have no link: routes of training, of the unseen "
         "district or of a folder, pictures under other conditions, and other prompts."
     ),
     "Notes and tags": (
