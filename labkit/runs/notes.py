@@ -26,6 +26,8 @@ LONGEST = 2000
 MOST_TAGS = 8
 LONGEST_TAG = 32
 """Characters of a tag."""
+MOST_NAMES = 100
+"""Different tags in a run: each is a bar, and costs time whenever they are counted."""
 LARGEST = 8 << 20
 """Bytes of a run's file, at most."""
 
@@ -105,7 +107,7 @@ def write_note(run: Run, name: str, episode: int, note: Note, *, seen: int) -> N
 
     Raises:
         Changed: somebody else has written since.
-        UsageError: there is no such run or no such file of episodes, or the run's notes take too much room.
+        UsageError: there is no such run or no such file of episodes, or the run has too many notes or different tags.
         CannotWrite: the disk is full or the folder is read-only; nothing was written.
     """
     # Here, since Windows has no such module, and notes can be read without it.
@@ -120,9 +122,11 @@ def write_note(run: Run, name: str, episode: int, note: Note, *, seen: int) -> N
         with open(descriptor, "r+b", buffering=0) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             data = handle.read(LARGEST + 1)
-            here = _notes(path, data).get((name, episode), Note())
-            if here.edition != seen:
+            there = _notes(path, data)
+            if there.get((name, episode), Note()).edition != seen:
                 raise Changed("somebody else has changed this note meanwhile; save again to replace it")
+            if len({tag for other in (*there.values(), note) for tag in other.tags}) > MOST_NAMES:
+                raise UsageError(f"the run has {MOST_NAMES} different tags; use one of them")
             line = {"name": name, "episode": episode, "note": note.text, "tags": [*note.tags], "time": time.time()}
             added = json.dumps(line).encode() + b"\n"
             whole = data.rfind(b"\n") + 1

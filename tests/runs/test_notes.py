@@ -138,6 +138,15 @@ def test_a_full_file_takes_no_more_and_keeps_what_it_has(run, monkeypatch):
         read_notes(run)
 
 
+def test_a_run_has_a_hundred_different_tags_at_most(run):
+    for seen in range(13):
+        # The newest note of an episode counts: 8 tags each for 12 episodes, then 4 for another one.
+        put(run, seen, tags=" ".join(f"t{n}" for n in range(8 * seen, min(100, 8 * seen + 8))))
+    with pytest.raises(UsageError, match="the run has 100 different tags"):
+        put(run, 13, tags="new")
+    assert put(run, 13, tags="t99 t0").tags == ("t0", "t99")
+
+
 # The index
 
 
