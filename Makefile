@@ -14,8 +14,13 @@ PYTHON ?= $(shell \
 
 # Where to take torch from when the default build is not the one wanted: an index address.
 TORCH_INDEX ?=
+# A folder of packages, which are then taken from there and not from the network; `make wheelhouse` makes it.
+WHEELHOUSE ?= $(wildcard wheelhouse)
 # Options for the command behind app, lab, test or bench: make app ARGS="--player DIR".
 ARGS ?=
+
+# The folder that is handed out to a class.
+STICK := build/labkit-class
 
 BIN := .venv/bin
 STAMP := .venv/installed
@@ -23,6 +28,8 @@ STAMP := .venv/installed
 INTEROP := .venv/interop
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+FETCH := $(PIP) download --only-binary :all: --dest $(STICK)/wheelhouse -c constraints.txt
+FROM := $(if $(WHEELHOUSE),--no-index --find-links '$(WHEELHOUSE)')
 
 # Nothing below asks the network for anything once it is installed; HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0
 # lets a player named by its hub id be fetched.
@@ -30,7 +37,8 @@ export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: help install app lab test test-all test-interop lint notebooks class solutions results bench clean check-python
+.PHONY: help install app lab test test-all test-interop lint notebooks class wheelhouse solutions results bench \
+  clean check-python
 .DEFAULT_GOAL := help
 
 help:
@@ -43,6 +51,7 @@ help:
 	@echo 'make lint       check style, formatting and types with ruff and mypy'
 	@echo 'make notebooks  run the notebooks that changed and store their results, for authors'
 	@echo 'make class      make a folder to hand out: this repository, with notebooks that hold no results'
+	@echo 'make wheelhouse make that folder with all packages in it, so that make install works there without network'
 	@echo 'make solutions  write the notebooks with their exercises solved to solutions/, for teachers'
 	@echo 'make results    write RESULTS.md and its pictures from the runs in results/'
 	@echo 'make bench      time the solver, the verifier, play, training and street views'
@@ -84,7 +93,13 @@ notebooks: $(STAMP)
 	$(BIN)/python scripts/notebooks.py $(ARGS)
 
 class: $(STAMP)
-	$(BIN)/python scripts/class_copies.py --stick build/labkit-class $(ARGS)
+	$(BIN)/python scripts/class_copies.py --stick $(STICK) $(ARGS)
+
+# setuptools builds the editable installation. A folder made for other versions has to be removed first.
+wheelhouse: $(STAMP)
+	cmp -s constraints.txt $(STICK)/constraints.txt || $(BIN)/python scripts/class_copies.py --stick $(STICK)
+	$(if $(TORCH_INDEX),$(FETCH) --no-deps --index-url $(TORCH_INDEX) torch $(ARGS))
+	$(FETCH) --find-links $(STICK)/wheelhouse '.[all]' setuptools $(ARGS)
 
 solutions: $(STAMP)
 	$(BIN)/python scripts/notebooks.py --solved solutions $(ARGS)
@@ -117,7 +132,7 @@ $(BIN)/python:
 
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
-	$(PIP) install -e '.[all]' -c constraints.txt
+	$(PIP) install $(FROM) -e '.[all]' -c constraints.txt
 	@touch $@
 
 $(INTEROP)/installed: constraints-interop.txt $(STAMP)
