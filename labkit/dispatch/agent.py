@@ -7,6 +7,7 @@ with it. A job is a training run with its config, code and data::
 
     FOLDER/code/HASH/labkit/     the package, by its content
     FOLDER/data/HASH/NAME        checkpoints and files that configs name, by their content
+    FOLDER/envs/KEY/             requirements.txt and constraints.txt as sent; venv, made of them, and pip's log
     FOLDER/jobs/KEY/             job.json and config.yaml as sent; start.json, launch.json, end.json and log since
     FOLDER/runs/RUN/             run folders
 
@@ -41,7 +42,7 @@ PACKAGES = ("torch", "transformers", "accelerate", "peft", "safetensors", "numpy
 
 def check(folder: Path) -> dict:
     """What the host has: free space, GPUs, versions, programs, and the code and data that are there already."""
-    for part in ("code", "data", "jobs", "runs"):
+    for part in ("code", "data", "envs", "jobs", "runs"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     versions = {}
     for package in PACKAGES:
@@ -59,7 +60,31 @@ def check(folder: Path) -> dict:
         "programs": [name for name in ("rsync", "sbatch") if shutil.which(name)],
         "code": [p.name for p in codes if "." not in p.name],
         "data": [p.name for p in (folder / "data").iterdir() if "." not in p.name],
+        "environments": [p.parent.name for p in (folder / "envs").glob("*/complete")],
     }
+
+
+def install(folder: Path, key: str, wheelhouse: str = "") -> dict:
+    """Make an environment from the requirements that were sent, unless it is complete; two senders make it once.
+
+    With a wheelhouse pip asks no network.
+    """
+    place = folder / "envs" / key
+    with _locked(place):
+        if (place / "complete").exists():
+            return {}
+        offline = ["--no-index", "--find-links", str(Path(wheelhouse).expanduser().absolute())] if wheelhouse else []
+        pip = [str(place / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", *offline]
+        commands = (
+            [sys.executable, "-m", "venv", "--clear", str(place / "venv")],
+            [*pip, "-r", str(place / "requirements.txt"), "-c", str(place / "constraints.txt")],
+        )
+        with (place / "log").open("wb") as log:
+            for command in commands:
+                if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode:
+                    raise SystemExit(f"{_last(_tail(place / 'log'))} (all of it in {place / 'log'})")
+        (place / "complete").touch()
+    return {}
 
 
 def keep(folder: Path, part: str, whole: str) -> dict:
@@ -160,7 +185,8 @@ def _begin(folder: Path, key: str, *, resume: bool) -> None:
     for old in ("launch.json", "end.json"):
         (job / old).unlink(missing_ok=True)
     agent = folder / "code" / sent["code"] / "labkit" / "dispatch" / "agent.py"
-    stay = [sys.executable, str(agent), "run", str(folder), key]
+    python = str(folder / sent["python"]) if "python" in sent else sys.executable
+    stay = [python, str(agent), "run", str(folder), key]
     if sent["launcher"] == "slurm":
         script = f"#!/bin/bash\n{sent['setup'] or ':'}\nexec {shlex.join(stay)}\n"
         options = ["--parsable", f"--job-name={sent['name']}", f"--chdir={folder}", f"--output={job / 'log'}"]
@@ -392,7 +418,7 @@ def _last(text: str) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-ACTIONS = {f.__name__: f for f in (check, keep, start, resume, stop, states, state, run)}
+ACTIONS = {f.__name__: f for f in (check, install, keep, start, resume, stop, states, state, run)}
 
 
 def main(words: list) -> None:

@@ -50,6 +50,11 @@ class Host(Config):
     """Where code, data and runs lie on the host; relative to the home folder."""
     python: str = "python3"
     """The interpreter that has torch and the other packages; ``~`` is the home folder."""
+    install: bool | str = False
+    """Make an environment on the host with ``python -m venv`` and pip: with labkit's own requirements, or with those of
+    a requirements file here."""
+    wheelhouse: str | None = None
+    """A folder on the host that ``install`` takes all packages from, without network; ``~`` is the home folder."""
     setup: str | None = None
     """A shell command in front of every other, such as ``conda activate labkit``."""
     launcher: Literal["ssh", "slurm"] = "ssh"
@@ -69,6 +74,13 @@ class Host(Config):
         if gpu is not None and gpu not in GPUS:
             raise ValueError(f"the GPUs that are known are {', '.join(GPUS)}")
         return gpu
+
+    @field_validator("wheelhouse")
+    @classmethod
+    def _for_install(cls, wheelhouse: str | None, info: ValidationInfo) -> str | None:
+        if wheelhouse is not None and not info.data.get("install"):
+            raise ValueError("packages are taken from it by install: true; set that too")
+        return wheelhouse
 
     @field_validator("processes")
     @classmethod

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -27,6 +28,8 @@ import yaml
 import labkit
 from labkit.config import read
 from labkit.counting import counted
+from labkit.dispatch import environment
+from labkit.dispatch.environment import Environment
 from labkit.dispatch.host import Host
 from labkit.dispatch.transport import Transport, Unreachable, connect
 from labkit.errors import UsageError
@@ -184,9 +187,12 @@ def send(
     say = say or (lambda text: None)
     overrides = list(overrides)
     code = content_hash(PACKAGE)
-    jobs = [_job(read(config, overrides), str(config), host, code, Path(out)) for config in configs]
+    wanted = environment.wanted(host)
+    jobs = [_job(read(config, overrides), str(config), host, code, Path(out), wanted) for config in configs]
     way = connect(host)
     there = way.ask("check")
+    if wanted:
+        there = _install(way, there, wanted, say)
     _check(there, host, jobs)
     _push(way, there, code, jobs, say)
     started = way.ask("start", *(job.key for job in jobs))
@@ -214,7 +220,7 @@ def content_hash(path: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def _job(data: dict[str, Any], where: str, host: Host, code: str, runs: Path) -> Job:
+def _job(data: dict[str, Any], where: str, host: Host, code: str, runs: Path, wanted: Environment | None) -> Job:
     """A config as a job: checked, with the host's processes, and with paths of the host."""
     launch = host.launch()
     settings = stages.parse({**data, "processes": launch.processes}, where)
@@ -242,6 +248,8 @@ def _job(data: dict[str, Any], where: str, host: Host, code: str, runs: Path) ->
         "setup": host.setup,
         "slurm": [f"--{name}={value}" for name, value in host.slurm.items()],
     }
+    if wanted:
+        description["python"] = wanted.python
     if launch.machines > 1:
         description["slurm"] += [f"--nodes={launch.machines}", "--ntasks-per-node=1"]
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
@@ -280,7 +288,8 @@ def _check(there: dict[str, Any], host: Host, jobs: Sequence[Job]) -> None:
     if there["missing"]:
         raise UsageError(
             f"{host.name}: {host.python} (Python {there['python']}) has no {', '.join(there['missing'])}; "
-            "name an interpreter that has labkit's packages with python or setup in the host's file"
+            "in the host's file, name an interpreter that has labkit's packages with python or setup, or write "
+            "install: true"
         )
     size = sum(_size(path) for path in {path for job in jobs for path in job.data.values()})
     if there["free"] < size + SPARE:
@@ -290,6 +299,21 @@ def _check(there: dict[str, Any], host: Host, jobs: Sequence[Job]) -> None:
     here = launch.processes // launch.machines
     if launch.cuda and host.launcher == "ssh" and len(there["gpus"]) < here:
         raise UsageError(f"{host.name} has {counted(len(there['gpus']), 'GPU')}; {host.accelerate} asks for {here}")
+
+
+def _install(
+    way: Transport, there: dict[str, Any], wanted: Environment, say: Callable[[str], object]
+) -> dict[str, Any]:
+    """Have the host make an environment if it lacks it; returns what the host has, with that environment's packages."""
+    python = f"{there['folder']}/{wanted.python}"
+    if wanted.key not in there["environments"]:
+        say(f"making the environment envs/{wanted.key} on {way.host.name}, which takes minutes")
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in wanted.files.items():
+                (Path(folder) / name).write_text(text, encoding="utf-8")
+            way.push(Path(folder), f"envs/{wanted.key}")
+        way.ask("install", wanted.key, *([way.host.wheelhouse] if way.host.wheelhouse else []))
+    return connect(way.host.model_copy(update={"python": shlex.quote(python)})).ask("check")
 
 
 def _push(way: Transport, there: dict[str, Any], code: str, jobs: Sequence[Job], say: Callable[[str], object]) -> None:
