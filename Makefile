@@ -132,7 +132,7 @@ $(BIN)/python:
 
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
-	$(PIP) install $(FROM) -e '.[all]' -c constraints.txt
+	$(PIP) install -e '.[all]' -c constraints.txt $(FROM)
 	@touch $@
 
 $(INTEROP)/installed: constraints-interop.txt $(STAMP)

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from labkit.commands import app as app_command
 from labkit.errors import UsageError
+from tests.wheels import write_wheel
 
 ROOT = Path(__file__).parent.parent
 _PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -31,6 +32,7 @@ TARGETS = (
     "lint",
     "notebooks",
     "class",
+    "wheelhouse",
     "solutions",
     "results",
     "bench",
@@ -109,9 +111,9 @@ def test_pins_leave_the_build_of_torch_open() -> None:
 # ---- make installs once, and says what is missing --------------------------------------------------------
 
 
-def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     # Options of a `make test` that runs these tests must not reach the make under test.
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))} | more
     return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, env=environ)
 
 
@@ -180,6 +182,50 @@ def test_a_torch_index_is_used_for_torch_alone(checkout: Path) -> None:
     planned = make(checkout, "-n", "install", f"PYTHON={sys.executable}", "TORCH_INDEX=file:///wheels").stdout
     (line,) = [line for line in planned.splitlines() if "file:///wheels" in line]
     assert "--no-deps" in line and line.endswith(" torch")
+
+
+@needs_make
+def test_without_a_wheelhouse_the_network_is_asked(checkout: Path) -> None:
+    assert "--no-index" not in make(checkout, "-n", "install", f"PYTHON={sys.executable}").stdout
+    planned = make(checkout, "-n", "install", f"PYTHON={sys.executable}", "WHEELHOUSE=/stick/wheels").stdout
+    assert "-c constraints.txt --no-index --find-links '/stick/wheels'" in planned
+
+
+@needs_make
+def test_a_wheelhouse_holds_what_builds_the_package_and_the_torch_that_is_asked_for(installed: Path) -> None:
+    planned = make(installed, "-n", "wheelhouse", "TORCH_INDEX=file:///wheels").stdout
+    torch, rest = [line.split() for line in planned.splitlines() if "pip" in line]
+    assert "--no-deps" in torch and "torch" in torch and "file:///wheels" in torch and "file:///wheels" not in rest
+    for requirement in map(Requirement, _PYPROJECT["build-system"]["requires"]):
+        assert requirement.name in rest and requirement.specifier.contains(pins()[requirement.name])
+
+
+@needs_make
+def test_a_folder_with_a_wheelhouse_is_installed_without_network(checkout: Path) -> None:
+    """From download to installation, with a package of a few lines in place of two gigabytes of requirements."""
+    source, stick = checkout / "source", checkout / "build" / "labkit-class"
+    source.mkdir()
+    write_wheel(source, "stand-in", {"stand_in.py": "came_from = 'the wheelhouse'\n"})
+    write_wheel(source, "setuptools")
+    write_wheel(checkout, "labkit", metadata="Provides-Extra: all\nRequires-Dist: stand-in; extra == 'all'\n")
+    build = "[build-system]\nrequires = []\nbuild-backend = 'copies'\nbackend-path = ['.']\n"
+    (checkout / "pyproject.toml").write_text(build + "[project]\nname = 'labkit'\nversion = '1.0'\n")
+    (checkout / "copies.py").write_text(
+        "import shutil\nNAME = 'labkit-1.0-py3-none-any.whl'\n"
+        "def build_wheel(folder, *settings):\n    shutil.copy(NAME, folder)\n    return NAME\n"
+        "build_editable = build_wheel\n"
+    )
+    (checkout / "constraints.txt").write_text("stand-in==1.0\n")
+    shutil.copytree(checkout, stick, ignore=shutil.ignore_patterns("build", "source"))
+    words = [f"PYTHON={sys.executable}", f"WHEELHOUSE={source}"]
+    first = make(checkout, "wheelhouse", *words, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(source))
+    assert first.returncode == 0, first.stderr
+    assert sorted(p.name.split("-")[0] for p in (stick / "wheelhouse").iterdir()) == ["setuptools", "stand_in"]
+    shutil.rmtree(source)
+    second = make(stick, "install", f"PYTHON={sys.executable}")
+    assert second.returncode == 0, second.stderr
+    asked = [stick / ".venv/bin/python", "-c", "import stand_in; print(stand_in.came_from)"]
+    assert subprocess.run(asked, capture_output=True, text=True).stdout == "the wheelhouse\n"
 
 
 @needs_make

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import zipfile
 
 import pytest
 from packaging.requirements import Requirement
@@ -18,23 +17,10 @@ from labkit.dispatch import agent, environment, remote
 from labkit.dispatch.host import Host
 from labkit.errors import UsageError
 from tests.dispatch import loopback, test_remote
+from tests.wheels import write_wheel
 
 server, config = test_remote.server, test_remote.config
 over_ssh = pytest.mark.skipif(bool(loopback.lacking()), reason=loopback.lacking() or "-")
-
-
-def write_wheel(folder):
-    """A wheel of the package ``stand-in``, version 1.0."""
-    about = "stand_in-1.0.dist-info"
-    files = {
-        "beside.pth": sysconfig.get_path("purelib"),
-        f"{about}/METADATA": "Metadata-Version: 2.1\nName: stand-in\nVersion: 1.0\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    with zipfile.ZipFile(folder / "stand_in-1.0-py3-none-any.whl", "w") as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
-        wheel.writestr(f"{about}/RECORD", "".join(f"{name},,\n" for name in [*files, f"{about}/RECORD"]))
 
 
 @over_ssh
@@ -50,7 +36,7 @@ def test_an_environment_is_made_once_and_runs_train_in_it(server, config, tmp_pa
     with pytest.raises(UsageError, match="No matching distribution found for stand-in"):
         remote.send([config()], host)
     assert remote.listing(host) == []
-    write_wheel(wheels)
+    write_wheel(wheels, "stand-in", {"beside.pth": sysconfig.get_path("purelib")})
     said = []
     (sent,) = remote.send([config(updates=1)], host, out=tmp_path, say=said.append)
     assert sum("making the environment" in line for line in said) == 1
