@@ -79,7 +79,7 @@ def install(folder: Path, key: str, wheelhouse: str = "") -> dict:
             [sys.executable, "-m", "venv", "--clear", str(place / "venv")],
             [*pip, "-r", str(place / "requirements.txt"), "-c", str(place / "constraints.txt")],
         )
-        with (place / "log").open("wb") as log:
+        with (place / "log").open("ab") as log:
             for command in commands:
                 if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode:
                     raise SystemExit(f"{_last(_tail(place / 'log'))} (all of it in {place / 'log'})")

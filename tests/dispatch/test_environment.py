@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import threading
 
 import pytest
 from packaging.requirements import Requirement
@@ -52,6 +53,23 @@ def test_an_environment_is_made_once_and_runs_train_in_it(server, config, tmp_pa
     again.resume()
     assert [m["step"] for m in again.follow(every=0.2)] == [1] and again.status["status"] == "finished"
     assert (made / "venv" / "pyvenv.cfg").stat().st_mtime_ns == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")
+def test_two_senders_make_an_environment_once(tmp_path):
+    place = tmp_path / "envs" / "k3y"
+    place.mkdir(parents=True)
+    (place / "requirements.txt").write_text("stand-in==1.0\n")
+    (place / "constraints.txt").write_text("")
+    write_wheel(tmp_path, "stand-in")
+    senders = [threading.Thread(target=agent.install, args=(tmp_path, "k3y", str(tmp_path))) for _ in range(2)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    log = (place / "log").read_text()
+    assert log.count("Looking in links") == log.count("Successfully installed stand-in-1.0") == 1
+    assert agent.check(tmp_path)["environments"] == ["k3y"]
 
 
 def test_true_means_labkits_own_requirements_at_the_versions_that_are_pinned():
