@@ -65,14 +65,14 @@ def _of_curve(figure: Figure, curve: Curve, seed: int, archive: Archive, out: st
         return
     recipe = archive.asked(curve, seed)
     run = archive.trained(recipe)
-    if evaluation and run and _all_there(archive, f"run:{run.id}", evaluation, curve.cell):
+    if evaluation and run and _all_there(archive, curve.end_of(run.id), evaluation, curve.cell):
         evaluation = None
-    wanted = {last_step(run)} if run and evaluation else set()
+    wanted = {curve.until or last_step(run)} if run and evaluation else set()
     if run is None or not wanted <= run.checkpoints().keys():
         yield from _train(figure, curve, seed, archive, out)
         run = None
     if evaluation:
-        player = f"run:{run.id}" if run else f"run:{UNKNOWN}"
+        player = curve.end_of(run.id if run else UNKNOWN)
         yield _evaluate(curve, seed, player, evaluation, out, ready=run is not None)
 
 

@@ -60,6 +60,8 @@ class CurvePlan(Config):
     """In place of the figure's."""
     start: Start | None = None
     """Where the run begins, in place of the config's ``model``."""
+    until: int | None = Field(None, ge=1)
+    """The step at which its runs end here, if they went on for longer; a checkpoint was saved there."""
     temperature: dict[str, NonNegativeFloat] = {}
     """At which its ends are evaluated in a cell, in place of the figure's; a number is that of all its cells."""
     paper: dict[str, Numbers] = {}
@@ -190,6 +192,8 @@ class Curve:
     """The curve from whose checkpoint this one goes on."""
     step: int = 0
     """The step of that checkpoint."""
+    until: int | None = None
+    """The step at which its runs end here; None where that is their last."""
     temperature: float | None = None
     """At which its ends are evaluated, in place of the figure's."""
     paper: Numbers = field(default_factory=Numbers)
@@ -198,6 +202,14 @@ class Curve:
     def trained(self) -> bool:
         """Whether it stands for runs, rather than for a checkpoint that is there."""
         return self.config is not None
+
+    def end_of(self, run: str) -> str:
+        """The player at the end of one of its runs.
+
+        Args:
+            run: the run's id.
+        """
+        return f"run:{run}" if self.until is None else f"run:{run}@{self.until}"
 
     @property
     def training_config(self) -> Path:
@@ -313,6 +325,7 @@ def _laid_out(
                 family=asked.name,
                 source=before[cell, asked.start.curve] if asked.start else None,
                 step=asked.start.step if asked.start else 0,
+                until=asked.until,
                 temperature=asked.temperature.get(cell),
                 paper=asked.paper.get(cell, Numbers()),
             )

@@ -151,7 +151,8 @@ def collect(figure: Figure, archive: Archive) -> Data:
 
 
 def _line(curve: Curve, seed: int, run: Run, archive: Archive, attention: bool) -> SeedRun:
-    metrics, before = run.metrics(), _before(curve, seed, archive, attention)
+    metrics = [m for m in run.metrics() if curve.until is None or m["step"] <= curve.until]
+    before = _before(curve, seed, archive, attention)
     points = []
     for number, m in enumerate(metrics, 1):
         values = dict(_headlines(m))
@@ -210,7 +211,7 @@ def _evaluations(
 ) -> tuple[Endpoint, ...]:
     """The evaluations of a curve's ends on every hand, of the seeds that have one. A probe never stands in for one: it
     is of other deals, so it can be paired with no other end."""
-    players = {0: curve.player} if curve.player else {n.seed: f"run:{n.run.id}" for n in lines}
+    players = {0: curve.player} if curve.player else {n.seed: curve.end_of(n.run.id) for n in lines}
     found = {seed: archive.evaluated(player, asked, curve.cell).get(suite) for seed, player in players.items()}
     return tuple(e for seed, run in found.items() if run and (e := _evaluated(seed, run, suite)))
 

@@ -8,6 +8,7 @@ from labkit.evaluation import Estimate
 from labkit.evaluation.seeds import pooled
 from labkit.replication import Archive, load_plan
 from labkit.replication.findings import findings, verdict
+from labkit.replication.missing import missing_jobs
 from labkit.replication.series import change, common_compute, growth, mean_line, pairs_of, smooth
 from labkit.replication.stored import Compute, collect, read_episodes
 from labkit.replication.tables import rows, told
@@ -185,6 +186,33 @@ def test_an_evaluation_of_every_hand_is_weighted_by_the_deck_and_takes_the_place
     row = next(r for r in rows(full) if r.curve.name == "SFT" and r.suite == "id")
     assert row.every and told(row)["measured"] == "success, 1 attempt, every one"
     assert told(row)["value"] == f"{100 * share_with('id', 'A'):.1f}%"
+
+
+def test_a_curve_may_end_before_its_runs_do(tmp_path):
+    short = {"name": "SFT, short", "method": "sft", "config": "{cell}/sft.yaml", "until": 10}
+    data = _stored(tmp_path, {**FIGURE, "curves": [short, FIGURE["curves"][0]], "claims": []}, sft=SFT_HITS)
+    # 20 of 40 deals at step 10, 30 at step 20; a step is 1,000 tokens of a million parameters.
+    for name, step, right, flops in (("SFT, short", 10, 20, 6e10), ("SFT", 20, 30, 1.2e11)):
+        assert [e.value.value for e in data.ends["gp-l", name, "id"]] == [right / 40] * 2
+        assert {(line.points[-1].step, line.spent.flops) for line in data.lines["gp-l", name]} == {(step, flops)}
+
+
+def test_a_curve_that_ends_before_its_runs_is_evaluated_there(tmp_path):
+    short = {"name": "SFT, short", "method": "sft", "config": "{cell}/sft.yaml", "until": 10}
+    plan = {**FIGURE, "kind": "ends", "curves": [short], "evaluation": {}, "claims": [], "seeds": [100]}
+    data = _stored(tmp_path, plan, sft=SFT_HITS)
+    [line] = data.lines["gp-l", "SFT, short"]
+    # Without the checkpoint there is nothing to evaluate, and the run is trained again.
+    jobs = missing_jobs(data.figure, Archive([tmp_path / "runs"]))
+    assert [(job.words[0], job.ready) for job in jobs] == [("train", True), ("eval", False)]
+    line.run.checkpoint(10).mkdir()
+    [job] = missing_jobs(data.figure, Archive([tmp_path / "runs"]))
+    assert job.ready and job.words[:4] == ("eval", "gp-l", "--player", f"run:{line.run.id}@10")
+    hands = {suite: {hand_of(task) for task in every(suite) if "A" in hand_of(task)} for suite in ("id", "rule-ood")}
+    evaluate(tmp_path / "runs", f"run:{line.run.id}", {suite: set() for suite in hands})
+    evaluate(tmp_path / "runs", f"run:{line.run.id}@10", hands)
+    ends = collect(data.figure, Archive([tmp_path / "runs"])).ends["gp-l", "SFT, short", "id"]
+    assert [e.value.value for e in ends] == [pytest.approx(share_with("id", "A"))]
 
 
 @pytest.mark.parametrize(
