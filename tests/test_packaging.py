@@ -112,8 +112,9 @@ def test_pins_leave_the_build_of_torch_open() -> None:
 
 
 def make(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    # Options of a `make test` that runs these tests must not reach the make under test.
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))} | more
+    # Options and variables of a `make test` that runs these tests must not reach the make under test.
+    given = ("MAKE", "MFLAGS", "ARGS", "PYTHON", "TORCH_INDEX", "WHEELHOUSE")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(given)} | more
     return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, env=environ)
 
 
