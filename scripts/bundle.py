@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from safetensors.torch import load_file, save
 
 from labkit.counting import counted
@@ -24,6 +25,7 @@ from labkit.errors import UsageError
 from labkit.evaluation import evaluate
 from labkit.players.registry import BUNDLED, load
 from labkit.runs import Run, find
+from labkit.training.common.card import metadata
 
 KEPT = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
         "chat_template.jinja")  # fmt: skip
@@ -117,6 +119,10 @@ def readme(card: dict[str, Any]) -> str:
     """The card in words."""
     config, shape = card["config"], f"{card['parameters'] / 1e6:.2f} million parameters"
     lines = [
+        "---",
+        *yaml.safe_dump({"license": "apache-2.0", **metadata(config)}, sort_keys=False).splitlines(),
+        "---",
+        "",
         f"# {card['player']}",
         "",
         f"{card['summary']} A Llama with {shape}, trained from nothing by labkit; Apache-2.0.",

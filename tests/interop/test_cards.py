@@ -9,6 +9,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from labkit.cli import main
+from labkit.players.registry import players
 from labkit.runs import Run
 from labkit.training.common.card import write_card
 
@@ -51,6 +52,15 @@ def test_the_code_of_the_card_loads_it(checkpoint):
     kind, length, template = done.stdout.split()
     assert kind == ("PeftModelForCausalLM" if adapter else "LlamaForCausalLM")
     assert int(length) > 0 and template == "True"
+
+
+@pytest.mark.parametrize("info", [i for i in players() if i.kind == "tiny"], ids=lambda info: info.spec)
+def test_a_bundled_player_is_ready_for_the_hub(info):
+    card = ModelCard.load(info.path / "README.md")
+    assert card.data.license == "apache-2.0" and card.data.library_name == "transformers"
+    assert card.data.pipeline_tag == "text-generation"
+    assert {"labkit", info.card["config"]["stage"]} <= set(card.data.tags)
+    assert card.text.strip().startswith(f"# {info.spec}\n")
 
 
 def test_a_base_on_the_hub_is_named(tmp_path):

@@ -31,6 +31,23 @@ model = PeftModel.from_pretrained({auto}.from_pretrained(base), "{folder}")
 {read} = {reader}.from_pretrained("{folder}")"""
 
 
+def metadata(config: Mapping[str, Any], *, adapter: bool = False, pictured: bool = False) -> dict[str, Any]:
+    """What the hub reads from the head of a card.
+
+    Args:
+        config: of the run.
+        adapter: the checkpoint is an adapter's.
+        pictured: the model reads pictures.
+    """
+    base = str(config.get("model") or "")
+    return {
+        "library_name": "peft" if adapter else "transformers",
+        "pipeline_tag": "image-text-to-text" if pictured else "text-generation",
+        "tags": ["labkit", config["stage"], *filter(None, [config.get("cell")])],
+        **({"base_model": base} if is_hub_id(base) else {}),
+    }
+
+
 def write_card(folder: Path, run: str, step: int, config: Mapping[str, Any], *, pictured: bool) -> None:
     """Write the README.md of a checkpoint folder.
 
@@ -41,22 +58,14 @@ def write_card(folder: Path, run: str, step: int, config: Mapping[str, Any], *, 
     """
     adapter = (folder / ADAPTER).is_file()
     stage, base = config["stage"], str(config.get("model") or "")
-    metadata: dict[str, Any] = {
-        "library_name": "peft" if adapter else "transformers",
-        "pipeline_tag": "image-text-to-text" if pictured else "text-generation",
-        "tags": ["labkit", stage, *filter(None, [config.get("cell")])],
-    }
-    on_hub = is_hub_id(base)
-    if on_hub:
-        metadata["base_model"] = base
     auto = "AutoModelForImageTextToText" if pictured else "AutoModelForCausalLM"
-    template = (_ADAPTER if on_hub else _ADAPTER_HERE) if adapter else _WHOLE
+    template = (_ADAPTER if is_hub_id(base) else _ADAPTER_HERE) if adapter else _WHOLE
     reader, read = ("AutoProcessor", "processor") if pictured else ("AutoTokenizer", "tokenizer")
     code = template.format(auto=auto, reader=reader, read=read, base=base, folder=f"step-{step}")
     where = f" on `{config['cell']}`" if config.get("cell") else ""
     begin = f" It starts from `{base}`." if base else " It starts from random weights."
     text = f"""---
-{yaml.safe_dump(metadata, sort_keys=False)}---
+{yaml.safe_dump(metadata(config, adapter=adapter, pictured=pictured), sort_keys=False)}---
 
 # {run}, step {step}
 
