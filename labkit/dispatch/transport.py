@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
@@ -160,4 +161,13 @@ class _Here:
         for name in {p.name for p in target.iterdir()} - {p.name for p in there.iterdir()} if target.is_dir() else ():
             if name not in without:
                 shutil.rmtree(target / name) if (target / name).is_dir() else (target / name).unlink()
-        shutil.copytree(there, target, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(there, target, ignore=ignored, dirs_exist_ok=True, copy_function=_replace)
+
+
+def _replace(source: str, target: str) -> None:
+    """Copy a file as rsync does: who reads the copy sees the old one or the new one, whole. One that has vanished
+    meanwhile is left out."""
+    part = Path(f"{target}.part")
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(source, part)
+        part.replace(target)
