@@ -143,7 +143,7 @@ def test_the_given_solution_is_the_folded_one(notebook):
             assert [ast.dump(n) for n in shown] == [ast.dump(n) for n in given], name
 
 
-@pytest.mark.parametrize(("number", "least"), [("01", 1), ("03", 1), ("05", 7), ("06", 1), ("10", 2)])
+@pytest.mark.parametrize(("number", "least"), [("01", 1), ("03", 1), ("05", 7), ("06", 1), ("10", 2), ("12", 4)])
 def test_what_a_learner_builds_is_used(number, least):
     (path,) = [p for p in SOURCES if p.stem.startswith(number)]
     assert len(used(script.source(path))) >= least

@@ -64,6 +64,7 @@ TOLD = {
     "05_ppo_by_hand": 5,
     "07_rule_ood": 1,
     "10_when_rl_fails": 1,
+    "12_failure_clinic": 5,
     "13_heavy_runs": 3,
 }
 """How many results these tell at least."""
