@@ -3,12 +3,14 @@
 import pytest
 
 from labkit.envs import game, judge, start
+from labkit.episode import Episode
 from labkit.errors import UsageError
 from labkit.runs import Run
 from labkit.runs.index import Index
 from labkit.views.widgets.failures import FailureBrowser
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+TAG = "<img/src=x>"
 RIGHT = '{"cards": ["4","A","3","2"], "number": [4,1,3,2], "formula": "4*1*3*2=24"}'
 MISSED = '{"cards": ["4","A","3","2"], "number": [4,1,3,2], "formula": "4+1+3+2=10"}'
 
@@ -23,7 +25,7 @@ def browser(tmp_path):
         episode = opened
         for answer in told:
             episode = judge(episode, answer)
-        run.add_episodes("rule-ood", [episode])
+        run.add_episodes("rule-ood", [Episode.from_json(episode.to_json().replace('"bad_json"', f'"{TAG}"'))])
     with Index(tmp_path / "runs", cache=tmp_path / "cache") as index:
         yield FailureBrowser(index, success=False)
 
@@ -66,7 +68,15 @@ def test_the_static_form_has_no_buttons(browser, parse):
         "unreadable22",
         "wrong value22",
     ]
-    assert "<img src=x" not in browser.static().data
+
+
+def test_what_a_stored_file_says_is_text(browser, parse):
+    field, bars, told, _ = browser.widget().children
+    assert field.value == "tag"
+    tags = [row.all("th")[0].text for row in parse(bars.html).all("tbody")[0].all("tr")]
+    bars.pressed = [tags.index(f"☐ {TAG}"), 1]
+    assert parse(told.value).text == f"failure tag {TAG}: 2 answers in 2 episodes"
+    assert TAG not in bars.html + told.value + browser.static().data
 
 
 def test_nothing_to_count_says_what_to_do(browser):
