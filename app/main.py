@@ -16,6 +16,10 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from app import api, guide, serving
+from app.classroom import phones
+from app.classroom.poll import Poll
+from app.classroom.questions import questions
+from app.classroom.tab import Classroom, ClassTab
 from app.default.tab import DefaultTab
 from app.general_points.tab import GeneralPointsTab
 from app.inspect.handlers import InspectHandlers
@@ -50,12 +54,18 @@ TABS: dict[str, Callable[[Catalogue, Line], Tab]] = {"gp": GeneralPointsTab, "vi
 """The games with a tab of their own; others get the default one."""
 
 
-def build(catalogue: Catalogue, stores: Sequence[Store] | None = None, trainer: Trainer | None = None) -> gr.Blocks:
+def build(
+    catalogue: Catalogue,
+    stores: Sequence[Store] | None = None,
+    trainer: Trainer | None = None,
+    classroom: Classroom | None = None,
+) -> gr.Blocks:
     """The page; neither served nor any model loaded.
 
     Args:
         stores: the folders of runs that can be inspected; those of the working directory and of the clone by default.
         trainer: trains the runs that the page starts.
+        classroom: the class that a tab asks; without one there is no such tab.
     """
     line = Line()
     with gr.Blocks(title="labkit", fill_width=True, analytics_enabled=False) as page:
@@ -77,6 +87,10 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None, trainer: 
             with gr.Tab("Rule lab", id="rules"):
                 rules.build()
                 photo.build(catalogue)
+            if classroom:
+                with gr.Tab("Class", id=ClassTab.TAB) as asked:
+                    teacher = ClassTab(classroom)
+                teacher.wire(page, asked)
             with gr.Tab("Guide", id="about"):
                 gr.HTML(guide.guide_html(), apply_default_css=False)
         for tab in played:
@@ -92,8 +106,8 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None, trainer: 
         first = ids[1] if catalogue.named else ids[0]
 
         def opened(request: gr.Request) -> Any:
-            asked = request.query_params.get("tab")
-            return gr.update(selected=asked if asked in ids else first)
+            wanted = request.query_params.get("tab")
+            return gr.update(selected=wanted if wanted in ids else first)
 
         def closed(request: gr.Request) -> None:
             line.leave(request.session_hash or "")
@@ -106,11 +120,16 @@ def build(catalogue: Catalogue, stores: Sequence[Store] | None = None, trainer: 
     return page
 
 
-def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
-    """How the page is served, wherever it is: no share, no telemetry, no run history, no files, no foreign Host."""
+def launch_options(host: str = "127.0.0.1", classroom: Classroom | None = None) -> dict[str, Any]:
+    """How the page is served, wherever it is: no share, no telemetry, no run history, no files, no foreign Host.
+
+    Args:
+        classroom: the class whose phones get a page of their own.
+    """
     static = files("app") / "static"
-    style, panels, script = (
-        static.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "panels.css", "page.js")
+    style, panels, asked, script = (
+        static.joinpath(name).read_text(encoding="utf-8")
+        for name in ("style.css", "panels.css", "class.css", "page.js")
     )
     theme = gr.themes.Default(
         primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -126,10 +145,13 @@ def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
         "footer_links": ["api", "settings"],
         "theme": theme,
         # Not as `css`, which gradio rewrites rule by rule: shorthands with variables do not survive that.
-        "head": f"<style>{stylesheet()}{style}{panels}</style><script>{script}</script>",
+        "head": f"<style>{stylesheet()}{style}{panels}{asked}</style><script>{script}</script>",
         "allowed_paths": [],
         "quiet": True,
-        "app_kwargs": {"middleware": [Middleware(serving.Guard, hosts=serving.hosts_of(host))]},
+        "app_kwargs": {
+            "middleware": [Middleware(serving.Guard, hosts=serving.hosts_of(host))],
+            "routes": phones.routes(classroom.poll) if classroom else [],
+        },
     }
 
 
@@ -141,6 +163,7 @@ def run(
     auth_file: str | None = None,
     port: int = PORT,
     notes: Sequence[str] = (),
+    asks: bool = False,
     debug: bool = False,
 ) -> None:
     """Serve the app until it is interrupted.
@@ -153,6 +176,7 @@ def run(
             ``LABKIT_AUTH`` counts.
         port: the port wanted; when it is taken, a free one is used and printed.
         notes: folders in whose runs visitors may write notes.
+        asks: whether there is a class to be asked: a tab for the teacher and a page for phones.
         debug: print the traceback of a player that fails.
 
     Raises:
@@ -173,6 +197,10 @@ def run(
         catalogue.try_named()
     else:
         threading.Thread(target=catalogue.warm_up, args=(next(iter(CHAPTERS)),), daemon=True).start()
-    page = build(catalogue, stores)
-    print(f"labkit is at {' or '.join(serving.addresses(host, free))} (Ctrl+C ends it)")
-    page.launch(server_name=host, server_port=free, auth=credentials, **launch_options(host))
+    addresses = serving.addresses(host, free)
+    classroom = Classroom(Poll(questions()), addresses, not serving.is_loopback(host)) if asks else None
+    page = build(catalogue, stores, classroom=classroom)
+    print(f"labkit is at {' or '.join(addresses)} (Ctrl+C ends it)")
+    if classroom:
+        print(f"Phones vote at {' or '.join(f'{address}/class' for address in addresses)}")
+    page.launch(server_name=host, server_port=free, auth=credentials, **launch_options(host, classroom))

@@ -5,6 +5,8 @@ examples:
   labkit app --player runs/mine/checkpoints/step-400 --player expert
   labkit app --player before=tiny:gp-l/init --player after=run:mine
   labkit app --host 0.0.0.0 --auth-file password.txt
+  labkit app --class --host 0.0.0.0 --auth-file password.txt
+                                   the Class tab asks, phones vote at /class without the password
   labkit app --notes runs          the Inspect tab may write notes into the runs of this folder
 """
 
@@ -46,6 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="show the runs of this folder in Inspect, and let visitors write notes and tags beside them",
     )
+    parser.add_argument(
+        "--class",
+        dest="asks",
+        action="store_true",
+        help="add a Class tab that asks for predictions, and a page /class where phones vote without the password",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         auth_file=args.auth_file,
         port=args.port,
         notes=args.notes,
+        asks=args.asks,
         debug=args.debug,
     )
     return 0
