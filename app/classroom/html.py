@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from app.classroom.poll import Poll, Standing
 from app.classroom.questions import Question
 from app.shared.html import note
+from app.story.html import WHO
 from labkit.counting import counted
 from labkit.views.markup import text
 
@@ -44,18 +45,24 @@ def phone(poll: Poll, standing: Standing, mine: int | None) -> str:
             f'<button type="button" data-choice="{number}" aria-pressed="false">{text(choice)}</button>'
             for number, choice in enumerate(question.choices)
         )
-        return f'<h1>{text(question.asked)}</h1><div class="app-choices">{buttons}</div>{question.given}'
+        return f'<h1>{text(question.asked)}</h1><div class="app-choices">{buttons}</div>{players()}{question.given}'
     return f"<h1>{text(question.asked)}</h1>{_own(question, mine)}{bars(question, standing)}{question.answer}"
+
+
+def players() -> str:
+    """Who the three players are."""
+    items = "".join(f"<li><strong>{text(name)}</strong>: {text(who)}</li>" for name, who in WHO.items())
+    return f'<ul class="app-three">{items}</ul>'
 
 
 def _own(question: Question, mine: int | None) -> str:
     """The phone's vote beside the right choice."""
     right = question.choices[question.right]
     if mine is None:
-        return note(f"You did not vote. Recorded: {right}.", "plain")
+        return note(f"You did not vote. The answer is: {right}.", "plain")
     if mine == question.right:
-        return note(f"You voted “{right}”, and so it was recorded.", "ok")
-    return note(f"You voted “{question.choices[mine]}”. Recorded: {right}.", "void")
+        return note(f"You voted “{right}”. That is right.", "ok")
+    return note(f"You voted “{question.choices[mine]}”. The answer is: {right}.", "void")
 
 
 def bars(question: Question, standing: Standing) -> str:
@@ -64,7 +71,7 @@ def bars(question: Question, standing: Standing) -> str:
     lines = []
     for number, (choice, votes) in enumerate(zip(question.choices, standing.tally, strict=True)):
         right = revealed and number == question.right
-        mark = "<small>✓ recorded</small>" if right else ""
+        mark = "<small>✓ the answer</small>" if right else ""
         lines.append(
             f'<li class="lk-{"ok" if right else "plain"}" style="--app-p: {votes / most:.1%}">'
             f'<span>{text(choice)}{mark}</span><i aria-hidden="true"></i><b>{votes}</b></li>'
@@ -97,6 +104,6 @@ def board(poll: Poll, standing: Standing) -> str:
     count = "not open yet" if standing.phase == "closed" else counted(standing.votes, "vote")
     return (
         f'<div class="lk app-class"><section><h2>{text(question.asked)}</h2>{shown}'
-        f'<p class="app-votes">{count}</p></section>'
+        f'<p class="app-votes">{count}</p>{players()}</section>'
         f"<section>{question.answer if revealed else question.given}</section></div>"
     )

@@ -68,7 +68,7 @@ def _who_fails(chapter: Chapter) -> Question:
         f"{chapter.title}: who fails?",
         f"{story.told(chapter, GUESS, (), (), NUMBERS[chapter.cell])}{story.deal(chapter, GUESS, task)}",
         f"Which of the three players fail on this {chapter.deal} under the changed rule?",
-        ("none of them", *(listed(names, "and") for names in FAILING[1:])),
+        ("None of them", *(listed(names, "and") for names in FAILING[1:])),
         FAILING.index(tuple(story.failures(chapter, episodes))),
         f'<ul class="app-ends">{ends}</ul>{picked}',
     )
@@ -86,9 +86,9 @@ def _compared(chapter: Chapter, name: str) -> Question:
     )
     return Question(
         f"{chapter.title}: how does {name} do?",
-        f"{story.told(chapter, GUESS, (), (), numbers)}<p>{text(name)} is {text(story.WHO[name])}.</p>",
+        story.told(chapter, GUESS, (), (), numbers),
         f"Under the changed rule, does {name} complete more or fewer of all held-out {chapter.deal}s than Init?",
-        tuple(RELATIONS.values()),
+        tuple(words.capitalize() for words in RELATIONS.values()),
         list(RELATIONS).index(found),
         f'<p>{text(told)}</p><div class="app-figures">{bars}</div>',
     )

@@ -5,6 +5,8 @@ const PAUSE = 1500;
 let version = "";
 let sent = 0;
 
+document.body.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);
+
 function mark(mine) {
   for (const button of main.querySelectorAll("[data-choice]")) {
     button.setAttribute("aria-pressed", String(Number(button.dataset.choice) === mine));

@@ -56,7 +56,7 @@ def test_a_class_predicts_and_is_told(visit, url, request):
 
     teacher.get_by_role("button", name="Reveal").click()
     expect(teacher.locator(".app-class .app-bars .lk-ok")).to_contain_text("Init and SFT")
-    expect(phone.locator("main")).to_contain_text("You voted “Init and SFT”, and so it was recorded.")
+    expect(phone.locator("main")).to_contain_text("You voted “Init and SFT”. That is right.")
     expect(phone.locator(".app-bars b")).to_have_text(["0", "0", "1", "0"])
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth") and wrong == []
 
