@@ -118,6 +118,10 @@ WORDS = {
         "bars that filter, and the search looks in notes too. They can be written where the server was started with "
         "“labkit app --notes DIR”; everybody who can open the page can then change them."
     ),
+    "Class": (
+        "A tab where the server was started with “labkit app --class”. The teacher opens a question about the story, "
+        "everybody votes on a phone at /class, and the teacher shows the votes and the recorded answer."
+    ),
     "Recorded, live, stopped by you": (
         "Where an episode comes from: played earlier and stored; played just now; ended with the Stop button, with "
         "the attempts made until then."

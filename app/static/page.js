@@ -1,5 +1,5 @@
-// The page's scripts: type into the formula, copy the link, save the episodes, leaf through the turn cards, and click
-// or type one's way along a walk. What they act on is found by data attributes, from the part that was clicked.
+// The page's scripts: type into the formula, copy the link, save the episodes, leaf through the turn cards, click or
+// type one's way along a walk, and what a link can ask for besides a tab: a stand, a projector. What they act on is found by data attributes, from the part that was clicked.
 window.labkit = {
   // Keys of a formula: each types its text into the field of the same column.
   keypad(element) {
@@ -152,6 +152,24 @@ window.labkit = {
     event.preventDefault();
   },
 
+  // For a stand: the story goes on by itself, and round. Who touches the page has it; left alone, it starts again.
+  kiosk(seconds) {
+    const home = location.href;
+    let timer;
+    const wait = (call, pause) => {
+      clearTimeout(timer);
+      timer = setTimeout(call, 1000 * pause);
+    };
+    const forward = () => {
+      document.querySelector(".app-story button.app-play")?.click();
+      wait(forward, seconds);
+    };
+    for (const touch of ["pointerdown", "keydown", "wheel"]) {
+      document.addEventListener(touch, () => wait(() => location.replace(home), 90));
+    }
+    wait(forward, seconds);
+  },
+
   // The skip link leads to the first Play button of the open tab.
   skip(event) {
     if (!event.target.closest("[data-skip]")) return;
@@ -162,3 +180,6 @@ window.labkit = {
 };
 document.addEventListener("keydown", window.labkit.keys);
 document.addEventListener("click", window.labkit.skip);
+const asked = new URLSearchParams(location.search);
+if (asked.has("projector")) document.documentElement.classList.add("app-projector");
+if (asked.has("kiosk")) window.labkit.kiosk(Math.max(1, Number(asked.get("kiosk")) || 15));

@@ -30,7 +30,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def ready() -> str:
-    return ".app-class h2, .app-phone h1"
+    return ".app-class h2, .app-story-steps button"
 
 
 def test_a_class_predicts_and_is_told(visit, url, request):
@@ -63,3 +63,11 @@ def test_a_class_predicts_and_is_told(visit, url, request):
     teacher.get_by_role("button", name="Next question").click()
     expect(phone.locator("h1")).to_have_text("Look at the teacher’s screen")
     expect(teacher.locator(".app-votes")).to_have_text("not open yet")
+
+
+def test_a_stand_tells_both_stories_by_itself_without_the_tabs(visit):
+    page = visit("tab=story&projector=1&kiosk=1")
+    for game in ("Make 24 (GeneralPoints)", "Find the way (V-IRL)"):
+        expect(page.get_by_label(game)).to_be_checked()
+    expect(page.get_by_role("tablist")).to_be_hidden()
+    expect(page.locator(".app-header")).to_be_hidden()
