@@ -98,13 +98,11 @@ def _read(body: bytes) -> tuple[int, int]:
     Raises:
         ValueError: it is no JSON object with two whole numbers.
     """
-    found = json.loads(body)
-    numbers = (found.get("version"), found.get("choice")) if isinstance(found, dict) else ()
-    # Not isinstance: true is an int too.
-    if [type(number) for number in numbers] != [int, int]:
-        raise ValueError
-    version, choice = numbers
-    return version, choice
+    match json.loads(body):
+        # An exact type: true is an int too.
+        case {"version": version, "choice": choice} if type(version) is type(choice) is int:
+            return version, choice
+    raise ValueError("no vote")
 
 
 def _refused(status: int, message: str) -> Response:
