@@ -588,7 +588,7 @@ figure
 #
 # The same questions for V-IRL in text (`virl-l`, [notebook 02](02_virl.ipynb)): it has routes in place of hands, and an
 # answer is a step. With one attempt a route ends at the first wrong step, so rewards differ where samples end at
-# different steps. Its Init is even shorter, and starts from another base (`tiny:virl-l/base`).
+# different steps. Its Init is even shorter.
 
 # %%
 def measure_virl(name):

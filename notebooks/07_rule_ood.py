@@ -683,28 +683,19 @@ for a, b in sorted(pairs, key=lambda ab: abs(ab[0]["id"].value - ab[1]["id"].val
 _ = show_figure("../configs/figures/06.yaml", ARCHIVE)
 
 # %% [markdown]
-# Where an interval contains zero, there may be no effect, or the study may be too small to see it. The next figures
-# show GeneralPoints with more *hands* (every hand of the changed rule), and V-IRL with more *seeds*. Compare their
-# intervals with those above: which of the two was missing?
+# Where an interval contains zero, there may be no effect, or the study may be too small to see it. The next figure
+# shows GeneralPoints with more *hands*: every hand of the changed rule. Compare its intervals with those above.
 #
-# The first of them has rivals of RL too. *SFT on thoughts* learns from the expert's searches, *SFT on its own right
-# answers* from what Init found by itself. Is it RL, or the thought, that SFT on bare answers lacks?
+# It has a rival of RL too: *SFT on thoughts* learns from the expert's searches. Is it RL, or the thought, that SFT on
+# bare answers lacks?
 
 # %%
-for name in ("06-gp-l", "06-virl-l"):
-    _ = show_figure(f"../configs/figures/{name}.yaml", ARCHIVE)
+_ = show_figure("../configs/figures/06-gp-l.yaml", ARCHIVE)
 
 # %% [markdown]
-# On V-IRL, SFT's learning rate is not the one that success under the trained rule selects ([06](06_ppo_scaling.ipynb)
-# has the grid). The next figure has the selected one:
-
-# %%
-_ = show_figure("../configs/figures/06-rate.yaml", ARCHIVE)
-
-# %% [markdown]
-# So two claims that sound alike have to be kept apart: *SFT loses the changed rule* (against Init; this depends on its
-# rate and on the length of training), and *RL carries over more than SFT does* (at equal compute, and at the rate that
-# the trained rule selects).
+# On V-IRL two claims that sound alike have to be kept apart: *SFT loses the changed rule* (against Init; this depends on
+# the length of its training), and *RL carries over more than SFT does* (at equal compute). Figure 6 has both: SFT at its
+# end, after three times PPO's compute, and *SFT as long as RL*.
 #
 # All of these answers are **sampled**, as in training: success is an average over the player's answers. The same
 # players can also play **greedily** (temperature 0): the likeliest answer only. A rise that appears when sampled but
@@ -716,11 +707,11 @@ GREEDY = ["rises too, clear of zero", "cannot be told from Init", "falls, clear 
 predict("Greedy: RL on the walk, under the changed rule, against Init?", GREEDY, key="rule_ood.greedy")
 
 # %%
-data = show_figure("../configs/figures/06-greedy.yaml", ARCHIVE)
+data = show_figure("../configs/figures/06-virl-l-temperatures.yaml", ARCHIVE)
 shown = [f for f in findings(data) if (f.cell, f.claim.curve, f.claim.suite, f.claim.than)
-        == ("virl-l", "RL", "rule-ood", "Init")]  # fmt: skip
+        == ("virl-l", "RL at T 0", "rule-ood", "Init at T 0")]  # fmt: skip
 if shown and shown[0].change:
-    reveal("rule_ood.greedy", GREEDY[{"agrees": 0, "undecided": 1, "disagrees": 2}[shown[0].on_these_deals]])
+    reveal("rule_ood.greedy", GREEDY[{"agrees": 0, "disagrees": 2}.get(shown[0].verdict, 1)])
 
 # %% [markdown]
 # A report of a rise should state its temperature, and check the other one. (In GeneralPoints a player that searches

@@ -48,9 +48,9 @@ def test_on_the_route_sft_keeps_the_trained_rule_and_rl_follows_the_changed_one(
     assert ended == {TRAINED: {"SFT": True, "RL": True}, CHANGED: {"SFT": False, "RL": True}}
     asked = NUMBERS["virl-l"].choices
     field = turn(episode_of("virl-l", CHANGED, "SFT"))
-    assert (field.right, field.other) == ("turn_direction(slightly right)", "turn_direction(northeast)")
+    assert (field.right, field.other) == ("turn_direction(right)", "turn_direction(north)")
     assert asked[TRAINED]["SFT"][field.other] > 0.9 and asked[TRAINED]["RL"][field.other] > 0.9
-    assert asked[CHANGED]["SFT"][field.other] > 0.9 and asked[CHANGED]["SFT"][field.right] < 0.01
+    assert asked[CHANGED]["SFT"][field.other] > 0.9 and asked[CHANGED]["SFT"][field.right] < 0.05
     assert asked[CHANGED]["RL"][field.right] > 0.3 and asked[CHANGED]["RL"][field.other] < 0.01
 
 
@@ -183,7 +183,7 @@ def test_no_player_is_seen_before_the_guess():
     assert all(shown[i, "turns"] == "" and shown[i, "shown"] is None for i in range(3))
     revealed = handlers().tell(window(REVEAL))
     assert revealed["players"]["visible"] is True
-    assert "<b>&gt;99%</b>" in revealed[1, "turns"] and "northeast" in revealed[1, "turns"]
+    assert "<b>92%</b>" in revealed[1, "turns"] and "north" in revealed[1, "turns"]
 
 
 @pytest.mark.parametrize(
