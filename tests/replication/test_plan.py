@@ -27,7 +27,8 @@ def test_the_papers_figures_are_there():
 def test_the_papers_numbers_are_those_of_the_paper():
     ends = {c.name: c.paper.value for c in load_plan(REAL / "06.yaml", cells=("gp-l",)).curves}
     assert ends == {"Init": {"rule-ood": 0.115}, "SFT": {"rule-ood": 0.034}, "RL": {"rule-ood": 0.150}}
-    walks = {c.name: c.paper.value["rule-ood"] for c in load_plan(REAL / "06.yaml", cells=("virl-l",)).curves}
+    curves = load_plan(REAL / "06.yaml", cells=("virl-l",)).curves
+    walks = {c.name: c.paper.value["rule-ood"] for c in curves if c.paper.value}
     assert walks == {"Init": 0.808, "SFT": 0.013, "RL": 0.918}
     growth = [c.paper.change["rule-ood"] for c in load_plan(REAL / "10.yaml").curves]
     assert growth == [0.0048, 0.0215, 0.0299, 0.0599]
