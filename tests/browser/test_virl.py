@@ -63,7 +63,8 @@ def focused(page: Page) -> str:
 
 
 def test_every_step_of_a_walk_can_be_looked_at(visit):
-    page = visit("tab=virl&players=expert")
+    # On this route two places lie close together on the map.
+    page = visit("tab=virl&players=expert&route=latticeport-eval-0010")
     choose(page, "Speed", "at once")
     press(page, "Play")
     expect(place(page)).to_contain_text("arrived")
