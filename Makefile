@@ -45,7 +45,7 @@ help:
 	@echo 'make install    make .venv with everything but the browser (TORCH_INDEX=ADDRESS for another torch)'
 	@echo 'make app        open the app on 127.0.0.1:7860 (ARGS="..." are passed on)'
 	@echo 'make lab        open JupyterLab on your own copies of the notebooks in class/ (a copy is never overwritten)'
-	@echo 'make test       run the tests but for the slow ones; ends within 15 minutes on two cores'
+	@echo 'make test       run the tests but for the slow ones; some 15 minutes on two cores'
 	@echo 'make test-all   run those and then the slow ones, which run every notebook'
 	@echo 'make test-interop  run the tests with inspect-ai, reasoning-gym and verifiers, in .venv/interop'
 	@echo 'make lint       check style, formatting and types with ruff and mypy'

@@ -35,6 +35,7 @@ def brightness(path: Path) -> np.ndarray:
         return np.asarray(picture.convert("L").resize((160, 100), Image.Resampling.BOX)) / 255
 
 
+@pytest.mark.slow(reason="takes every screenshot of the README again")
 def test_the_stored_pictures_are_what_the_app_shows(shots, chromium, tmp_path):
     page = main.build(catalogue_of())
     _, url, _ = page.launch(prevent_thread_lock=True, **main.launch_options())

@@ -280,6 +280,7 @@ def test_results_are_the_same_whatever_the_order_of_the_folder(here):
     assert not [path for path, text in first.items() if str(here) in text]
 
 
+@pytest.mark.slow(reason="computes every interval of every figure")
 def test_the_repositorys_results_are_what_the_script_makes_of_the_stored_runs(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     figures = [load_plan(path) for path in plans().values()]
