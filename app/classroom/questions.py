@@ -16,7 +16,7 @@ from labkit.views.markup import text
 from labkit.views.turns import ended_html
 
 FAILING = ((), ("SFT",), ("Init", "SFT"), ("Init", "SFT", "RL"))
-"""The choices for who fails on one deal."""
+"""The usual choices for who fails on one deal."""
 RELATIONS: dict[Relation, str] = {
     "above": "clearly more",
     "unclear": "neither clearly more nor clearly fewer",
@@ -54,12 +54,14 @@ def _who_fails(chapter: Chapter) -> Question:
 
     Raises:
         UsageError: a player's episode is not recorded.
-        ValueError: none of :data:`FAILING` is what was recorded.
     """
     task = chapter.settings[CHANGED].task
     episodes = {name: shown for name, spec in chapter.players.items() if (shown := recorded(task, spec))}
     if missing := [spec for name, spec in chapter.players.items() if name not in episodes]:
         raise UsageError(f"the class needs the recorded episode of {missing[0]}; get labkit/bundled with the clone")
+    failing = tuple(story.failures(chapter, episodes))
+    # What was recorded is a choice, also where the usual ones lack it.
+    choices = tuple(dict.fromkeys((*FAILING, failing)))
     ends = "".join(
         f"<li><strong>{text(name)}</strong> {ended_html(shown.episode)}</li>" for name, shown in episodes.items()
     )
@@ -68,8 +70,8 @@ def _who_fails(chapter: Chapter) -> Question:
         f"{chapter.title}: who fails?",
         f"{story.told(chapter, GUESS, (), (), NUMBERS[chapter.cell])}{story.deal(chapter, GUESS, task)}",
         f"Which of the three players fail on this {chapter.deal} under the changed rule?",
-        ("None of them", *(listed(names, "and") for names in FAILING[1:])),
-        FAILING.index(tuple(story.failures(chapter, episodes))),
+        tuple(listed(names, "and") or "None of them" for names in choices),
+        choices.index(failing),
         f'<ul class="app-ends">{ends}</ul>{picked}',
     )
 

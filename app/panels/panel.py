@@ -66,9 +66,13 @@ class PanelHandlers:
         """The fields as the panel opens."""
         return self.FIELDS()
 
+    def read(self, query: Mapping[str, str]) -> tuple[Any, list[str]]:
+        """The fields as a link has them, and the keys with invalid values; their fields stay as the panel opens."""
+        return link.read(query, self.fields())
+
     def restored(self, query: Mapping[str, str]) -> Updates:
         """The fields as a link has them, and whether the link presses Play."""
-        chosen, wrong = link.read(query, self.fields())
+        chosen, wrong = self.read(query)
         fields = {name: getattr(chosen, name) for name in settings.names(self.FIELDS)}
         return {**fields, "note": refused(query, wrong, None), "begun": query.get("play") == "1"}
 

@@ -148,6 +148,15 @@ def test_a_double_click_opens_without_revealing(poll):
     assert poll.standing().number == 1
 
 
+def test_what_was_recorded_is_a_choice_also_where_it_is_unusual(monkeypatch):
+    monkeypatch.setattr("app.classroom.questions.FAILING", ((), ("RL",)))
+    asked = [question for question in questions() if "fail" in question.asked]
+    assert [question.choices for question in asked] == [
+        ("None of them", "RL", "Init and SFT"), ("None of them", "RL", "SFT")
+    ]  # fmt: skip
+    assert [question.right for question in asked] == [2, 2]
+
+
 def test_the_questions_of_the_story_have_their_recorded_answers():
     asked = questions()
     # As tests/browser/test_story.py reads them off the page: on the route Init and SFT fail, on the hand SFT alone.

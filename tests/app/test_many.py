@@ -245,6 +245,7 @@ def test_a_city_without_a_split_plays_the_routes_on_offer(catalogue):
 def test_a_link_to_a_split_that_the_game_lacks_is_refused(many):
     found = many.restored({"many": "12", "split": "nightly"})
     assert (found["many"], found["split"]) == (12, "test") and "(split)" in words(found["note"])
+    assert "(many, split)" in words(many.restored({"many": "1000", "split": "nightly"})["note"])
 
 
 def test_a_rate_without_an_episode_is_not_zero():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -14,7 +14,7 @@ import gradio as gr
 from app.panels.many import html
 from app.panels.many.series import Series, play
 from app.panels.panel import PanelHandlers, Updates
-from app.shared.html import busy, console_line, note, refused
+from app.shared.html import busy, console_line, note
 from app.shared.settings import FieldError, Fields, Parsed, Whole, setting
 from app.shared.window import Window
 from labkit import envs
@@ -42,11 +42,12 @@ class ManyHandlers(PanelHandlers):
     def fields(self) -> ManyFields:
         return ManyFields(split=self.held_out)
 
-    def restored(self, query: Mapping[str, str]) -> Updates:
-        # A choice that the field does not have would be refused at every click.
-        wrong = query.get("split", "all") not in ("all", *self.splits)
-        found = super().restored({name: value for name, value in query.items() if name != "split" or not wrong})
-        return {**found, "note": refused(query, ["split"], None)} if wrong else found
+    def read(self, query: Mapping[str, str]) -> tuple[ManyFields, list[str]]:
+        chosen, wrong = super().read(query)
+        if chosen.split in ("all", *self.splits):
+            return chosen, wrong
+        # Gradio refuses every event of a list whose value is none of its choices.
+        return replace(chosen, split=self.held_out), [*wrong, "split"]
 
     def series(self, window: Window[Any], chosen: ManyFields) -> Series:
         """What is to be played, nothing of it played yet.
